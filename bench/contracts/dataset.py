@@ -1,0 +1,132 @@
+"""What a data set plugin returns: a `Split` of train, validation and test arrays with what is known about them.
+
+A plugin is one file `datasets/NAME.py` with a function `load(...) -> Split`; its signature is its configuration and
+its docstring what `aebench list datasets -v` shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+PARTS = ("train", "validation", "test")
+LIKELIHOODS = ("squared", "bernoulli", "gaussian")
+
+
+@runtime_checkable
+class ArraySource(Protocol):
+    """Rows that are read on demand: a float32 array, or something larger than memory that behaves like one.
+
+    `source.shape` is (N, ...) and `source[rows]`, with an integer array or a slice, returns a float32 array (n, ...).
+    """
+
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class LazyRows:
+    """Rows of a memory-mapped array, read and scaled on demand: float32((base[rows] - shift) / scale).
+
+    Args:
+        base: array (M, ...) of any numeric type, usually a `numpy.memmap`.
+        rows: integer array (N,), which rows of `base` belong to this part.
+        shift, scale: broadcastable to a row.
+    """
+
+    base: np.ndarray
+    rows: np.ndarray
+    shift: np.ndarray | float = 0.0
+    scale: np.ndarray | float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.base.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        picked = np.asarray(self.base[self.rows[rows]], dtype=np.float32)
+        return ((picked - np.float32(self.shift)) / np.float32(self.scale)).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Train, validation and test data, each (N, C, H, W) or (N, D), float32 in [0, 1] or standardised.
+
+    Attributes:
+        train, validation, test: arrays (or `ArraySource`s for data larger than memory). Choices use validation; test is
+            touched once. A part may have no rows when the user asked for that.
+        train_labels, validation_labels, test_labels: integer arrays (N,), or all None.
+        label_names: the label that each integer stands for, or None.
+        train_factors, validation_factors, test_factors: ground-truth factors (N, F), or all None.
+        factor_names: names of the F factors.
+        likelihoods: reconstruction costs that make sense for these data, of `LIKELIHOODS`.
+        shift, scale: the data are (raw - shift) / scale, so that a trained model can be given raw rows; each broadcasts
+            to a row and is kept with the checkpoint.
+        binarise: "none", or "dynamic" when each batch draws its pixels from Bernoulli(x) (the harness does the drawing).
+        truth: known answers for tests and reports, e.g. {"covariance": (d, d), "noise_variance": float}.
+        description: one line for the report's header.
+    """
+
+    train: np.ndarray | ArraySource
+    validation: np.ndarray | ArraySource
+    test: np.ndarray | ArraySource
+    train_labels: np.ndarray | None = None
+    validation_labels: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    label_names: tuple[str, ...] | None = None
+    train_factors: np.ndarray | None = None
+    validation_factors: np.ndarray | None = None
+    test_factors: np.ndarray | None = None
+    factor_names: tuple[str, ...] | None = None
+    likelihoods: tuple[str, ...] = ("squared", "gaussian")
+    shift: np.ndarray | float = 0.0
+    scale: np.ndarray | float = 1.0
+    binarise: str = "none"
+    truth: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of one example: (D,) or (C, H, W)."""
+        return tuple(self.train.shape[1:])
+
+    @property
+    def dimension(self) -> int:
+        """d, the number of values in one example."""
+        return int(np.prod(self.data_shape))
+
+    @property
+    def n_classes(self) -> int | None:
+        """The number of distinct labels, or None without labels."""
+        if self.train_labels is None:
+            return None
+        if self.label_names is not None:
+            return len(self.label_names)
+        return int(max(part.max(initial=-1) for part in self._labels())) + 1
+
+    def _labels(self) -> list[np.ndarray]:
+        return [getattr(self, f"{part}_labels") for part in PARTS if getattr(self, f"{part}_labels") is not None]
+
+    def checksum(self) -> str:
+        """SHA-256 of content, shapes and labels, the first 16 hex digits; read in blocks, so bounded in memory."""
+        digest = hashlib.sha256()
+        for part in PARTS:
+            rows = getattr(self, part)
+            digest.update(repr((part, tuple(rows.shape))).encode())
+            for start in range(0, len(rows), 4096):
+                block = np.ascontiguousarray(rows[start : start + 4096], dtype=np.float32)
+                digest.update(memoryview(block).cast("B"))
+            for extra in ("labels", "factors"):
+                values = getattr(self, f"{part}_{extra}")
+                if values is not None:
+                    digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()[:16]

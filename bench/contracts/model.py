@@ -1,0 +1,49 @@
+"""A model as the evaluation sees it: functions over tensors, so that trained variants and control models look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from bench.losses import ReconstructionCost
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained (or control) model. All functions take and return float32 tensors on `device`.
+
+    Attributes:
+        label: how tables name it.
+        latent_dim: L.
+        data_shape: shape of one example.
+        cost: the run's reconstruction cost.
+        encode: (N, *data_shape) → (N, L), or None.
+        decode: (..., L) → (..., *data_shape), the data-space mean, differentiable in its argument; or None.
+        decode_params: (..., L) → (..., *data_shape), what `cost` consumes; or None.
+        posterior: (N, *data_shape) → a torch distribution with batch (N, L), or batch (N,) and event (L,); or None.
+        prior: () → a torch distribution with batch (L,) or event (L,); or None.
+        loss: (x, y, generator) → the variant's loss terms, each (N,); or None.
+        kl_weight: λ of eq. 4, or None.
+    """
+
+    label: str
+    latent_dim: int
+    data_shape: tuple[int, ...]
+    cost: ReconstructionCost
+    encode: Callable[[Tensor], Tensor] | None = None
+    decode: Callable[[Tensor], Tensor] | None = None
+    decode_params: Callable[[Tensor], Tensor] | None = None
+    posterior: Callable[[Tensor], Distribution] | None = None
+    prior: Callable[[], Distribution] | None = None
+    loss: Callable[[Tensor, Tensor | None, torch.Generator], dict[str, Tensor]] | None = None
+    kl_weight: float | None = None
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def decoder_variance(self) -> float | None:
+        """s² at which eq. 4 is an exact ELBO (squared: λ/2, gaussian: λ·scale²), or None."""
+        return self.cost.decoder_variance(self.kl_weight)

@@ -1,0 +1,218 @@
+"""What a variant plugin is: one concrete `Variant` per file, holding its equation and its loss and nothing else.
+
+The base attaches the shared encoder and decoder (same widths, same initial weights per seed for every variant), the
+reconstruction cost of the run and the numerics; a plugin writes `__init__` (its signature is its configuration),
+`loss`, and whichever of `encode`, `posterior` and `prior` it has. Shapes below: B batch, L latent dimension, S draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from bench.errors import Incompatible, UsageError
+from bench.losses import ReconstructionCost, bound_log_variance, diagonal_normal, sample_normal
+
+
+class Batch(NamedTuple):
+    """One training or evaluation batch of one seed.
+
+    Attributes:
+        x: data (B, *data_shape).
+        y: integer labels (B,), or None.
+        progress: 0-d tensor in [0, 1], the share of training that is done (for annealing).
+        n_train: the number of training examples (for estimators that need the data set's size).
+    """
+
+    x: Tensor
+    y: Tensor | None
+    progress: Tensor
+    n_train: int
+
+
+class Draw(Protocol):
+    """The only source of randomness inside `loss`: one independent stream per seed.
+
+    Shapes must depend on the batch's shape and on the configuration alone, never on values, because the harness draws
+    ahead in blocks. Each method returns a new tensor of `shape` on the model's device.
+    """
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Independent draws from N(0, 1)."""
+        ...
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """Independent draws from the uniform distribution on [0, 1)."""
+        ...
+
+    def permutation(self, n: int) -> Tensor:
+        """A random permutation of 0 … n-1, int64 (n,)."""
+        ...
+
+
+class Networks(Protocol):
+    """Builds encoders and decoders of one architecture (`bench.networks`, or a user's `module:factory`)."""
+
+    def __call__(self, data_shape: tuple[int, ...], head_width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
+        """An encoder (B, *data_shape) → (B, head_width) and a decoder (B, latent_dim) → (B, *data_shape)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the harness knows when it builds one seed's model.
+
+    Attributes:
+        data_shape: shape of one example.
+        latent_dim: L.
+        cost: the run's reconstruction cost, the same object for every variant.
+        networks: factory of the shared networks.
+        seed: the seed of this model's initial weights.
+        n_train: number of training examples.
+        n_classes: number of classes, or None without labels.
+        auto_kl_weight: () → λ_auto of these data (see `bench.losses.auto_kl_weight`); raises `Incompatible`.
+    """
+
+    data_shape: tuple[int, ...]
+    latent_dim: int
+    cost: ReconstructionCost
+    networks: Networks
+    seed: int
+    n_train: int
+    n_classes: int | None
+    auto_kl_weight: Callable[[], float]
+
+
+class Variant(nn.Module):
+    """Base of every variant: attaches networks and cost; defines `decode` and `reconstruction_cost` once for all.
+
+    Class attributes that a plugin may set:
+        uses_encoder: False for a variant without encoder.
+        head_blocks: the encoder's head is `head_blocks * L` wide (1: codes; 2: means and log-variances).
+        players: term → prefixes of the parameters that this term alone trains ("" is every parameter).
+        player_steps: term → gradient steps per batch (default 1).
+        stackable: False when `loss` cannot be vectorised over seeds (`.item()`, branches on values,
+            `torch.autograd.grad`); such variants train one seed after another.
+
+    Optional methods, None in the base; defining one declares what the variant is:
+        encode(x): (B, *data_shape) → (B, L), the code that `decode` is given.
+        posterior(x): → torch distribution over codes, batch (B, L), built with `validate_args=False`.
+        prior(): → torch distribution over codes, batch (L,) or event (L,), built with `validate_args=False`.
+    """
+
+    uses_encoder: ClassVar[bool] = True
+    head_blocks: ClassVar[int] = 1
+    players: ClassVar[dict[str, tuple[str, ...]]] = {"loss": ("",)}
+    player_steps: ClassVar[dict[str, int]] = {}
+    stackable: ClassVar[bool] = True
+
+    encode: ClassVar[Callable | None] = None
+    posterior: ClassVar[Callable | None] = None
+    prior: ClassVar[Callable | None] = None
+
+    #: λ of eq. 4 for reports, None where the variant has no KL term.
+    kl_weight_value: float | None = None
+
+    def loss(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """Per-example terms, each (B,): "loss" is minimised, every other entry is logged under its own name."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss(batch, draw)")
+
+    def setup(self, context: Context) -> None:
+        """Build what else the variant needs (a critic, a codebook); called once, under the seed's generator."""
+
+    def attach(self, context: Context) -> Variant:
+        """Attach the shared networks and cost. Called by the harness; not to be overridden.
+
+        Every parameter of encoder and decoder whose shape does not depend on the head is initialised from the seed
+        alone, and so is the head's first block, so that variants of one seed start from the same weights.
+        """
+        from bench.networks import build_networks
+
+        self.latent_dim = context.latent_dim
+        self.data_shape = tuple(context.data_shape)
+        self.cost = context.cost
+        encoder, decoder = build_networks(context, self.head_blocks)
+        if self.uses_encoder:
+            self.encoder = encoder
+        self.decoder = decoder
+        self.setup(context)
+        return self
+
+    def decode_params(self, z: Tensor) -> Tensor:
+        """What the reconstruction cost consumes (logits for Bernoulli): (..., L) → (..., *data_shape)."""
+        lead = z.shape[:-1]
+        return self.decoder(z.reshape(-1, z.shape[-1])).reshape(*lead, *self.data_shape)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The data-space mean of p(x|z): (..., L) → (..., *data_shape)."""
+        return self.cost.mean(self.decode_params(z))
+
+    def reconstruction_cost(self, z: Tensor, x: Tensor) -> Tensor:
+        """cost(Θ(z), x), summed over data dimensions: z (B, L) → (B,), or z (S, B, L) → (B,), the mean of S draws."""
+        per_draw = self.cost(self.decode_params(z), x)
+        return per_draw if z.dim() == 2 else per_draw.mean(0)
+
+    def split_head(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The encoder's head in blocks: (B, *data_shape) → `head_blocks` tensors (B, L)."""
+        return self.encoder(x).chunk(self.head_blocks, dim=-1)
+
+
+class GaussianVariant(Variant):
+    """Base of variants with q(z|x) = N(μ(x), diag σ²(x)): the encoder's head gives μ and ln σ², μ is the code."""
+
+    head_blocks = 2
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """μ(x) and ln σ²(x), bounded so that σ² neither overflows nor vanishes: each (B, L)."""
+        mean, raw = self.split_head(x)
+        return mean, bound_log_variance(raw)
+
+    def draw_codes(self, mean: Tensor, log_variance: Tensor, draw: Draw, samples: int) -> Tensor:
+        """S draws of z = μ + σ ε per example: two (B, L) → (S, B, L)."""
+        return sample_normal(mean, log_variance, draw.normal((samples, *mean.shape)))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The posterior mean μ(x): (B, *data_shape) → (B, L)."""
+        return self.moments(x)[0]
+
+    def posterior(self, x: Tensor):
+        """q(z|x), a diagonal normal with batch shape (B, L)."""
+        return diagonal_normal(*self.moments(x))
+
+
+def number_in(name: str, value: float, low: float, high: float = float("inf"), *, open_low: bool = False) -> float:
+    """`value` if it is a number within [low, high] (or (low, high]); a one-line `UsageError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise UsageError(f"{name}={value!r} is not a number; give a number {_interval(low, high, open_low)}")
+    inside = (value > low if open_low else value >= low) and value <= high
+    if not inside or value != value or abs(value) == float("inf"):
+        raise UsageError(f"{name}={value!r} is out of range; give a number {_interval(low, high, open_low)}")
+    return value
+
+
+def whole_number(name: str, value: int, low: int) -> int:
+    """`value` if it is a whole number of at least `low`; a one-line `UsageError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise UsageError(f"{name}={value!r} is not a whole number of at least {low}")
+    return value
+
+
+def _interval(low: float, high: float, open_low: bool) -> str:
+    least = f"above {low:g}" if open_low else f"of at least {low:g}"
+    return least if high == float("inf") else f"{least} and at most {high:g}"
+
+
+__all__ = [
+    "Batch",
+    "Context",
+    "Draw",
+    "GaussianVariant",
+    "Incompatible",
+    "Networks",
+    "Variant",
+    "number_in",
+    "whole_number",
+]

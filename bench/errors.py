@@ -1,0 +1,34 @@
+"""The errors a user can cause. Each message is one line: what was wrong, what was expected, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base of every error that aebench raises on purpose."""
+
+
+class UsageError(BenchError):
+    """The request cannot be carried out as it was written: the command line answers it with exit code 2."""
+
+
+class DataError(UsageError):
+    """The data cannot be used as they are; the message names the place (row, column, file)."""
+
+
+class Incompatible(BenchError):
+    """A variant, network, likelihood and data set that do not go together: the cell is recorded as skipped."""
+
+
+class PluginError(BenchError):
+    """A plugin cannot be read, imported or built; other plugins are not touched by it."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """A `UsageError` for an unknown `name` of a `kind`, naming the nearest known ones."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
+    return UsageError(f"unknown {kind} {name!r}; {hint}")

@@ -1,0 +1,1 @@
+"""The metric catalogue: one `Metric` per file; the formulas behind them are plain functions in `functional`."""

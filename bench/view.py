@@ -1,0 +1,320 @@
+"""A trained model beside its data: codes, decodes and samples, computed once and shared by all metrics.
+
+All calls of the model run in batches, without gradients and with explicit generators. Shapes: N rows, M samples,
+d data dimension, L latent dimension.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contracts.metric import NEEDS, Missing
+from bench.contracts.model import Model
+from bench.density import GaussianFit, draw, factorised_kl, joint_kl, moments, sample_mixture
+from bench.seeding import derived_seed
+from bench.shared import Rows, SharedData
+
+#: Draws per example of every expectation over q(z|x).
+POSTERIOR_DRAWS = 16
+#: Latent sources that can be decoded, in the order of tables.
+SOURCES = ("seg", "vp", "fit", "mixture", "prior")
+#: A model is called collapsed below this diversity or above this fraction of variance unexplained.
+COLLAPSE_BOUND = 0.5
+_BATCH_NUMBERS = 2**21
+
+
+class View:
+    """What a metric sees of one model. Properties are cached; nothing here is changed by a metric.
+
+    Args:
+        model: the trained or control model.
+        shared: its data set's shared quantities.
+        seed: of the model's evaluation noise (posterior draws); use the same for all models of a data set.
+    """
+
+    def __init__(self, model: Model, shared: SharedData, seed: int = 0) -> None:
+        self.model = model
+        self.shared = shared
+        self.split = shared.split
+        self.seed = seed
+        self.device = torch.device(model.device)
+        self.latent_dim = model.latent_dim
+        self.dimension = shared.dimension
+        self._cache: dict[object, object] = {}
+
+    # --- what the model is -------------------------------------------------------------------------------------
+
+    def lacks(self, need: str) -> str | None:
+        """Why this model and data set do not fulfil `need` (a key of `NEEDS`), or None when they do."""
+        return None if self._has(need) else NEEDS[need]
+
+    def _has(self, need: str) -> bool:
+        model = self.model
+        if need == "encode":
+            return model.encode is not None or model.posterior is not None
+        if need in ("decode", "posterior", "prior"):
+            return getattr(model, need) is not None
+        if need == "likelihood":
+            variance = model.decoder_variance
+            likely = model.cost.name == "bernoulli" or (variance is not None and variance > 0)
+            return likely and model.decode_params is not None and model.prior is not None
+        if need == "labels":
+            return self.split.train_labels is not None and self.split.test_labels is not None
+        if need == "factors":
+            return self.split.test_factors is not None
+        if need == "images":
+            return len(self.split.data_shape) == 3
+        if need == "plane":
+            return self.latent_dim == 2
+        raise KeyError(f"unknown need {need!r}; known: {', '.join(NEEDS)}")
+
+    @cached_property
+    def defect(self) -> str | None:
+        """Why nothing can be measured (no test rows, non-finite outputs), or None."""
+        if self.shared.size("test") == 0:
+            return "there are no test rows"
+        if not bool(torch.isfinite(self.test.x).all()):
+            return "the test data are not finite"
+        checks = []
+        if self._has("encode"):
+            checks.append(("codes", lambda: self.codes("test")))
+            if self._has("decode"):
+                checks.append(("reconstructions", lambda: self.reconstructions("test")))
+        if self._has("posterior"):
+            checks.append(("posterior standard deviations", lambda: self.posterior_moments("test")[1]))
+        if self._has("prior"):
+            checks.append(("prior samples", lambda: self.latents("prior")))
+        for what, compute in checks:
+            if not bool(torch.isfinite(compute()).all()):
+                return f"the model's {what} are not finite"
+        return None
+
+    # --- calls of the model ------------------------------------------------------------------------------------
+
+    @property
+    def batch_size(self) -> int:
+        """Rows per call of the model."""
+        return int(np.clip(_BATCH_NUMBERS // self.dimension, 32, 4096))
+
+    def generator(self, role: str) -> torch.Generator:
+        """A fresh CPU generator for this evaluation's own noise, by role."""
+        return torch.Generator().manual_seed(derived_seed(self.seed, "view", role))
+
+    def _batched(self, function, rows: Tensor) -> Tensor:
+        with torch.no_grad():
+            parts = [function(batch) for batch in rows.split(self.batch_size)]
+        return torch.cat(parts)
+
+    def _encode(self, x: Tensor) -> Tensor:
+        if self.model.encode is not None:
+            return self.model.encode(x)
+        return moments(self.model.posterior(x), self.generator("moments"))[0]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes μ(x) of data (N, *data_shape) or (N, d): (N, L)."""
+        return self._batched(self._encode, x.reshape(len(x), *self.split.data_shape).to(self.device))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data-space means Θ(z) of codes (N, L), flat: (N, d)."""
+        return self._batched(lambda batch: self.model.decode(batch).reshape(len(batch), -1), z.to(self.device))
+
+    def cycle(self, decoded: Tensor) -> Tensor:
+        """‖Θ(μ(y)) - y‖² of decoded points y (N, d), unnormalised: (N,)."""
+
+        def error(y: Tensor) -> Tensor:
+            codes = self._encode(y.reshape(len(y), *self.split.data_shape))
+            return (self.model.decode(codes).reshape(len(y), -1) - y).square().sum(-1)
+
+        return self._batched(error, decoded)
+
+    def once(self, key: object, compute):
+        """`compute()` the first time that `key` is asked for of this model, the stored result ever after."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
+
+    # --- data, codes, reconstructions --------------------------------------------------------------------------
+
+    def rows(self, part: str) -> Rows:
+        """The rows of a part that pairwise metrics use (all, or a fixed sub-sample)."""
+        return self.shared.rows(part)
+
+    @property
+    def test(self) -> Rows:
+        """The held-out rows that pairwise metrics use."""
+        return self.shared.rows("test")
+
+    def codes(self, part: str) -> Tensor:
+        """Codes μ(x) of `rows(part)`, (N, L)."""
+        return self.once(("codes", part), lambda: self.encode(self.rows(part).x))
+
+    def reconstructions(self, part: str) -> Tensor:
+        """Θ(μ(x)) of `rows(part)`, (N, d)."""
+        return self.once(("reconstructions", part), lambda: self.decode(self.codes(part)))
+
+    def posterior_moments(self, part: str) -> tuple[Tensor, Tensor]:
+        """μ and σ² of q(z|x) at `rows(part)`, each (N, L)."""
+
+        def compute() -> tuple[Tensor, Tensor]:
+            means, variances = [], []
+            with torch.no_grad():
+                for x in self.rows(part).x.split(self.batch_size):
+                    mean, variance = moments(self.model.posterior(x), self.generator("moments"))
+                    means.append(mean)
+                    variances.append(variance)
+            return torch.cat(means), torch.cat(variances)
+
+        return self.once(("moments", part), compute)
+
+    def sample_codes(self, part: str) -> Tensor:
+        """One draw z ~ q(z|x) for each of `rows(part)`, (N, L)."""
+
+        def compute() -> Tensor:
+            generator = self.generator(f"codes {part}")
+            return self._batched(lambda x: draw(self.model.posterior(x), (), generator), self.rows(part).x)
+
+        return self.once(("sampled", part), compute)
+
+    def kl(self, part: str) -> tuple[Tensor, Tensor | None]:
+        """KL(q(z|x) ‖ prior) at `rows(part)` in nats: per example (N,), and per dimension (N, L) or None."""
+
+        def compute() -> tuple[Tensor, Tensor | None]:
+            prior, generator = self.model.prior(), self.generator(f"kl {part}")
+            joint, factors = [], []
+            with torch.no_grad():
+                for x in self.rows(part).x.split(self.batch_size):
+                    posterior = self.model.posterior(x)
+                    joint.append(joint_kl(posterior, prior, generator))
+                    factors.append(factorised_kl(posterior, prior))
+            return torch.cat(joint), None if factors[0] is None else torch.cat(factors)
+
+        return self.once(("kl", part), compute)
+
+    def squared_errors(self, part: str) -> Tensor:
+        """‖Θ(μ(x)) - x‖² of every test or validation row, and of `rows("train")`: (N,) float64."""
+
+        def error(x: Tensor) -> Tensor:
+            decoded = self.model.decode(self._encode(x)).reshape(len(x), -1)
+            return (decoded - x.reshape(len(x), -1)).square().sum(-1).double()
+
+        def compute() -> Tensor:
+            rows = self.rows(part)
+            if len(rows) == self.shared.size(part):
+                difference = self.reconstructions(part) - rows.flat
+                return difference.square().sum(-1).double()
+            if part == "train":
+                return self._batched(error, rows.x)
+            with torch.no_grad():
+                return torch.cat([error(x) for x in self.shared.batches(part, self.batch_size)])
+
+        return self.once(("errors", part), compute)
+
+    def sampled_squared_errors(self, part: str) -> Tensor:
+        """Mean over rows of ‖Θ(Z) - x‖² for each of 16 draws Z ~ q(z|x), (16,) float64; rows as `squared_errors`."""
+
+        def compute() -> Tensor:
+            generator = self.generator(f"errors {part}")
+            size = max(1, self.batch_size // POSTERIOR_DRAWS)
+            whole = part != "train" or len(self.rows(part)) == self.shared.size(part)
+            batches = self.shared.batches(part, size) if whole else self.rows(part).x.split(size)
+            total, n = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64, device=self.device), 0
+            with torch.no_grad():
+                for x in batches:
+                    z = draw(self.model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
+                    decoded = self.model.decode(z.flatten(0, 1)).reshape(POSTERIOR_DRAWS, len(x), -1)
+                    total += (decoded - x.reshape(len(x), -1)).square().sum((1, 2), dtype=torch.float64)
+                    n += len(x)
+            return total / n
+
+        return self.once(("sampled errors", part), compute)
+
+    # --- latent sources ----------------------------------------------------------------------------------------
+
+    @property
+    def n_samples(self) -> int:
+        """M, the number of draws of each latent source."""
+        return self.shared.max_rows
+
+    @cached_property
+    def fit(self) -> GaussianFit:
+        """N(m̂, Σ̂) of the codes of training rows."""
+        return GaussianFit.of(self.codes("train"))
+
+    def lacks_source(self, source: str) -> Missing | None:
+        """Why a latent source has no draws for this model, or None when it has."""
+        needs = ("decode", "prior") if source == "prior" else ("decode", "encode")
+        for need in needs:
+            reason = self.lacks(need)
+            if reason:
+                return Missing(reason)
+        few = {"seg": ("test", 2), "vp": ("test", 2), "fit": ("train", 2), "mixture": ("train", 100)}
+        if source in few:
+            part, least = few[source]
+            if len(self.rows(part)) < least:
+                return Missing(f"{source} needs at least {least} {part} rows", "too_few")
+        if source == "mixture" and self.fit.rank == 0:
+            return Missing("the codes are constant, so no mixture can be fitted")
+        return None
+
+    def latents(self, source: str) -> Tensor:
+        """Draws (M, L) of a latent source.
+
+        seg (a+b)/2 and vp m̂ + ((a-m̂)+(b-m̂))/√2 of pairs of held-out codes; fit N(m̂, Σ̂) and mixture (10 components),
+        both of the training codes; prior p₀.
+        """
+
+        def compute() -> Tensor:
+            M, L = self.n_samples, self.latent_dim
+            if source == "prior":
+                return draw(self.model.prior(), (M,), self.shared.generator("prior")).to(self.device)
+            if source == "fit":
+                return self.fit.place(self.shared.normal("fit", M, L).to(self.device))
+            if source == "mixture":
+                return sample_mixture(self.codes("train"), M, derived_seed(0, "mixture"))
+            codes = self.codes("test")
+            a, b = (codes[index] for index in self.pairs(M).T)
+            if source == "seg":
+                return (a + b) / 2
+            mean = codes.mean(0)
+            return mean + ((a - mean) + (b - mean)) / 2**0.5
+
+        return self.once(("latents", source), compute)
+
+    def pairs(self, n: int) -> np.ndarray:
+        """n pairs of distinct held-out rows, (n, 2) indices into `test`, the same for every model."""
+
+        def compute() -> np.ndarray:
+            chooser = self.shared.numpy_generator("pairs")
+            N = len(self.test)
+            first = chooser.integers(N, size=n)
+            return np.stack([first, (first + chooser.integers(1, N, size=n)) % N], 1)
+
+        return self.shared.once(("pairs", n), compute)
+
+    def decoded(self, source: str) -> Tensor:
+        """Θ(z) of `latents(source)`, (M, d)."""
+        return self.once(("decoded", source), lambda: self.decode(self.latents(source)))
+
+    def diversity(self, source: str) -> float:
+        """D_S = tr Cov Θ(z~S) / tr Cov(x): 0 for a constant decoder, about 1 for the data's own variance."""
+        return float(self.decoded(source).var(0, correction=0).sum(dtype=torch.float64)) / self.shared.test_variance
+
+    @cached_property
+    def collapse(self) -> str | None:
+        """Why this model counts as collapsed and may not be marked best, or None."""
+        if self.shared.test_total_variance <= 0:
+            return None
+        if self._has("encode") and self._has("decode"):
+            fvu = float(self.squared_errors("test").mean()) / self.shared.test_total_variance
+            if fvu > COLLAPSE_BOUND:
+                return f"collapsed: {fvu:.2f} of the held-out variance is unexplained (above {COLLAPSE_BOUND})"
+        for source in ("fit", "prior"):
+            if self.shared.test_variance > 0 and self.lacks_source(source) is None:
+                diversity = self.diversity(source)
+                if diversity < COLLAPSE_BOUND:
+                    return f"collapsed: decodes of {source} have {diversity:.2f} of the data's variance (below 0.5)"
+        return None

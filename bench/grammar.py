@@ -1,0 +1,256 @@
+"""The text form of a plugin with parameters: `NAME[p=v,q=[v1,v2]]`, as the command line and the presets write it.
+
+A value is a number, `true`, `false`, `none`, a list in brackets or text. Text needs quotes only where it would read as
+something else or holds one of `,[]'"`; "…" takes JSON escapes, '…' takes none. `format_call` is the inverse of
+`parse_call` and gives every call one spelling, which ids are hashed from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.errors import UsageError
+
+_NAME = re.compile(r"[^\W\d][\w.:-]*")
+_KEY = re.compile(r"[^\W\d][\w-]*")
+_WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?", re.ASCII)
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Call:
+    """A name with parameters. Values are None, bool, int, finite float, str, or lists of these.
+
+    Two calls are equal when names and values are; the order of the parameters does not matter.
+
+    Raises:
+        UsageError: a value of another type, or a number that is not finite.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        clean = {key: _plain(self.name, key, value) for key, value in self.params.items()}
+        object.__setattr__(self, "params", clean)
+
+    def __hash__(self) -> int:
+        return hash((self.name, frozenset((key, _frozen(value)) for key, value in self.params.items())))
+
+    def __str__(self) -> str:
+        return format_call(self)
+
+
+def parse_call(text: str) -> Call:
+    """The call that `text` writes.
+
+    Raises:
+        UsageError: `text` does not follow the grammar; the message names the place.
+    """
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is not text; write a name with parameters, e.g. 'vae[beta=4]'")
+    return _Reader(text).call()
+
+
+def format_call(call: Call) -> str:
+    """The one spelling of `call`: `NAME[p=v,…]` with the parameters in their order; no brackets without parameters."""
+    if not call.params:
+        return call.name
+    return f"{call.name}[{','.join(f'{key}={format_value(value)}' for key, value in call.params.items())}]"
+
+
+def format_value(value: Any) -> str:
+    """The spelling of one parameter value; whole floats are written without a point, text with quotes if needed."""
+    if isinstance(value, list):
+        return f"[{','.join(format_value(item) for item in value)}]"
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    plain = value and value == value.strip() and value.isprintable() and not re.search(r"[,\[\]'\"]", value)
+    return value if plain and _scalar(value) == value else json.dumps(value, ensure_ascii=not value.isprintable())
+
+
+def expand_grid(call: Call) -> list[Call]:
+    """One call per combination of the list-valued parameters, the last parameter varying fastest.
+
+    To give one list as a value, write it as a grid of one: `p=[[1,2]]`.
+
+    Raises:
+        UsageError: an empty list.
+    """
+    axes = []
+    for key, value in call.params.items():
+        if value == []:
+            raise UsageError(f"{call.name}: {key}=[] is an empty grid; give at least one value, or [[]] for no items")
+        axes.append([(key, item) for item in value] if isinstance(value, list) else [(key, value)])
+    return [Call(call.name, dict(combination)) for combination in itertools.product(*axes)]
+
+
+def as_grid(call: Call) -> Call:
+    """The call whose grid is `call` alone: list values wrapped once, so that `expand_grid` gives `call` back."""
+    return Call(call.name, {key: [value] if isinstance(value, list) else value for key, value in call.params.items()})
+
+
+def split_list(text: str) -> list[str]:
+    """The parts of `text` between commas that stand outside brackets and quotes, stripped, empty ones left out."""
+    parts, depth, quote, start = [], 0, "", 0
+    for place, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "[]":
+            depth += 1 if char == "[" else -1
+        elif char == "," and depth == 0:
+            parts.append(text[start:place])
+            start = place + 1
+    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
+
+
+def _plain(name: str, key: str, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, key, item) for item in value]
+    if not isinstance(value, (str, bool, int, float, type(None))) and callable(getattr(value, "item", None)):
+        value = value.item()  # a NumPy scalar
+    if hasattr(value, "__fspath__"):
+        value = value.__fspath__()
+    if value is not None and not isinstance(value, (str, bool, int, float)):
+        raise UsageError(f"{name}: {key} is a {type(value).__name__}; give a number, text, true, false, none or a list")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{name}: {key}={value!r} is not a finite number")
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise UsageError(f"{name}: {key} is a whole number of more than 63 bits")
+    return value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _scalar(text: str) -> Any:
+    """The value of unquoted text."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if len(text) <= 400:
+        if _WHOLE.fullmatch(text):
+            return int(text)
+        if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+            return float(text)
+    return text
+
+
+class _Reader:
+    """A reader of one call, by recursive descent."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.place = text, 0
+
+    def call(self) -> Call:
+        self._space()
+        name = self._match(_NAME, "a name")
+        params: dict[str, Any] = {}
+        self._space()
+        if self._peek() == "[":
+            self._items(lambda: self._parameter(params))
+            self._space()
+        if self.place < len(self.text):
+            raise self._error(f"{self._peek()!r} at character {self.place + 1} is not expected")
+        return Call(name, params)
+
+    def _parameter(self, params: dict[str, Any]) -> None:
+        key = self._match(_KEY, "a parameter name").replace("-", "_")
+        self._space()
+        if self._peek() != "=":
+            raise self._error(f"parameter {key!r} has no value; write {key}=VALUE")
+        self.place += 1
+        if key in params:
+            raise self._error(f"parameter {key!r} is given twice")
+        params[key] = self._value(0)
+
+    def _value(self, depth: int) -> Any:
+        self._space()
+        char = self._peek()
+        if char == "[":
+            if depth == _DEPTH:
+                raise self._error(f"lists are nested more than {_DEPTH} deep")
+            items: list[Any] = []
+            self._items(lambda: items.append(self._value(depth + 1)))
+            return items
+        if char and char in "'\"":
+            return self._quoted(char)
+        end = next((i for i in range(self.place, len(self.text)) if self.text[i] in ",[]"), len(self.text))
+        word = self.text[self.place : end].strip()
+        if not word:
+            raise self._error(f"a value is missing at character {self.place + 1}; write '' for empty text")
+        self.place = end
+        return _scalar(word)
+
+    def _quoted(self, quote: str) -> str:
+        start = self.place
+        if quote == "'":
+            end = self.text.find("'", start + 1)
+            if end < 0:
+                raise self._error(f"the quote opened at character {start + 1} is never closed")
+            self.place = end + 1
+            return self.text[start + 1 : end]
+        try:
+            value, self.place = json.JSONDecoder(strict=False).raw_decode(self.text, start)
+        except json.JSONDecodeError as error:
+            raise self._error(f"the quoted text at character {start + 1} is not valid ({error.msg})") from None
+        return value
+
+    def _items(self, read: Callable[[], None]) -> None:
+        """Items between brackets, separated by commas; the place is at the opening bracket."""
+        opened = self.place + 1
+        self.place += 1
+        self._space()
+        if self._peek() == "]":
+            self.place += 1
+            return
+        while True:
+            self._space()
+            if not self._peek():
+                break
+            read()
+            self._space()
+            char = self._peek()
+            if not char:
+                break
+            self.place += 1
+            if char == "]":
+                return
+            if char != ",":
+                raise self._error(
+                    f"{char!r} at character {self.place} is not expected; separate by commas, close with ]"
+                )
+        raise self._error(f"the bracket opened at character {opened} is never closed")
+
+    def _match(self, pattern: re.Pattern[str], what: str) -> str:
+        found = pattern.match(self.text, self.place)
+        if not found:
+            place = f"at character {self.place + 1}" if self.place < len(self.text) else "at the end"
+            raise self._error(f"{what} is expected {place}")
+        self.place = found.end()
+        return found.group()
+
+    def _space(self) -> None:
+        while self._peek().isspace():
+            self.place += 1
+
+    def _peek(self) -> str:
+        return self.text[self.place : self.place + 1]
+
+    def _error(self, problem: str) -> UsageError:
+        shown = self.text if len(self.text) <= 200 else self.text[:200] + "…"
+        return UsageError(f"{shown!r} cannot be read: {problem}")

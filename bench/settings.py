@@ -1,0 +1,122 @@
+"""How every cell of a run is trained: checked, frozen and hashable, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from bench.contracts.checks import number_in, whole_number
+from bench.errors import UsageError, unknown_name
+from bench.grammar import Call, format_call, parse_call
+from bench.signatures import Parameter, fill_parameters
+from bench.source_tables import network_parameters
+
+_NUMBER = frozenset({"float"})
+
+#: Parameters of each reconstruction cost.
+COSTS = {"squared": {}, "bernoulli": {}, "gaussian": {"scale": Parameter(1.0, _NUMBER)}}
+_RATE = {"lr": Parameter(3e-3, _NUMBER)}
+_DECAY = {"weight_decay": Parameter(0.0, _NUMBER)}
+_MOMENTUM = {"momentum": Parameter(0.0, _NUMBER)}
+#: Parameters of each optimiser.
+OPTIMIZERS = {
+    "adam": {**_RATE, **_DECAY},
+    "adamw": {**_RATE, "weight_decay": Parameter(0.01, _NUMBER)},
+    "sgd": {"lr": Parameter(1e-2, _NUMBER), **_MOMENTUM, **_DECAY},
+    "rmsprop": {**_RATE, **_MOMENTUM, **_DECAY},
+}
+SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("float32",)
+DEFAULT_STEPS = 1500
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The training of every cell of a run.
+
+    Attributes:
+        latent_dim: L.
+        network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`.
+        recon: `squared`, `bernoulli` or `gaussian[scale=…]`.
+        optimizer: `adam`, `adamw`, `sgd` or `rmsprop`, with `lr` and what else it has.
+        schedule: of the learning rate, of `SCHEDULES`.
+        steps, epochs: the length of the training; exactly one is set (1,500 steps where neither is given).
+        early_stopping: epochs without a better validation loss until a seed stops, or None.
+        batch_size: B.
+        precision: of `PRECISIONS`.
+
+    Raises:
+        UsageError: anything of the above out of range, unknown, or of the wrong type.
+    """
+
+    latent_dim: int = 8
+    network: Call = Call("mlp")
+    recon: Call = Call("squared")
+    optimizer: Call = Call("adam")
+    schedule: str = "cosine"
+    steps: int | None = None
+    epochs: int | None = None
+    early_stopping: int | None = None
+    batch_size: int = 128
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        whole_number("latent_dim", self.latent_dim, 1)
+        whole_number("batch_size", self.batch_size, 1)
+        if self.steps is not None and self.epochs is not None:
+            raise UsageError("both steps and epochs are given; give one of them")
+        for name in ("steps", "epochs", "early_stopping"):
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name), 1)
+        if self.steps is None and self.epochs is None:
+            object.__setattr__(self, "steps", DEFAULT_STEPS)
+        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, str(getattr(self, name)), known)
+        for name, resolve in (("network", _network), ("recon", _recon), ("optimizer", _optimizer)):
+            object.__setattr__(self, name, resolve(_as_call(getattr(self, name))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values by kebab-case key, as a configuration file writes them; what is not set is left out."""
+        values = ((field.name.replace("_", "-"), getattr(self, field.name)) for field in fields(self))
+        return {key: format_call(v) if isinstance(v, Call) else v for key, v in values if v is not None}
+
+    def replace(self, **changes: Any) -> TrainSettings:
+        """A copy with `changes`; giving one of steps and epochs unsets the other."""
+        if changes.get("epochs") is not None:
+            changes.setdefault("steps", None)
+        if changes.get("steps") is not None:
+            changes.setdefault("epochs", None)
+        return replace(self, **changes)
+
+
+def _as_call(value: Call | str) -> Call:
+    return value if isinstance(value, Call) else parse_call(value)
+
+
+def _fill(kind: str, call: Call, known: dict[str, dict[str, Parameter]], *also: str) -> Call:
+    if call.name not in known:
+        raise unknown_name(kind, call.name, [*known, *also])
+    return fill_parameters(call.name, call, known[call.name])
+
+
+def _network(call: Call) -> Call:
+    """Built-in networks get all their parameters; a `module:factory` is called with what is given."""
+    return call if ":" in call.name else _fill("network", call, network_parameters(), "module:factory")
+
+
+def _recon(call: Call) -> Call:
+    filled = _fill("reconstruction cost", call, COSTS)
+    if "scale" in filled.params:
+        number_in("gaussian scale", filled.params["scale"], 0.0, open_low=True)
+    return filled
+
+
+def _optimizer(call: Call) -> Call:
+    filled = _fill("optimizer", call, OPTIMIZERS)
+    number_in(f"{call.name} lr", filled.params["lr"], 0.0, open_low=True)
+    if "weight_decay" in filled.params:
+        number_in(f"{call.name} weight_decay", filled.params["weight_decay"], 0.0)
+    if "momentum" in filled.params:
+        number_in(f"{call.name} momentum", filled.params["momentum"], 0.0, 0.999999)
+    return filled

@@ -51,7 +51,7 @@ def module_path(module: str) -> Path | None:
     """
     first, *rest = module.split(".")
     spec = importlib.util.find_spec(first)
-    for depth, part in enumerate(rest, start=2):
+    for depth in range(2, len(rest) + 2):
         places = spec.submodule_search_locations if spec else None
         spec = importlib.machinery.PathFinder.find_spec(".".join([first, *rest][:depth]), places) if places else None
     if spec is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from bench.contracts.checks import number_in, whole_number
@@ -50,9 +50,9 @@ class TrainSettings:
     """
 
     latent_dim: int = 8
-    network: Call = Call("mlp")
-    recon: Call = Call("squared")
-    optimizer: Call = Call("adam")
+    network: Call = field(default_factory=lambda: Call("mlp"))
+    recon: Call = field(default_factory=lambda: Call("squared"))
+    optimizer: Call = field(default_factory=lambda: Call("adam"))
     schedule: str = "cosine"
     steps: int | None = None
     epochs: int | None = None
@@ -78,7 +78,7 @@ class TrainSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by kebab-case key, as a configuration file writes them; what is not set is left out."""
-        values = ((field.name.replace("_", "-"), getattr(self, field.name)) for field in fields(self))
+        values = ((item.name.replace("_", "-"), getattr(self, item.name)) for item in fields(self))
         return {key: format_call(v) if isinstance(v, Call) else v for key, v in values if v is not None}
 
     def replace(self, **changes: Any) -> TrainSettings:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown_name
 from bench.grammar import Call, as_grid, expand_grid, format_call, parse_call, split_list
 from bench.registry import CONTROL, Registry
 from bench.settings import TrainSettings
@@ -88,7 +88,7 @@ class RunSpec:
     variants: tuple[Call, ...] = tuple(parse_call(text) for text in DEFAULT_VARIANTS)
     datasets: tuple[Call, ...] = tuple(parse_call(text) for text in DEFAULT_DATASETS)
     seeds: tuple[int, ...] = tuple(range(DEFAULT_SEEDS))
-    train: TrainSettings = TrainSettings()
+    train: TrainSettings = field(default_factory=TrainSettings)
     metrics: str = "core"
     controls: bool = False
     baseline: str | None = None
@@ -166,8 +166,6 @@ class RunSpec:
         for key, value in values.items():
             name = _PLURALS.get(str(key).replace("-", "_"), str(key).replace("-", "_"))
             if name not in _KEYS:
-                from bench.errors import unknown_name
-
                 raise unknown_name("key", str(key), (known.replace("_", "-") for known in _KEYS))
             if value is not None:
                 given[name] = value

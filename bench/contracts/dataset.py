@@ -12,6 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from bench.contracts.scaling import blocks, rescale
+
 PARTS = ("train", "validation", "test")
 LIKELIHOODS = ("squared", "bernoulli", "gaussian")
 
@@ -53,8 +55,14 @@ class LazyRows:
         return len(self.rows)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        picked = np.asarray(self.base[self.rows[rows]], dtype=np.float32)
-        return ((picked - np.float32(self.shift)) / np.float32(self.scale)).astype(np.float32, copy=False)
+        return rescale(self.base[self.rows[rows]], self.shift, self.scale)
+
+    def load(self) -> np.ndarray:
+        """All rows as one float32 array in memory, filled in blocks."""
+        loaded = np.empty(self.shape, dtype=np.float32)
+        for block in blocks(self.shape):
+            loaded[block] = self[block]
+        return loaded
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Split:
         likelihoods: reconstruction costs that make sense for these data, of `LIKELIHOODS`.
         shift, scale: the data are (raw - shift) / scale, so that a trained model can be given raw rows; each broadcasts
             to a row and is kept with the checkpoint.
-        binarise: "none", or "dynamic" when each batch draws its pixels from Bernoulli(x) (the harness does the drawing).
+        binarise: "none", or "dynamic" when each batch draws its pixels from Bernoulli(x) (the harness draws).
         truth: known answers for tests and reports, e.g. {"covariance": (d, d), "noise_variance": float}.
         description: one line for the report's header.
     """

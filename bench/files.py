@@ -1,0 +1,102 @@
+"""Writing files so that a crash leaves the old content or the new one, and failures that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.text import printable
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ADVICE = {
+    errno.ENOSPC: "free some space and run the same command again; finished cells are kept",
+    errno.EDQUOT: "free some space and run the same command again; finished cells are kept",
+    errno.EROFS: "give another directory with --output",
+    errno.EACCES: "give a directory you may write to with --output",
+    errno.EPERM: "give a directory you may write to with --output",
+    errno.ENOTDIR: "a part of the path is a file; give another directory with --output",
+}
+
+
+def file_error(action: str, path: Path, error: OSError) -> UsageError:
+    """One line for an `OSError`: what could not be done, why, and what to do."""
+    advice = _ADVICE.get(error.errno or 0)
+    why = error.strerror or str(error)
+    return UsageError(f"cannot {action} {printable(path)}: {why}" + (f"; {advice}" if advice else ""))
+
+
+@contextlib.contextmanager
+def file_errors(action: str, path: Path) -> Iterator[None]:
+    """Turns every `OSError` inside into a one-line `UsageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise file_error(action, path, error) from error
+
+
+def safe_id(identifier: str) -> str:
+    """`identifier` if it can be a file name (letters, digits, - and _); a `UsageError` otherwise."""
+    if not isinstance(identifier, str) or not _SAFE_ID.fullmatch(identifier):
+        raise UsageError(f"{printable(identifier, 80)!r} is not a cell id; expected letters, digits, '-' and '_'")
+    return identifier
+
+
+def make_directory(path: Path) -> Path:
+    """Creates `path` and its parents; `UsageError` when that is not possible."""
+    with file_errors("create", path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it, synced to disk, when the block ends without an error."""
+    path = Path(path)
+    with file_errors("write", path):
+        make_directory(path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            sync_directory(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Writes `content` atomically and durably; `UsageError` for a full disk or a directory that is not writable."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
+def write_text(path: Path, content: str) -> Path:
+    """Writes UTF-8 text with `write_bytes`; lone surrogates become question marks."""
+    return write_bytes(path, content.encode("utf-8", errors="replace"))
+
+
+def sync_directory(path: Path) -> None:
+    """Makes a rename in `path` durable where the file system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,90 @@
+"""One writer per run directory: an advisory lock that dies with its process and names its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import weakref
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.files import file_errors
+from bench.text import printable
+
+_held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()
+
+
+class DirectoryLock:
+    """An exclusive lock on `directory`, held from construction until `release` or the end of the process.
+
+    A forked child gives its copy up at once, so that a killed run never stays locked by an orphan.
+
+    Raises:
+        UsageError: another process holds the lock (named by pid, host and start), or the directory is not writable.
+    """
+
+    def __init__(self, directory: Path):
+        self.path = Path(directory) / ".lock"
+        with file_errors("write", self.path):
+            self._handle: int | None = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            self._acquire()
+        except BaseException:
+            self._close()
+            raise
+        _held.add(self)
+
+    def _acquire(self) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                with file_errors("lock", self.path):
+                    raise
+            raise UsageError(
+                f"another run is writing to {printable(self.path.parent)} ({self._holder()}); "
+                "wait for it, stop it, or give another --output"
+            ) from error
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": datetime.now(UTC).isoformat("T", "seconds"),
+        }
+        with file_errors("write", self.path):
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads(os.pread(self._handle, 4096, 0))
+            parts = f"pid {holder['pid']} on {holder['host']}, started {holder['started']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "its holder is not known"
+        return printable(parts, 200)
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._handle)
+            self._handle = None
+
+    def release(self) -> None:
+        """Gives the lock up; the file stays, empty, so that no second holder can slip in between."""
+        if self._handle is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, 0)
+                fcntl.flock(self._handle, fcntl.LOCK_UN)
+        self._close()
+
+
+def _forget_in_child() -> None:
+    for lock in list(_held):
+        lock._close()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,234 @@
+"""`cells.jsonl`: one JSON record per attempted cell, append-only; the source of truth of a run.
+
+A record that a crash cut short is set aside, never fatal; a damaged line is named, never silently dropped; the file is
+treated as untrusted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.files import file_error, file_errors, safe_id
+from bench.text import printable
+
+SCHEMA = 1
+STATUSES = ("ok", "error", "timeout", "killed", "oom", "diverged", "skipped")
+METRIC_STATUSES = ("ok", "n/a", "too_few", "flagged")
+
+_TEXTS = ("variant", "dataset")
+_OPTIONAL_TEXTS = ("run_id", "stack_id", "variant_label", "dataset_label", "reason", "started_at", "error_type",
+                   "error", "traceback", "code_hash", "git_sha", "env_hash", "metrics_hash", "engine",
+                   "device")  # fmt: skip
+_NUMBERS = ("kl_weight", "decoder_variance", "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops",
+            "samples_per_second", "num_threads", "diverged_step", "steps_run")  # fmt: skip
+_DICTS = ("variant_params", "dataset_params", "metrics", "metric_seconds", "split")
+
+
+def _number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300)
+
+
+def check_record(record: Any) -> dict[str, Any]:
+    """`record` with its types checked and missing optional entries filled in.
+
+    Raises:
+        ValueError: what is wrong, in a few words.
+        UsageError: the record was written by a newer version.
+    """
+    if not isinstance(record, dict):
+        raise ValueError("not a JSON object")
+    schema = record.get("schema")
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise ValueError("no schema number")
+    if schema > SCHEMA:
+        raise UsageError(
+            f"these results were written by a newer aebench (record schema {schema}, this version reads "
+            f"up to {SCHEMA}); "
+            "upgrade with: pip install --upgrade aebench"
+        )
+    try:
+        safe_id(record.get("cell_id"))
+    except UsageError as error:
+        raise ValueError("no valid cell_id") from error
+    for key in _TEXTS:
+        if not isinstance(record.get(key), str):
+            raise ValueError(f"{key} is not text")
+    for key in _OPTIONAL_TEXTS:
+        if not isinstance(record.setdefault(key, None), str | None):
+            raise ValueError(f"{key} is not text")
+    for key in _NUMBERS:
+        if not _number(record.setdefault(key, None)):
+            raise ValueError(f"{key} is not a number")
+    for key in _DICTS:
+        record[key] = {} if record.get(key) is None else record[key]
+        if not isinstance(record[key], dict):
+            raise ValueError(f"{key} is not an object")
+    if not isinstance(record.get("seed"), int) or isinstance(record["seed"], bool):
+        raise ValueError("seed is not a whole number")
+    if record.get("status") not in STATUSES:
+        raise ValueError(f"unknown status {printable(record.get('status'), 40)!r}")
+    if not isinstance(record.setdefault("timing_valid", None), bool | None):
+        raise ValueError("timing_valid is neither true nor false")
+    record["variant_label"] = record["variant_label"] or record["variant"]
+    record["dataset_label"] = record["dataset_label"] or record["dataset"]
+    for name, measurement in record["metrics"].items():
+        _check_measurement(name, measurement)
+    return record
+
+
+def _check_measurement(name: str, measurement: Any) -> None:
+    if not isinstance(measurement, dict):
+        raise ValueError(f"metric {printable(name, 40)!r} is not an object")
+    value, status = measurement.get("value"), measurement.get("status")
+    if not _number(value) or not _number(measurement.get("error")):
+        raise ValueError(f"metric {printable(name, 40)!r} has a value that is not a number")
+    if status not in METRIC_STATUSES:
+        raise ValueError(f"metric {printable(name, 40)!r} has the unknown status {printable(status, 40)!r}")
+    if not isinstance(measurement.get("higher_is_better"), bool | None):
+        raise ValueError(f"metric {printable(name, 40)!r} has no valid direction")
+    if not (isinstance(measurement.get("unit"), str | None) and isinstance(measurement.get("reason"), str | None)):
+        raise ValueError(f"metric {printable(name, 40)!r} has a unit or reason that is not text")
+    if value is None and not measurement.get("reason"):
+        raise ValueError(f"metric {printable(name, 40)!r} is empty without a reason")
+
+
+def finite(value: Any) -> Any:
+    """`value` with every NaN and infinity replaced by None, numpy scalars by Python numbers, tuples by lists."""
+    if isinstance(value, dict):
+        return {str(key): finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """One line of JSON for a record. A metric whose value is not finite becomes null, n/a, with its reason.
+
+    Raises:
+        ValueError: the record does not follow the schema.
+    """
+    clean = finite(record)
+    for name, measurement in clean.get("metrics", {}).items():
+        if measurement.get("value") is None and record["metrics"][name].get("value") is not None:
+            was = record["metrics"][name]["value"]
+            measurement.update(status="n/a", error=None, reason=measurement.get("reason") or f"the value was {was}")
+    check_record(clean)
+    return json.dumps(clean, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The record of one line.
+
+    Raises:
+        ValueError: damaged (cut short, not JSON, wrong types).
+        UsageError: written by a newer version.
+    """
+    try:
+        record = json.loads(line, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return check_record(record)
+
+
+@dataclass
+class Damage:
+    """Lines of `cells.jsonl` that could not be read: (line number, what is wrong)."""
+
+    lines: list[tuple[int, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        shown = "; ".join(f"line {number}: {why}" for number, why in self.lines[:3])
+        more = f"; and {len(self.lines) - 3} more" if len(self.lines) > 3 else ""
+        return f"{len(self.lines)} unreadable record(s) in cells.jsonl ignored ({shown}{more})"
+
+
+def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
+    """Every readable record of `path` in file order; unreadable lines are noted in `damage`.
+
+    Raises:
+        UsageError: the file cannot be read, or was written by a newer version.
+    """
+    with file_errors("read", path), open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                yield decode(line)
+            except ValueError as error:
+                cut = "" if line.endswith(b"\n") else "cut short; "
+                damage.lines.append((number, cut + printable(error, 120)))
+
+
+def repair_tail(path: Path) -> bytes:
+    """Makes `path` end in a whole line; a last line that was cut short moves to `path`.torn. Returns what moved."""
+    with file_errors("write", path):
+        if not path.exists() or path.stat().st_size == 0:
+            return b""
+        with open(path, "rb+") as handle:
+            handle.seek(-1, os.SEEK_END)
+            if handle.read(1) == b"\n":
+                return b""
+            start = _start_of_last_line(handle)
+            handle.seek(start)
+            torn = handle.read()
+            try:
+                decode(torn)
+            except ValueError:
+                with open(path.with_suffix(".jsonl.torn"), "ab") as aside:
+                    aside.write(torn + b"\n")
+                handle.truncate(start)
+            else:
+                handle.write(b"\n")
+                torn = b""
+            handle.flush()
+            os.fsync(handle.fileno())
+    return torn
+
+
+def _start_of_last_line(handle: Any, block: int = 65536) -> int:
+    end = handle.seek(0, os.SEEK_END)
+    while end > 0:
+        begin = max(0, end - block)
+        handle.seek(begin)
+        cut = handle.read(end - begin).rfind(b"\n")
+        if cut >= 0:
+            return begin + cut + 1
+        end = begin
+    return 0
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Appends one line durably; a write that fails half-way is taken back.
+
+    Raises:
+        UsageError: full disk, read-only directory.
+    """
+    with file_errors("write", path):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        before = os.fstat(handle).st_size
+        try:
+            remaining = memoryview(line)
+            while remaining:
+                remaining = remaining[os.write(handle, remaining) :]
+            os.fsync(handle)
+        except OSError as error:
+            os.ftruncate(handle, before)
+            raise file_error("write", path, error) from error
+    finally:
+        os.close(handle)

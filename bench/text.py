@@ -1,0 +1,23 @@
+"""Text from outside (labels, messages, plugin names) made safe to print, to store and to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: C0 and C1 controls, line and paragraph separators, and the marks that reorder text on screen.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SPACES = re.compile(r"[\t\n\r\x0b\x0c\u2028\u2029]+")
+_FORMULA = ("=", "+", "-", "@")
+
+
+def printable(text: Any, limit: int | None = None) -> str:
+    """`text` on one line without control characters (terminal escapes, text reordering), at most `limit` long."""
+    clean = _UNPRINTABLE.sub("�", _SPACES.sub(" ", str(text)))
+    return clean if limit is None or len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def spreadsheet_safe(text: str) -> str:
+    """`text` as a spreadsheet shows it: one that would be run as a formula gets a leading apostrophe."""
+    clean = printable(text)
+    return "'" + clean if clean.lstrip().startswith(_FORMULA) else clean

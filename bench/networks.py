@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bench.contracts.variant import Context, Networks, whole_number
 from bench.errors import Incompatible, UsageError, unknown_name
+from bench.linear import Linear
 from bench.seeding import derived_seed
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -47,15 +48,15 @@ def mlp(hidden: Sequence[int] = (256,), activation: str = "relu") -> Networks:
     def layers(sizes: list[int]) -> list[nn.Module]:
         steps: list[nn.Module] = []
         for width_in, width_out in zip(sizes[:-1], sizes[1:], strict=True):
-            steps += [nn.Linear(width_in, width_out), make_activation()]
+            steps += [Linear(width_in, width_out), make_activation()]
         return steps
 
     def factory(data_shape: tuple[int, ...], head_width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         d = math.prod(data_shape)
         body = layers([d, *widths])
-        encoder = nn.Sequential(nn.Flatten(), *body, nn.Linear(widths[-1] if widths else d, head_width))
+        encoder = nn.Sequential(nn.Flatten(), *body, Linear(widths[-1] if widths else d, head_width))
         reverse = layers([latent_dim, *widths[::-1]])
-        out = nn.Linear(widths[0] if widths else latent_dim, d)
+        out = Linear(widths[0] if widths else latent_dim, d)
         decoder = nn.Sequential(*reverse, out, nn.Unflatten(-1, data_shape))
         return encoder, decoder
 

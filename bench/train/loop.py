@@ -1,0 +1,312 @@
+"""The one training loop: every variant, stacked or alone, in memory or from disk."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contracts.variant import Variant
+from bench.train.batches import BatchOrder, Rows
+from bench.train.memory import keep_freed_memory
+from bench.train.noise import NoiseSource
+from bench.train.optim import make_optimizer, rate
+from bench.train.stack import Stack
+from bench.train.tracker import Tracker
+
+#: Without early stopping the validation part is looked at so many times in a training, spread evenly.
+EVALUATION_POINTS = 50
+#: Rows of the validation part that the history looks at; early stopping looks at all of them.
+HISTORY_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """How to train: everything but model and data.
+
+    Attributes:
+        steps: total optimiser steps per seed.
+        batch_size: B.
+        optimizer, optimizer_params: see `bench.train.optim`.
+        schedule: "constant" or "cosine".
+        early_stopping: epochs without a better validation loss after which a seed stops and keeps its best weights.
+        binarise: "dynamic" draws every batch's pixels from Bernoulli(x).
+        precision: "float32", "tf32" or "bf16" (automatic mixed precision of the forward pass).
+    """
+
+    steps: int
+    batch_size: int
+    optimizer: str = "adam"
+    optimizer_params: dict[str, float] = field(default_factory=dict)
+    schedule: str = "cosine"
+    early_stopping: int | None = None
+    binarise: str = "none"
+    precision: str = "float32"
+
+
+@dataclass
+class TrainedSeed:
+    """One seed after training.
+
+    Attributes:
+        seed: the seed.
+        variant: its model, holding the final (or best-on-validation) weights.
+        history: "step", "epoch", "train_<term>", "validation_<term>" → one value per evaluation point.
+        diverged_step: the first step (0-based) with a non-finite loss or weight, or None.
+        steps_run: steps behind the weights it stopped with.
+    """
+
+    seed: int
+    variant: Variant
+    history: dict[str, np.ndarray]
+    diverged_step: int | None
+    steps_run: int
+
+
+class Checkpointer(Protocol):
+    """Where a long training keeps its state; `due()` is asked at evaluation points."""
+
+    def load(self) -> dict[str, np.ndarray] | None: ...
+
+    def due(self) -> bool: ...
+
+    def save(self, state: dict[str, np.ndarray]) -> None: ...
+
+
+def train(
+    models: Sequence[Variant],
+    seeds: Sequence[int],
+    train_rows: Rows,
+    validation_rows: Rows,
+    plan: TrainPlan,
+    device: torch.device,
+    on_step: Callable[[int], Any] = lambda step: None,
+    checkpointer: Checkpointer | None = None,
+) -> tuple[list[TrainedSeed], float]:
+    """Train K models, one per seed, and return them with the wall-clock seconds the steps took.
+
+    A non-finite loss or weight marks only its own seed as diverged. `on_step` hears the number of steps done at every
+    evaluation point.
+    """
+    keep_freed_memory()
+    run = _Run(models, seeds, train_rows, validation_rows, plan, device)
+    if checkpointer is not None and (state := checkpointer.load()) is not None:
+        run.load(state)
+    started = time.perf_counter()
+    while run.step < plan.steps and not run.tracker.finished.all():
+        run.one_interval()
+        on_step(run.step)
+        if checkpointer is not None and run.step < plan.steps and checkpointer.due():
+            checkpointer.save(run.state())
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return run.results(), time.perf_counter() - started
+
+
+class _Run:
+    """The state of one training and its steps."""
+
+    def __init__(self, models, seeds, train_rows: Rows, validation_rows: Rows, plan: TrainPlan, device) -> None:
+        self.plan = plan
+        self.device = device
+        self.seeds = tuple(seeds)
+        self.rows = train_rows
+        self.validation = validation_rows
+        self.stack = Stack(models, len(train_rows))
+        self.order = BatchOrder(len(train_rows), plan.batch_size, self.seeds, device)
+        self.noise = NoiseSource(self.seeds, device, "train")
+        self.pixels = NoiseSource(self.seeds, device, "pixels")
+        self.progress = torch.zeros((), device=device)
+        self.step = 0
+        per_epoch = self.order.steps_per_epoch
+        whole_epochs = max(1, round(plan.steps / EVALUATION_POINTS / per_epoch))
+        self.interval = per_epoch if plan.early_stopping else max(per_epoch * whole_epochs, 1)
+        if plan.steps < self.interval:
+            self.interval = max(1, plan.steps // 10)
+        self.tracker = Tracker(len(self.seeds), self.interval, plan.early_stopping, device)
+        self.players = _players(self.stack.models[0], self.stack.parameters)
+        self.optimizers = {
+            term: make_optimizer(plan.optimizer, plan.optimizer_params, [self.stack.parameters[n] for n in names])
+            for term, names in self.players.items()
+        }
+        steps_of = type(self.stack.models[0]).player_steps
+        self.substeps = {term: steps_of.get(term, 1) for term in self.players}
+        self.best: dict[str, Tensor] | None = None
+        self.best_step = np.zeros(len(self.seeds), dtype=np.int64)
+
+    def one_interval(self) -> None:
+        """Train up to the next evaluation point, then look at the validation part."""
+        self.stack.train_mode(True)
+        end = min(self.step + self.interval, self.plan.steps)
+        while self.step < end:
+            self.one_step()
+        improved = self.tracker.close_interval(self.step, self.step / self.order.steps_per_epoch, self.evaluate())
+        self.keep_best(improved)
+
+    def one_step(self) -> None:
+        plan = self.plan
+        rows = self.order.at(self.step)
+        x, y = self.rows.gather(rows)
+        if plan.binarise == "dynamic":
+            x = self.binarised(x, self.pixels, self.step)
+        self.progress.fill_(self.step / plan.steps)
+        scale = rate(plan.schedule, self.step, plan.steps)
+        full = rows.shape[1] == plan.batch_size
+        for part in range(max(self.substeps.values())):
+            requests = self.stack.requests(x[0], None if y is None else y[0], self.progress)
+            noise = self.noise.at(self.step, part, requests, full)
+            with _precision(plan.precision, self.device):
+                terms = self.stack.terms(x, y, self.progress, requests, noise)
+            if part == 0:
+                self.tracker.record(terms)
+            self.update([term for term in self.players if part < self.substeps[term]], terms, scale)
+        self.step += 1
+
+    def update(self, due: list[str], terms: dict[str, Tensor], scale: float) -> None:
+        """Differentiate each due player's term with respect to its own parameters only, then step them together."""
+        for term in due:
+            own = [self.stack.parameters[name] for name in self.players[term]]
+            total = terms[term].mean(-1).sum()
+            gradients = torch.autograd.grad(total, own, retain_graph=term != due[-1], allow_unused=True)
+            for parameter, gradient in zip(own, gradients, strict=True):
+                # Fused optimisers walk memory, so a gradient must lie as its parameter does.
+                parameter.grad = None if gradient is None else gradient.contiguous()
+        for term in due:
+            optimizer = self.optimizers[term]
+            for group in optimizer.param_groups:
+                group.setdefault("base_lr", group["lr"])
+                group["lr"] = group["base_lr"] * scale
+            optimizer.step()
+
+    def binarised(self, x: Tensor, source: NoiseSource, step: int) -> Tensor:
+        """Pixels drawn from Bernoulli(x): (K, B, *data_shape) → the same, of zeros and ones."""
+        from bench.train.noise import Request
+
+        (uniform,) = source.at(step, 0, [Request("uniform", tuple(x.shape[1:]))], False)
+        return (uniform < x).to(x.dtype)
+
+    def evaluate(self) -> dict[str, np.ndarray]:
+        """Means (K,) of every loss term over the validation part, with the same draws at every point."""
+        if len(self.validation) == 0:
+            return {}
+        self.stack.train_mode(False)
+        limit = None if self.plan.early_stopping else HISTORY_ROWS
+        noise = NoiseSource(self.seeds, self.device, "validation")
+        sums: dict[str, Tensor] = {}
+        count = 0
+        context = contextlib.nullcontext() if not self.stack.models[0].stackable else torch.no_grad()
+        with context:
+            for start, x, y in self.validation.blocks(limit, size=max(256, READ_VALUES // max(x_size(self.rows), 1))):
+                width = self.stack.width
+                xs = x.expand(width, *x.shape)
+                ys = None if y is None else y.expand(width, *y.shape)
+                if self.plan.binarise == "dynamic":
+                    xs = self.binarised(xs, NoiseSource(self.seeds, self.device, "validation pixels"), start)
+                requests = self.stack.requests(x, y, self.progress)
+                with _precision(self.plan.precision, self.device):
+                    terms = self.stack.terms(xs, ys, self.progress, requests, noise.at(start, 0, requests, False))
+                for name, value in terms.items():
+                    part = value.detach().double().sum(-1)
+                    sums[name] = sums[name] + part if name in sums else part
+                count += len(x)
+        return {name: (value / count).cpu().numpy() for name, value in sums.items()}
+
+    def keep_best(self, improved: np.ndarray) -> None:
+        if not improved.any():
+            return
+        self.best_step[improved] = self.step
+        live = self.stack.state()
+        if self.best is None:
+            self.best = {name: value.clone() for name, value in live.items()}
+            return
+        rows = torch.from_numpy(np.flatnonzero(improved)).to(self.device)
+        for name, value in live.items():
+            self.best[name].index_copy_(0, rows, value.index_select(0, rows))
+
+    def results(self) -> list[TrainedSeed]:
+        """The trained models; weights that are not finite mark their seed as diverged at the last step."""
+        state = self.best if self.best is not None else self.stack.state()
+        finite = torch.stack([v.flatten(1).isfinite().all(1) for v in state.values() if v.is_floating_point()]).all(0)
+        models = self.stack.unstack(state)
+        self.stack.train_mode(False)
+        results = []
+        for index, seed in enumerate(self.seeds):
+            diverged = int(self.tracker.diverged_step[index])
+            if diverged < 0 and not bool(finite[index]):
+                diverged = self.step - 1
+            steps = int(self.best_step[index]) if self.best is not None else self.step
+            history = self.tracker.history(index)
+            results.append(TrainedSeed(seed, models[index], history, None if diverged < 0 else diverged, steps))
+        return results
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything needed to go on from here, as arrays by name."""
+        arrays = {"step": np.array(self.step), "best_step": self.best_step}
+        arrays |= {f"live.{name}": value.cpu().numpy() for name, value in self.stack.state().items()}
+        if self.best is not None:
+            arrays |= {f"best.{name}": value.cpu().numpy() for name, value in self.best.items()}
+        arrays |= {f"tracker.{name}": value for name, value in self.tracker.state().items()}
+        for term, optimizer in self.optimizers.items():
+            for index, entry in optimizer.state_dict()["state"].items():
+                for key, value in entry.items():
+                    if value is not None:
+                        arrays[f"optimizer.{term}.{index}.{key}"] = torch.as_tensor(value).cpu().numpy()
+        return arrays
+
+    def load(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from what `state` returned."""
+        self.step = int(arrays["step"])
+        self.best_step = arrays["best_step"].astype(np.int64)
+
+        def group(prefix: str) -> dict[str, np.ndarray]:
+            return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+        def tensors(prefix: str) -> dict[str, Tensor]:
+            return {name: torch.as_tensor(value, device=self.device) for name, value in group(prefix).items()}
+
+        self.stack.load(tensors("live."))
+        self.best = tensors("best.") or None
+        self.tracker.load(group("tracker."))
+        for term, optimizer in self.optimizers.items():
+            saved = optimizer.state_dict()
+            saved["state"] = {}
+            for name, value in tensors(f"optimizer.{term}.").items():
+                index, key = name.split(".", 1)
+                saved["state"].setdefault(int(index), {})[key] = value
+            optimizer.load_state_dict(saved)
+
+
+#: Numbers per seed that one evaluation batch holds.
+READ_VALUES = 1 << 20
+
+
+def x_size(rows: Rows) -> int:
+    """Numbers in one example."""
+    return int(np.prod(rows.data_shape))
+
+
+def _players(model: Variant, parameters: dict[str, Tensor]) -> dict[str, list[str]]:
+    """Term → names of the parameters it trains; each parameter belongs to the longest prefix that matches it."""
+    owned: dict[str, list[str]] = {term: [] for term in model.players}
+    for name in parameters:
+        matches = [
+            (len(prefix), term)
+            for term, prefixes in model.players.items()
+            for prefix in prefixes
+            if name.startswith(prefix)
+        ]
+        if matches:
+            owned[max(matches)[1]].append(name)
+    return {term: names for term, names in owned.items() if names}
+
+
+def _precision(precision: str, device: torch.device):
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from bench.contracts.paging import release_pages
 from bench.contracts.scaling import blocks, rescale
 
 PARTS = ("train", "validation", "test")
@@ -55,7 +56,9 @@ class LazyRows:
         return len(self.rows)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        return rescale(self.base[self.rows[rows]], self.shift, self.scale)
+        picked = rescale(self.base[self.rows[rows]], self.shift, self.scale)
+        release_pages(self.base)
+        return picked
 
     def load(self) -> np.ndarray:
         """All rows as one float32 array in memory, filled in blocks."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.contracts.checks import whole_number
 from bench.errors import UsageError, unknown_name
 
 
@@ -35,3 +36,27 @@ def existing_path(name: str, value: Any) -> Path:
     except OSError as error:
         raise UsageError(f"{name}={str(value)!r} cannot be read: {error.strerror or error}") from None
     return path
+
+
+def existing_file(name: str, value: Any) -> Path:
+    """The path of the regular file that `value` names."""
+    path = existing_path(name, value)
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise UsageError(f"{name}={str(value)!r} is {kind}; give a file")
+    return path
+
+
+def existing_folder(name: str, value: Any) -> Path:
+    """The path of the folder that `value` names."""
+    path = existing_path(name, value)
+    if not path.is_dir():
+        raise UsageError(f"{name}={str(value)!r} is a file; give a folder")
+    return path
+
+
+def whole_bytes(name: str, value: Any) -> int:
+    """`value` as a number of bytes of at least 1; 2e9 is read as a whole number, too."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return whole_number(name, value, 1)

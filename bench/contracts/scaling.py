@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.contracts.paging import release_pages
 from bench.contracts.parameters import one_of
 from bench.contracts.tables import Names
 from bench.errors import DataError
@@ -60,8 +61,10 @@ class Scaling:
 
 
 def rescale(raw: np.ndarray, shift: np.ndarray | float, scale: np.ndarray | float) -> np.ndarray:
-    """float32((raw - shift) / scale), subtracted in float64 where float32 would lose digits of wider types."""
-    wide = np.float32 if raw.dtype.itemsize <= 2 or raw.dtype == np.float32 else np.float64
+    """float32((raw - shift) / scale), computed in float64 unless `raw` has at most 16 bits or needs no scaling."""
+    if np.ndim(shift) == np.ndim(scale) == 0 and shift == 0 and scale == 1:
+        return np.asarray(raw, dtype=np.float32)
+    wide = np.float32 if raw.dtype.itemsize <= 2 else np.float64
     centred = np.asarray(raw, dtype=wide) - np.asarray(shift, dtype=wide)
     centred /= np.asarray(scale, dtype=wide)
     return centred.astype(np.float32, copy=False)
@@ -88,6 +91,7 @@ def summarise(array: np.ndarray, train: np.ndarray, names: Names) -> Summary:
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in blocks(array.shape):
             block = np.asarray(array[rows], dtype=np.float64)
+            release_pages(array)
             _refuse_non_finite(block, rows.start, names)
             np.minimum(low, block.min(0), out=low)
             np.maximum(high, block.max(0), out=high)

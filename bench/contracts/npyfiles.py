@@ -1,0 +1,193 @@
+""".npy and .npz files read without pickle, and never more of them than the header and the file's size agree on.
+
+Format: NEP 1 (https://numpy.org/neps/nep-0001-npy-format.html). A header is checked before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from bench.errors import DataError
+
+#: Enough for any header of version 1 and for numpy's own limit on later ones.
+HEADER_BYTES = 1 << 16
+MAX_AXES = 8
+#: Kinds of values: truth values, whole and floating numbers, and (for labels) text.
+NUMBERS, TEXT = "biuf", "US"
+_HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+    EOFError,
+    struct.error,
+)
+
+
+class Header(NamedTuple):
+    """What a .npy header promises: `nbytes` of values from `offset` on."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    offset: int
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.dtype}"
+
+
+def read_header(stream: BinaryIO, what: str) -> Header:
+    """Parse and check a .npy header.
+
+    Raises:
+        DataError: no .npy header, Python objects, records, or a shape that no array has.
+    """
+    head = io.BytesIO(stream.read(HEADER_BYTES))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # headers written by Python 2, odd literals in broken ones
+            version = npy_format.read_magic(head)
+            readers = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+            if version not in readers:
+                raise ValueError(f"version {version[0]}.{version[1]}")
+            shape, fortran, dtype = readers[version](head)
+    except _HEADER_ERRORS as error:
+        raise DataError(f"{what}: no readable .npy header ({_one_line(error)})") from None
+    if dtype.hasobject:
+        raise DataError(f"{what}: holds Python objects, which are never unpickled; save it as numbers")
+    if dtype.kind not in NUMBERS + TEXT or dtype.itemsize == 0:
+        raise DataError(f"{what}: values of type {_one_line(dtype)} are not real numbers; convert them first")
+    if len(shape) > MAX_AXES or any(axis < 0 for axis in shape):
+        raise DataError(f"{what}: the header gives an impossible shape {_one_line(shape)}")
+    if prod(shape) == 0:
+        raise DataError(f"{what}: shape {shape} holds no values")
+    return Header(shape, bool(fortran), dtype, head.tell())
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """The array of a .npy file as a read-only memory map, so that nothing is read yet.
+
+    Raises:
+        DataError: not a .npy file of numbers or text, or its size disagrees with its header.
+    """
+    what = repr(path.name)
+    with path.open("rb") as stream:
+        header = read_header(stream, what)
+    found = path.stat().st_size - header.offset
+    if found != header.nbytes:
+        trouble = "is truncated" if found < header.nbytes else "has bytes left over"
+        raise DataError(f"{what} {trouble}: its header promises {header} = {header.nbytes} bytes, it holds {found}")
+    order = "F" if header.fortran else "C"
+    return np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
+
+
+def list_npz(path: Path) -> dict[str, Header | DataError]:
+    """Key → header of every array in a .npz file, or why that array cannot be read; values are not read.
+
+    Raises:
+        DataError: not a .npz file, corrupt, or without arrays.
+    """
+    what = repr(path.name)
+    headers = {}
+    with _zip(path) as archive:
+        for member in archive.infolist():
+            if not member.filename.endswith(".npy"):
+                raise DataError(f"{what}: member {member.filename!r} is no array; expected a file of numpy.savez")
+            inside = f"{what}, array {member.filename.removesuffix('.npy')!r}"
+            try:
+                _check_member(member, inside)
+                with _member(archive, member, inside) as stream:
+                    found: Header | DataError = read_header(stream, inside)
+            except DataError as error:
+                found = error
+            headers[member.filename.removesuffix(".npy")] = found
+    if not headers:
+        raise DataError(f"{what} holds no arrays")
+    return headers
+
+
+def read_npz(path: Path, key: str, header: Header | DataError, limit: int) -> np.ndarray:
+    """One array of a .npz file, in memory.
+
+    Args:
+        path: the file.
+        key: one of `list_npz(path)`, and `header` its entry.
+        limit: most bytes that the array may take.
+
+    Raises:
+        DataError: not a plain array of numbers or text, larger than `limit`, truncated or corrupt.
+    """
+    if isinstance(header, DataError):
+        raise header
+    what = f"{path.name!r}, array {key!r}"
+    if header.nbytes > limit:
+        raise DataError(
+            f"{what}: {header} takes {header.nbytes} bytes, more than memory_limit={limit}; "
+            "save it as .npy, which is read from disk as needed"
+        )
+    with _zip(path) as archive:
+        member = archive.getinfo(f"{key}.npy")
+        if member.file_size != header.offset + header.nbytes:
+            raise DataError(f"{what} is truncated or corrupt: {header} does not fit its {member.file_size} bytes")
+        with _member(archive, member, what) as stream:
+            content = stream.read(member.file_size)
+    if len(content) != member.file_size:
+        raise DataError(f"{what} is truncated: {len(content)} of {member.file_size} bytes")
+    values = np.frombuffer(content, header.dtype, offset=header.offset)
+    return values.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+class _zip:
+    """An open archive whose every defect is a `DataError`, also while members are read."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> zipfile.ZipFile:
+        try:
+            self.archive = zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error) as error:
+            raise DataError(f"{self.path.name!r}: not a readable .npz file ({_one_line(error)})") from None
+        return self.archive
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        self.archive.close()
+        broken = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error)
+        if isinstance(error, broken):
+            raise DataError(f"{self.path.name!r}: corrupt .npz file ({_one_line(error)})") from None
+
+
+def _check_member(member: zipfile.ZipInfo, what: str) -> None:
+    if member.flag_bits & 1:
+        raise DataError(f"{what} is encrypted; save it without a password")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{what}: compression method {member.compress_type} is not one of numpy.savez")
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str) -> BinaryIO:
+    try:
+        return archive.open(member)
+    except (NotImplementedError, KeyError) as error:
+        raise DataError(f"{what} cannot be read ({_one_line(error)})") from None
+
+
+def _one_line(thing: object) -> str:
+    return repr(str(thing)[:120])[1:-1]

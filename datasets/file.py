@@ -1,0 +1,81 @@
+"""One's own data from a .npy, .npz or .csv file; nothing in a file is ever unpickled or executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.contracts.arrays import MEMORY_LIMIT, split_arrays
+from bench.contracts.csvfiles import read_csv
+from bench.contracts.dataset import Split
+from bench.contracts.npyfiles import Header, list_npz, open_npy, read_npz
+from bench.contracts.parameters import existing_file, whole_bytes
+from bench.errors import DataError, UsageError, unknown_name
+
+
+def load(
+    path: str,
+    label: str | None = None,
+    key: str | None = None,
+    scale: str = "auto",
+    validation: float = 0.16,
+    test: float = 0.2,
+    split_seed: int = 0,
+    memory_limit: int = MEMORY_LIMIT,
+) -> Split:
+    """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
+
+    Args:
+        path: a .npy, .npz, .csv or .tsv file. CSV: UTF-8, the first line names the columns; comma, semicolon or tab.
+        label: where the class labels are: a column's name (CSV), an array's key (.npz), another .npy file (.npy).
+        key: which array of a .npz file holds the data; not needed where only one can.
+        scale: "none", "unit" (to [0, 1]), "standard" (mean 0, variance 1), or "auto": values within [0, 1] are kept,
+            images and 8-bit pixels go to [0, 1], other tables are standardised column by column. Training rows decide.
+        validation, test: fraction of the rows or number of rows.
+        split_seed: which division into parts.
+        memory_limit: bytes; a .npy file that takes more as 32-bit numbers is read from disk as needed, other files
+            are refused.
+    """
+    file = existing_file("path", path)
+    limit = whole_bytes("memory_limit", memory_limit)
+    settings = {"scale": scale, "validation": validation, "test": test, "split_seed": split_seed}
+    settings |= {"memory_limit": limit, "what": repr(file.name)}
+    suffix = file.suffix.lower()
+    if key is not None and suffix != ".npz":
+        raise UsageError(f"key={key!r} is for .npz files; {file.name!r} holds one array")
+    try:
+        if suffix == ".npy":
+            labels = None if label is None else open_npy(existing_file("label", label))
+            return split_arrays(open_npy(file), labels, **settings)
+        if suffix == ".npz":
+            return split_arrays(*_from_npz(file, key, label, limit), **settings)
+        if suffix in (".csv", ".tsv"):
+            table = read_csv(file, label, limit)
+            settings |= {"columns": table.columns, "row_name": lambda row: f"line {table.lines[row]}"}
+            return split_arrays(table.values, table.labels, **settings)
+    except OSError as error:
+        raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
+    raise UsageError(f"{file.name!r}: files of type {suffix or 'none'} are not read; give .npy, .npz or .csv")
+
+
+def _from_npz(file: Path, key: str | None, label: str | None, limit: int) -> tuple:
+    """The data and label arrays of a .npz file."""
+    headers = list_npz(file)
+    for name in (key, label):
+        if name is not None and name not in headers:
+            raise unknown_name(f"array of {file.name!r}", name, headers)
+    if key is None:
+        key = _only_candidate(file, headers, label)
+    labels = None if label is None else read_npz(file, label, headers[label], limit)
+    return read_npz(file, key, headers[key], limit), labels
+
+
+def _only_candidate(file: Path, headers: dict[str, Header | DataError], label: str | None) -> str:
+    """The one array that can be data: not the labels, and the only one left or the only one with rows of values."""
+    left = [name for name in headers if name != label]
+    rows = left if len(left) == 1 else [name for name in left if len(getattr(headers[name], "shape", ())) > 1]
+    if len(rows) != 1:
+        listing = ", ".join(
+            f"{name!r}: {header if isinstance(header, Header) else 'not readable'}" for name, header in headers.items()
+        )
+        raise UsageError(f"{file.name!r} holds several arrays ({listing}); choose the data with key=")
+    return rows[0]

@@ -150,7 +150,7 @@ def _measurements(value: Value, outcome: object, collapse: str | None) -> dict[s
     if isinstance(outcome, (Estimate, Flagged)):
         number, error = outcome.value, outcome.error
     if isinstance(outcome, Flagged):
-        reason = outcome.reason
+        reason = outcome.reason if collapse in (None, outcome.reason) else f"{collapse}; {outcome.reason}"
     numbers = np.asarray(number, dtype=np.float64)
     errors = np.full(numbers.shape, np.nan) if error is None else np.broadcast_to(error, numbers.shape)
     if numbers.ndim != int(value.vector):

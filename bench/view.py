@@ -6,6 +6,7 @@ d data dimension, L latent dimension.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -180,19 +181,28 @@ class View:
         return self.once(("sampled", part), compute)
 
     def kl(self, part: str) -> tuple[Tensor, Tensor | None]:
-        """KL(q(z|x) ‖ prior) at `rows(part)` in nats: per example (N,), and per dimension (N, L) or None."""
+        """KL(q(z|x) ‖ prior) in nats: per example (N,), and per dimension (N, L) or None.
+
+        Over every test or validation row, and over `rows("train")`.
+        """
 
         def compute() -> tuple[Tensor, Tensor | None]:
             prior, generator = self.model.prior(), self.generator(f"kl {part}")
             joint, factors = [], []
             with torch.no_grad():
-                for x in self.rows(part).x.split(self.batch_size):
+                for x in self._batches(part, self.batch_size):
                     posterior = self.model.posterior(x)
                     joint.append(joint_kl(posterior, prior, generator))
                     factors.append(factorised_kl(posterior, prior))
             return torch.cat(joint), None if factors[0] is None else torch.cat(factors)
 
         return self.once(("kl", part), compute)
+
+    def _batches(self, part: str, size: int) -> Iterator[Tensor]:
+        """Every row of the test and validation part, `rows("train")` of the training part, in batches."""
+        if part == "train" or len(self.rows(part)) == self.shared.size(part):
+            return iter(self.rows(part).x.split(size))
+        return self.shared.batches(part, size)
 
     def squared_errors(self, part: str) -> Tensor:
         """‖Θ(μ(x)) - x‖² of every test or validation row, and of `rows("train")`: (N,) float64."""
@@ -202,14 +212,11 @@ class View:
             return (decoded - x.reshape(len(x), -1)).square().sum(-1).double()
 
         def compute() -> Tensor:
-            rows = self.rows(part)
-            if len(rows) == self.shared.size(part):
-                difference = self.reconstructions(part) - rows.flat
+            if len(self.rows(part)) == self.shared.size(part):
+                difference = self.reconstructions(part) - self.rows(part).flat
                 return difference.square().sum(-1).double()
-            if part == "train":
-                return self._batched(error, rows.x)
             with torch.no_grad():
-                return torch.cat([error(x) for x in self.shared.batches(part, self.batch_size)])
+                return torch.cat([error(x) for x in self._batches(part, self.batch_size)])
 
         return self.once(("errors", part), compute)
 
@@ -219,11 +226,9 @@ class View:
         def compute() -> Tensor:
             generator = self.generator(f"errors {part}")
             size = max(1, self.batch_size // POSTERIOR_DRAWS)
-            whole = part != "train" or len(self.rows(part)) == self.shared.size(part)
-            batches = self.shared.batches(part, size) if whole else self.rows(part).x.split(size)
             total, n = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64, device=self.device), 0
             with torch.no_grad():
-                for x in batches:
+                for x in self._batches(part, size):
                     z = draw(self.model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
                     decoded = self.model.decode(z.flatten(0, 1)).reshape(POSTERIOR_DRAWS, len(x), -1)
                     total += (decoded - x.reshape(len(x), -1)).square().sum((1, 2), dtype=torch.float64)

@@ -1,0 +1,194 @@
+"""Decoded interpolation paths of a viewed model: their geometry, and their distance to held-out data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contracts.metric import Estimate, Flagged, Missing
+from bench.metrics.functional.paths import lerp, path_geometry
+from bench.neighbours import nearest
+from bench.shared import SharedData
+from bench.view import View
+
+STEPS = 16
+PAIRS = 1000
+LEAST_ROWS = 20
+#: A chord whose square is below this share of 2 tr Cov(x), the mean squared distance of data, is degenerate.
+DEGENERATE_SHARE = 1e-3
+#: Above this share of degenerate pairs the mean over the others is flagged.
+FLAG_SHARE = 0.05
+_CHUNK_NUMBERS = 2**23
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Held-out pairs (P, 2) as indices into the test rows, and whether each is of one class (None without labels)."""
+
+    indices: np.ndarray
+    same: np.ndarray | None
+
+    def groups(self) -> dict[str, np.ndarray | None]:
+        """Masks (P,) by suffix: all pairs, same class and cross class (None where there are no such pairs)."""
+        groups: dict[str, np.ndarray | None] = {"": np.ones(len(self.indices), dtype=bool)}
+        for suffix, mask in (("_same", self.same), ("_cross", None if self.same is None else ~self.same)):
+            groups[suffix] = mask if mask is not None and mask.any() else None
+        return groups
+
+
+def interpolation_pairs(shared: SharedData) -> Pairs:
+    """1,000 pairs of distinct held-out rows, the same for every model; with labels, half of them within a class."""
+    return shared.once("interpolation pairs", lambda: _draw_pairs(shared))
+
+
+def _draw_pairs(shared: SharedData) -> Pairs:
+    rows = shared.rows("test")
+    N, chooser = len(rows), shared.numpy_generator("interpolation pairs")
+    first = chooser.integers(N, size=PAIRS)
+    second = (first + chooser.integers(1, N, size=PAIRS)) % N
+    if rows.labels is None:
+        return Pairs(np.stack([first, second], 1), None)
+    labels = rows.labels
+    for index in range(PAIRS):
+        related = labels == labels[first[index]]
+        if index % 2 == 0:
+            related[first[index]] = False
+        else:
+            related = ~related
+        partners = np.flatnonzero(related)
+        if len(partners):
+            second[index] = partners[chooser.integers(len(partners))]
+    return Pairs(np.stack([first, second], 1), labels[first] == labels[second])
+
+
+def _too_few(view: View) -> Missing | None:
+    if len(view.test) < LEAST_ROWS:
+        return Missing(f"{len(view.test)} held-out rows are fewer than {LEAST_ROWS}", "too_few")
+    if view.shared.test_variance <= 0:
+        return Missing("the held-out data are constant")
+    return None
+
+
+def _path_chunks(view: View) -> Iterator[tuple[slice, Tensor]]:
+    """Decoded paths of all pairs in chunks: (rows, (p, K+1, d))."""
+    codes, pairs = view.codes("test"), interpolation_pairs(view.shared).indices
+    size = max(1, _CHUNK_NUMBERS // (view.dimension * (STEPS + 1)))
+    for start in range(0, len(pairs), size):
+        chunk = pairs[start : start + size]
+        latent = lerp(codes[chunk[:, 0]], codes[chunk[:, 1]], STEPS)  # (p, K+1, L)
+        decoded = view.decode(latent.flatten(0, 1)).reshape(len(chunk), STEPS + 1, -1)
+        yield slice(start, start + len(chunk)), decoded
+
+
+def _mean(values: np.ndarray) -> Estimate:
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else None)
+
+
+def geometry_values(view: View) -> dict[str, Any]:
+    """Unevenness (all, same and cross class), arc/chord, turning, jump and the share of degenerate pairs."""
+    names = ("interp_unevenness", "interp_arc_chord", "interp_turning", "interp_jump", "interp_degenerate")
+    missing = _too_few(view)
+    if missing is not None:
+        return dict.fromkeys((*names, "interp_unevenness_same", "interp_unevenness_cross"), missing)
+    geometry = view.once("path geometry", lambda: _geometry(view))  # name → (P,), NaN where degenerate
+    degenerate = np.isnan(geometry["unevenness"])
+    results: dict[str, Any] = {"interp_degenerate": _mean(degenerate.astype(float))}
+    for name in ("arc_chord", "turning", "jump"):
+        results[f"interp_{name}"] = _mean_of_proper(geometry[name], degenerate)
+    for suffix, mask in interpolation_pairs(view.shared).groups().items():
+        if mask is None:
+            results[f"interp_unevenness{suffix}"] = Missing("no held-out pair is of this kind")
+        else:
+            results[f"interp_unevenness{suffix}"] = _mean_of_proper(geometry["unevenness"][mask], degenerate[mask])
+    return results
+
+
+def _mean_of_proper(values: np.ndarray, degenerate: np.ndarray) -> Estimate | Missing | Flagged:
+    share = float(degenerate.mean())
+    if share == 1:
+        return Missing("the decoded ends of every pair coincide, so there is no path")
+    mean = _mean(values[~degenerate])
+    if share > FLAG_SHARE:
+        return Flagged(mean.value, f"the decoded ends of {share:.0%} of the pairs coincide; not counted", mean.error)
+    return mean
+
+
+def _geometry(view: View) -> dict[str, np.ndarray]:
+    least = (DEGENERATE_SHARE * 2 * view.shared.test_variance) ** 0.5
+    names = ("unevenness", "arc_chord", "turning", "jump")
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for _, paths in _path_chunks(view):
+        geometry = path_geometry(paths, least)
+        for name in names:
+            parts[name].append(getattr(geometry, name).double().cpu().numpy())
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def interior_distances(paths: Tensor, reference: Tensor, pairs: np.ndarray) -> np.ndarray:
+    """Mean distance of each path's interior points to the nearest reference row that is not an end of its pair.
+
+    Args:
+        paths: features of path points, (P, K+1, f), ends included.
+        reference: (N, f).
+        pairs: (P, 2), the reference rows of each path's ends.
+
+    Returns:
+        (P,).
+    """
+    interior = paths[:, 1:-1]
+    count = interior.shape[1]
+    ends = torch.as_tensor(pairs, device=reference.device).repeat_interleave(count, 0)  # (P(K-1), 2)
+    distances = nearest(interior.flatten(0, 1), reference, exclude=ends)[0]
+    return distances.reshape(-1, count).double().mean(1).cpu().numpy()
+
+
+def realism_values(view: View, prefix: str, space: str, features: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    """Realism ratio in a feature space, under `prefix` and with suffixes _same and _cross.
+
+    Args:
+        features: (n, d) → (n, f).
+    """
+    missing = _too_few(view)
+    if missing is not None:
+        return {f"{prefix}{suffix}": missing for suffix in ("", "_same", "_cross")}
+    shared, pairs = view.shared, interpolation_pairs(view.shared)
+    reference = shared.once(("features", space, "test"), lambda: features(view.test.flat))
+
+    def distances(chunks: Iterator[tuple[slice, Tensor]]) -> np.ndarray:
+        result = np.empty(PAIRS)
+        for rows, paths in chunks:
+            mapped = features(paths.flatten(0, 1)).reshape(*paths.shape[:2], -1)
+            result[rows] = interior_distances(mapped, reference, pairs.indices[rows])
+        return result
+
+    faded = shared.once(("cross-fade", space), lambda: distances(_fade_chunks(view)))
+    model = distances(_path_chunks(view))
+    results: dict[str, Any] = {}
+    for suffix, mask in pairs.groups().items():
+        name = f"{prefix}{suffix}"
+        results[name] = (
+            Missing("no held-out pair is of this kind") if mask is None else _ratio(model[mask], faded[mask])
+        )
+    return results
+
+
+def _ratio(model: np.ndarray, faded: np.ndarray) -> Estimate | Missing:
+    """Ratio of means with its delta-method standard error over pairs."""
+    if faded.mean() <= 0:
+        return Missing("the cross-fade lies on held-out data everywhere, so the ratio is not defined")
+    ratio = model.mean() / faded.mean()
+    error = (model - ratio * faded).std(ddof=1) / faded.mean() / len(model) ** 0.5 if len(model) > 1 else None
+    return Estimate(float(ratio), None if error is None else float(error))
+
+
+def _fade_chunks(view: View) -> Iterator[tuple[slice, Tensor]]:
+    flat, pairs = view.test.flat, interpolation_pairs(view.shared).indices
+    size = max(1, _CHUNK_NUMBERS // (view.dimension * (STEPS + 1)))
+    for start in range(0, len(pairs), size):
+        chunk = pairs[start : start + size]
+        yield slice(start, start + len(chunk)), lerp(flat[chunk[:, 0]], flat[chunk[:, 1]], STEPS)

@@ -1,0 +1,49 @@
+"""Precision, recall, density and coverage from k-nearest-neighbour balls (Naeem et al., arXiv 2002.09797).
+
+A ball B(x) reaches to the k-th nearest other point of x's own sample and is open. With real x₁…x_N and fake y₁…y_M:
+precision = P[y in some B(x)], recall = P[x in some B(y)], density = Σⱼ Σᵢ 1[yⱼ in B(xᵢ)] / (kM),
+coverage = P[B(x) holds some y].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.neighbours import distance_chunks, radii
+
+
+@dataclass(frozen=True)
+class ManifoldScores:
+    """The four scores; `coverage` and `recall` are to be read together."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def manifold_scores(real: Tensor, fake: Tensor, k: int = 5, real_radii: Tensor | None = None) -> ManifoldScores:
+    """Scores of fake (M, f) against real (N, f), both with more than k rows; `real_radii` (N,) if known already."""
+    reach_real = (radii(real, k) if real_radii is None else real_radii).square()  # (N,)
+    reach_fake = radii(fake, k).square()  # (M,)
+    covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    recalled = torch.zeros_like(covered)
+    precise, dense = 0, 0
+    for rows, squared in distance_chunks(fake, real):
+        inside = squared < reach_real
+        covered |= inside.any(0)
+        recalled |= (squared < reach_fake[rows, None]).any(0)
+        counts = inside.sum(1)
+        precise += int((counts > 0).sum())
+        dense += int(counts.sum())
+    M = len(fake)
+    return ManifoldScores(precise / M, float(recalled.float().mean()), dense / (k * M), float(covered.float().mean()))
+
+
+def coverage_null(n_real: int, n_fake: int, k: int = 5) -> float:
+    """Expected coverage when real and fake come from one continuous distribution: 1 - Π_{i=1}^{k} (N-i)/(M+N-i)."""
+    return 1 - math.prod((n_real - i) / (n_fake + n_real - i) for i in range(1, k + 1))

@@ -1,0 +1,70 @@
+"""Manifold scores with their Monte-Carlo error: replicates of as many decodes as there are held-out rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contracts.metric import Estimate, Flagged, Missing
+from bench.metrics.functional.manifold import ManifoldScores, manifold_scores
+from bench.neighbours import radii
+from bench.view import View
+
+SCORES = tuple(ManifoldScores.__dataclass_fields__)
+#: Fewest held-out rows for which five-neighbour balls say something.
+LEAST_ROWS = 20
+#: Above this share of rows with k exact duplicates the balls are empty and the scores are flagged.
+DUPLICATE_SHARE = 0.05
+
+
+def replicated_scores(
+    real: Tensor, fake: Tensor, real_radii: Tensor, k: int = 5
+) -> dict[str, Estimate | Missing | Flagged]:
+    """The four scores of fake (M, f) against real (N, f), averaged over M // N disjoint replicates of N fakes.
+
+    The error is the standard error over replicates, or of a binomial share where there is a single one.
+    """
+    N = len(real)
+    if N < LEAST_ROWS:
+        return dict.fromkeys(SCORES, Missing(f"{N} held-out rows are fewer than {LEAST_ROWS}", "too_few"))
+    if len(fake) < LEAST_ROWS:
+        return dict.fromkeys(SCORES, Missing(f"{len(fake)} decodes are fewer than {LEAST_ROWS}", "too_few"))
+    if float(real_radii.max()) == 0:
+        return dict.fromkeys(SCORES, Missing("the held-out data are constant, so neighbour balls are empty"))
+    replicates = [asdict(manifold_scores(real, part, k, real_radii)) for part in fake.split(N) if len(part) == N]
+    replicates = replicates or [asdict(manifold_scores(real, fake, k, real_radii))]
+    empty = float((real_radii == 0).float().mean())
+    results: dict[str, Estimate | Missing | Flagged] = {}
+    for name in SCORES:
+        scores = np.array([replicate[name] for replicate in replicates])
+        mean = float(scores.mean())
+        if len(scores) > 1:
+            error = float(scores.std(ddof=1) / len(scores) ** 0.5)
+        else:
+            error = (max(mean * (1 - mean), 0.0) / N) ** 0.5
+        results[name] = Estimate(mean, error)
+        if empty > DUPLICATE_SHARE:
+            results[name] = Flagged(mean, f"{empty:.0%} of held-out rows have {k} exact duplicates", error)
+    return results
+
+
+def shared_radii(view: View, space: str, real: Tensor, k: int = 5) -> Tensor:
+    """Radii of the held-out rows in a feature space, computed once for all models of the data set: (N,)."""
+    few = torch.zeros(len(real), device=real.device)
+    return view.shared.once(("radii", space, k), lambda: radii(real, k) if len(real) > k else few)
+
+
+def pixel_scores(view: View, source: str) -> dict[str, Estimate | Missing | Flagged]:
+    """Manifold scores of decodes of a latent source in pixel space, once per model; `Missing` where it has none."""
+    reason = view.lacks_source(source)
+    if reason is not None:
+        return dict.fromkeys(SCORES, reason)
+
+    def compute() -> dict[str, Estimate | Missing | Flagged]:
+        real = view.test.flat
+        return replicated_scores(real, view.decoded(source), shared_radii(view, "pixels", real))
+
+    return view.once(("pixel scores", source), compute)

@@ -1,0 +1,110 @@
+"""The objective on held-out data and the likelihood that it stands for.
+
+With squared cost and KL weight λ eq. 4 is λ times a negative ELBO at decoder variance s² = λ/2, up to constants;
+with Bernoulli cost the negative ELBO is cost + KL (eq. 11-13), whatever λ the model was trained with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.density import draw
+from bench.view import POSTERIOR_DRAWS, View
+
+
+class Objective(Metric):
+    """Training loss and negative evidence lower bound on the whole test split, with λ and s²."""
+
+    family = "likelihood"
+    values = (
+        Value(
+            "test_loss",
+            "The variant's own training loss on held-out data; never compared across variants.",
+            None,
+            unit="per example",
+            formula="E loss(x)",
+            core=True,
+        ),
+        Value(
+            "test_neg_elbo",
+            "Negative evidence lower bound of held-out data at the decoder variance that the objective implies.",
+            None,
+            unit="nats",
+            formula="-E E_q log p(x|z) + E KL(q(z|x) || p0); squared cost: s^2 = kl_weight / 2; 16 draws",
+            needs=("posterior", "prior", "likelihood"),
+            core=True,
+        ),
+        Value(
+            "kl_weight",
+            "The weight of the KL term in eq. 4.",
+            None,
+            formula="lambda",
+            core=True,
+        ),
+        Value(
+            "decoder_variance",
+            "Decoder variance at which eq. 4 is an exact ELBO.",
+            None,
+            unit="per dim",
+            formula="s^2 = lambda / 2 (squared), lambda * scale^2 (gaussian)",
+            core=True,
+        ),
+    )
+
+    def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
+        """Loss, negative ELBO, λ and s²."""
+        model = view.model
+        results: dict[str, Any] = {
+            "test_loss": _loss(view),
+            "kl_weight": Missing("the variant has no KL term") if model.kl_weight is None else float(model.kl_weight),
+            "decoder_variance": _decoder_variance(view),
+        }
+        if not any(view.lacks(need) for need in ("posterior", "prior", "likelihood")):
+            results["test_neg_elbo"] = _negative_elbo(view)
+        return results
+
+
+def _decoder_variance(view: View) -> float | Missing:
+    variance = view.model.decoder_variance
+    if variance is None:
+        return Missing("the variant and reconstruction cost define no decoder variance")
+    return float(variance)
+
+
+def _loss(view: View) -> float | Missing:
+    if view.model.loss is None:
+        return Missing("the model has no training loss")
+    labels = view.split.test_labels
+    generator, total, start = view.generator("loss"), 0.0, 0
+    for x in view.shared.batches("test", view.batch_size):
+        y = None if labels is None else torch.as_tensor(labels[start : start + len(x)], device=view.device)
+        total += float(view.model.loss(x, y, generator)["loss"].double().sum())
+        start += len(x)
+    return total / start
+
+
+def _negative_elbo(view: View) -> Estimate:
+    kl = float(view.kl("test")[0].double().mean())
+    model, d = view.model, view.dimension
+    if model.cost.name != "bernoulli":
+        variance = model.decoder_variance
+        squared = view.sampled_squared_errors("test")  # (S,)
+        costs = 0.5 * (squared / variance + d * np.log(2 * np.pi * variance))
+    else:
+        costs = _bernoulli_costs(view)
+    return Estimate(float(costs.mean()) + kl, float(costs.std()) / len(costs) ** 0.5)
+
+
+def _bernoulli_costs(view: View) -> torch.Tensor:
+    """Mean Bernoulli cost over the test split for each of 16 posterior draws, (16,)."""
+    model, generator, n = view.model, view.generator("elbo"), 0
+    total = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64)
+    for x in view.shared.batches("test", max(1, view.batch_size // POSTERIOR_DRAWS)):
+        z = draw(model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
+        total += model.cost(model.decode_params(z), x).double().sum(1).cpu()
+        n += len(x)
+    return total / n

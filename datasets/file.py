@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.contracts.arrays import MEMORY_LIMIT, split_arrays
+from bench.contracts.arrays import split_arrays
 from bench.contracts.csvfiles import read_csv
 from bench.contracts.dataset import Split
 from bench.contracts.npyfiles import Header, list_npz, open_npy, read_npz
@@ -20,7 +20,7 @@ def load(
     validation: float = 0.16,
     test: float = 0.2,
     split_seed: int = 0,
-    memory_limit: int = MEMORY_LIMIT,
+    memory_limit: int = 2_000_000_000,
 ) -> Split:
     """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.contracts.checks import number_in, whole_number
 from bench.errors import UsageError, unknown_name
-from bench.grammar import Call, as_grid, expand_grid, format_call, parse_call, split_list
+from bench.grammar import Call, as_grid, format_call, parse_call
+from bench.readers import READERS, normal_key
 from bench.registry import CONTROL, Registry
 from bench.settings import TrainSettings
 
@@ -18,9 +20,22 @@ from bench.settings import TrainSettings
 DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]")
 DEFAULT_DATASETS = ("digits",)
 DEFAULT_SEEDS = 10
+ENGINES = ("local",)
 _SEED_LIMIT = 1 << 62
 _TRAIN_KEYS = tuple(TrainSettings.__dataclass_fields__)
-_KEYS = ("name", "variant", "dataset", "seeds", *_TRAIN_KEYS, "metrics", "controls", "baseline", "plugins", "device")
+#: Keys of a configuration, in snake_case.
+SPEC_KEYS = (
+    "name",
+    "variant",
+    "dataset",
+    "seeds",
+    *_TRAIN_KEYS,
+    "metrics",
+    "controls",
+    "baseline",
+    "plugins",
+    "device",
+)
 
 
 @dataclass(frozen=True)
@@ -164,17 +179,21 @@ class RunSpec:
         """
         given = {}
         for key, value in values.items():
-            name = _PLURALS.get(str(key).replace("-", "_"), str(key).replace("-", "_"))
-            if name not in _KEYS:
-                raise unknown_name("key", str(key), (known.replace("_", "-") for known in _KEYS))
+            name = normal_key(key)
+            if name not in SPEC_KEYS:
+                raise unknown_name("key", str(key), (known.replace("_", "-") for known in SPEC_KEYS))
             if value is not None:
                 given[name] = value
         train = TrainSettings(**{key: given.pop(key) for key in _TRAIN_KEYS if key in given})
-        for key, read in _READERS.items():
+        for key, read in READERS.items():
             if key in given:
                 given[key] = read(key, given[key])
         renamed = {"variant": "variants", "dataset": "datasets"}
         return cls(train=train, **{renamed.get(key, key): value for key, value in given.items()})
+
+    def with_absolute_plugins(self) -> RunSpec:
+        """This spec with absolute plugin paths, so that it means the same in another working directory."""
+        return replace(self, plugins=tuple(str(Path(path).expanduser().absolute()) for path in self.plugins))
 
     @property
     def hash(self) -> str:
@@ -189,9 +208,12 @@ class RunOptions:
 
     Attributes:
         output: its directory; None for results/<name>-<spec hash>.
-        n_jobs: stacks trained at the same time. engine: "local", "dask" or "dask=ADDRESS".
+        n_jobs: stacks trained at the same time. engine: of `ENGINES`.
         timeout: seconds per stack, or None.
         force: redo every cell. dry_run: plan only. quiet: no progress.
+
+    Raises:
+        UsageError: a value out of range, an unknown engine.
     """
 
     output: Path | None = None
@@ -202,78 +224,17 @@ class RunOptions:
     dry_run: bool = False
     quiet: bool = False
 
+    def __post_init__(self) -> None:
+        whole_number("n_jobs", self.n_jobs, 1)
+        if self.engine not in ENGINES:
+            raise unknown_name("engine", str(self.engine), ENGINES)
+        if self.timeout is not None:
+            number_in("timeout", self.timeout, 0.0, open_low=True)
+
     def directory(self, spec: RunSpec) -> Path:
         """Where the run is written."""
         safe = "".join(char if char.isalnum() or char in "-_+." else "-" for char in spec.name).strip(".") or "run"
         return self.output or Path("results") / f"{safe[:80]}-{spec.hash}"
-
-
-def read_seeds(value: Any) -> tuple[int, ...]:
-    """Seeds from `10` (0 … 9), `"10"`, `"0,3,7"`, `"7,"` (seed 7 alone) or a list.
-
-    Raises:
-        UsageError: zero, negative or repeated seeds, or anything else.
-    """
-    if isinstance(value, str):
-        parts = [part.strip() for part in value.split(",") if part.strip()]
-        if not parts or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
-            raise UsageError(f"seeds {value!r} cannot be read; give a number of seeds (10) or a list (0,3,7)")
-        value = [int(part) for part in parts] if "," in value else int(parts[0])
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= 1_000_000:
-            raise UsageError(f"seeds={value} is out of range; give at least 1 seed")
-        return tuple(range(value))
-    if isinstance(value, (list, tuple, range)):
-        if len(set(map(repr, value))) < len(value):
-            raise UsageError(f"seeds {','.join(map(str, value))} holds one seed twice")
-        return tuple(value)
-    raise UsageError(f"seeds {value!r} cannot be read; give a number of seeds (10) or a list (0,3,7)")
-
-
-def read_calls(key: str, value: Any) -> tuple[Call, ...]:
-    """Calls from one text or a list of texts (or `Call`s), grids expanded."""
-    items = [value] if isinstance(value, (str, Call)) else value
-    if not isinstance(items, (list, tuple)):
-        raise UsageError(f"{key}={value!r} cannot be read; give NAME[p=v] or a list of these")
-    calls = (item if isinstance(item, Call) else parse_call(item) for item in items)
-    return tuple(expanded for call in calls for expanded in expand_grid(call))
-
-
-def _texts(key: str, value: Any) -> tuple[str, ...]:
-    items = [value] if isinstance(value, (str, Path)) else value
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, (str, Path)) for item in items):
-        raise UsageError(f"{key}={value!r} cannot be read; give text or a list of texts")
-    return tuple(str(item) for item in items)
-
-
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{key}={value!r} is not text")
-    return value
-
-
-def _switch(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{key}={value!r} is neither true nor false")
-    return value
-
-
-def _metrics(key: str, value: Any) -> str:
-    return ",".join(part for text in _texts(key, value) for part in split_list(text))
-
-
-_PLURALS = {"variants": "variant", "datasets": "dataset", "seed": "seeds", "plugin": "plugins", "metric": "metrics"}
-_READERS = {
-    "name": _text,
-    "variant": read_calls,
-    "dataset": read_calls,
-    "seeds": lambda key, value: read_seeds(value),
-    "metrics": _metrics,
-    "controls": _switch,
-    "baseline": _text,
-    "plugins": _texts,
-    "device": _text,
-}
 
 
 def _check_device(device: str) -> None:

@@ -120,7 +120,7 @@ def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str
         parameters = read_parameters(found[-1], skip_first=False, constants=constants)
         doc = ast.get_docstring(found[-1]) or ""
         whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
-        return _info(kind, known, found[-1].name, _first_line(doc or _doc(tree)), whole, parameters=parameters)
+        return _info(kind, known, found[-1].name, _first_line(_doc(tree) or doc), whole, parameters=parameters)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     node = _only_class(classes, _BASES[kind], kind, attribute)
     if node is None:

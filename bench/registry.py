@@ -222,6 +222,11 @@ def builtin_files(kind: str) -> list[Path]:
     return python_files(builtin_folder(kind))
 
 
+def is_builtin(info: PluginInfo) -> bool:
+    """Whether a plugin comes with this package."""
+    return info.path is not None and info.path.parent == builtin_folder(info.kind)
+
+
 def _read_given(path: Path) -> list[PluginInfo]:
     try:
         files = python_files(path) if path.is_dir() else [path]

@@ -1,0 +1,95 @@
+"""The command `aebench`. Each module of this package whose name does not start with `_` is one command.
+
+A command's module imports what is heavy inside its function, so that `--help` and `list` answer at once. A user's
+mistake is one line on standard error and exit code 2, never a traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+import click
+
+from bench.errors import BenchError, unknown_name
+from bench.text import printable
+
+USAGE_EXIT = 2
+INTERRUPTED_EXIT = 130
+
+
+class _Commands(click.Group):
+    """Commands by module name, imported when they are asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if not name.startswith("_"))
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(context):
+            return None
+        module = importlib.import_module(f"{__name__}.{name}")
+        found = [value for value in vars(module).values() if isinstance(value, click.Command)]
+        return next((command for command in found if command.name == name), found[0] if found else None)
+
+    def resolve_command(
+        self, context: click.Context, words: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if words and not words[0].startswith("-") and words[0] not in self.list_commands(context):
+            raise unknown_name("command", words[0], self.list_commands(context))
+        return super().resolve_command(context, words)
+
+
+def _version(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            click.echo(f"aebench {version('aebench')}")
+        except PackageNotFoundError:
+            click.echo("aebench (a source checkout that is not installed)")
+        context.exit()
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_context
+def group(context: click.Context) -> None:
+    """Benchmark autoencoders: train variants on data sets over paired seeds, measure on held-out data, report.
+
+    `aebench run` without arguments compares the plain, the stochastic and the variational autoencoder on digits.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 some cells failed, 2 the request cannot be carried out.
+
+    Args:
+        arguments: without the program's name; those of the process if None.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = group.main(args=arguments, prog_name="aebench", standalone_mode=False)
+        sys.stdout.flush()
+    except BenchError as error:
+        code = _fail(str(error))
+    except click.ClickException as error:
+        code = _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command again goes on where it stopped", err=True)
+        code = INTERRUPTED_EXIT
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `aebench list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    click.echo(f"error: {printable(message)}", err=True)
+    return USAGE_EXIT

@@ -1,0 +1,75 @@
+"""`aebench run`: train, evaluate, store and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+_NUMBER = {"type": int, "metavar": "N"}
+
+
+@click.command("run", short_help="Train, evaluate, store and report.")
+@click.option("-m", "--variant", multiple=True, metavar="NAME[p=v]", help="Variant; p=[v1,v2] is a grid. Repeatable.")
+@click.option("-d", "--dataset", multiple=True, metavar="NAME[p=v]", help="Data set (digits). Repeatable.")
+@click.option("--seeds", metavar="N|LIST", help="How many (10 is 0 to 9), or which: 0,3,7.")
+@click.option("--epochs", **_NUMBER, help="Length of training in epochs.")
+@click.option("--steps", **_NUMBER, help="Length of training in steps (1500).")
+@click.option("--latent-dim", type=int, metavar="L", help="Dimension of the code (8).")
+@click.option("--network", metavar="NAME[p=v]", help="'mlp[hidden=[256],activation=relu]' or module:factory.")
+@click.option("--recon", metavar="COST", help="squared, bernoulli or 'gaussian[scale=1]'.")
+@click.option("--optimizer", metavar="NAME[p=v]", help="'adam[lr=3e-3]', adamw, sgd or rmsprop.")
+@click.option("--schedule", metavar="NAME", help="Learning rate over time: cosine or constant.")
+@click.option("--early-stopping", type=int, metavar="PATIENCE", help="Stop a seed after so many checks without gain.")
+@click.option("-b", "--batch-size", type=int, metavar="B", help="Examples per step (128).")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+@click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")
+@click.option("--controls", is_flag=True, default=None, help="Also evaluate control models whose scores are known.")
+@click.option("--baseline", metavar="VARIANT", help="The variant that the others are compared with.")
+@click.option("--preset", metavar="NAME", help="A ready-made run; see `aebench list presets`.")
+@click.option("--config", metavar="FILE.yaml", help="A file of the same keys; the command line wins over it.")
+@click.option("-o", "--output", metavar="DIR", help="Where to write (results/<name>-<hash>).")
+@click.option("-j", "--n-jobs", type=int, metavar="N", help="Stacks trained at the same time (1).")
+@click.option("--engine", metavar="NAME", help="What runs the cells: local.")
+@click.option("--timeout", metavar="TIME", help="Limit per stack of seeds: 30s, 10m, 2h.")
+@click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")
+@click.option("-n", "--dry-run", is_flag=True, default=None, help="Show what would run; write nothing.")
+@click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")
+@click.option("-q", "--quiet", is_flag=True, default=None, help="No progress.")
+@click.pass_context
+def command(context: click.Context, preset: str | None, config: str | None, **given: Any) -> None:
+    """Train every variant on every data set with every seed, evaluate on held-out data, and write a report.
+
+    Without arguments: ae, stochastic-ae and vae at three KL weights on digits with ten seeds. A run that is called
+    again goes on where it stopped. Put brackets in quotes, because shells expand them.
+
+    \b
+    aebench run -m ae -m 'vae[beta=[0.5,1,2]]' -d 'file[path=data.csv,label=species]' --latent-dim 4
+
+    Exit codes: 0 all cells have results, 1 some cells failed (the report says which and why), 2 usage.
+    """
+    from bench.config import build_run, combine, read_config
+    from bench.errors import UsageError
+    from bench.presets import read_preset
+    from bench.registry import ARRAYS, Registry
+
+    if given["steps"] is not None and given["epochs"] is not None:
+        raise UsageError("both --steps and --epochs are given; give one of them")
+    layers = [read_preset(preset)] if preset else []
+    layers += [read_config(Path(config))] if config else []
+    settings = combine(*layers, {key: value for key, value in given.items() if value != ()})
+    spec, options = build_run(settings)
+    registry = Registry.discover(spec.plugins)
+    spec = spec.validate(registry)
+    if any(call.name == ARRAYS for call in spec.datasets):
+        raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
+    if options.dry_run:
+        from bench.cli._plan import describe_plan
+
+        click.echo(describe_plan(spec, options, registry))
+        return
+    from bench.runner import execute
+
+    outcome = execute(spec, options, registry)
+    context.exit(1 if outcome.n_failed else 0)

@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Normal
-from torch.nn import functional as F
 
 from bench.errors import Incompatible, UsageError
-
-#: Bounds of a log-variance: exp(±30) keeps σ², 1/σ² and their float32 products finite.
-LOG_VARIANCE_BOUNDS = (-30.0, 20.0)
+from bench.kernels import functions, stacking
+from bench.kernels.elementwise import LOG_VARIANCE_BOUNDS as LOG_VARIANCE_BOUNDS
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,14 @@ class ReconstructionCost:
     def __call__(self, params: Tensor, x: Tensor) -> Tensor:
         """Cost of decoder outputs `params` (..., B, *data_shape) for `x` (B, *data_shape): (..., B)."""
         lead = params.dim() - x.dim()
-        flat = params.flatten(lead + 1)  # (..., B, d)
-        target = x.flatten(1)  # (B, d)
+        flat, target = params.flatten(lead + 1), x.flatten(1)  # (..., B, d), (B, d)
+        if flat.dtype != target.dtype or flat.dtype in (torch.float16, torch.bfloat16):
+            dtype = torch.promote_types(torch.promote_types(flat.dtype, target.dtype), torch.float32)
+            flat, target = flat.to(dtype), target.to(dtype)
+        target = target.reshape((1,) * lead + target.shape)
         if self.name == "bernoulli":
-            return F.binary_cross_entropy_with_logits(flat, target.expand_as(flat), reduction="none").sum(-1)
-        squared = (flat - target).square().sum(-1)
+            return stacking.apply(functions.BernoulliRows, flat, target)[0]
+        squared = stacking.apply(functions.SquaredRows, flat, target)[0]
         if self.name == "squared":
             return squared
         normaliser = target.shape[-1] * math.log(math.sqrt(2 * math.pi) * self.scale)
@@ -80,40 +81,22 @@ class ReconstructionCost:
         return f"gaussian[scale={self.scale:g}]" if self.name == "gaussian" else self.name
 
 
-class _BoundLogVariance(torch.autograd.Function):
-    """Clamp whose gradient passes through, so that a bounded log-variance can still be pulled back inside."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(raw: Tensor) -> Tensor:
-        return raw.clamp(*LOG_VARIANCE_BOUNDS)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        return gradient
-
-
 def bound_log_variance(raw: Tensor) -> Tensor:
     """A log-variance within `LOG_VARIANCE_BOUNDS`, any shape; the gradient passes through unchanged. NaN stays NaN."""
-    return _BoundLogVariance.apply(raw)
+    return stacking.apply(functions.BoundLogVariance, raw)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(μ, diag σ²) ‖ N(0, I)) per latent dimension, in nats (eq. 5): two (..., L) → (..., L).
 
-    ½μ² + ½(σ² - ln σ² - 1), written with expm1 so that it is exact near σ = 1 and never negative.
+    ½μ² + ½(σ² - ln σ² - 1), exact near σ = 1 and never negative.
     """
-    return 0.5 * (mean.square() + torch.expm1(log_variance) - log_variance)
+    return stacking.apply(functions.GaussianKL, mean, log_variance)[0]
 
 
 def sample_normal(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     """Codes z = μ + σ ε: mean and log_variance (B, L), noise (S, B, L) or (B, L) → the shape of noise."""
-    return mean + torch.exp(0.5 * log_variance) * noise
+    return torch.addcmul(mean, torch.exp(0.5 * log_variance), noise)
 
 
 def diagonal_normal(mean: Tensor, log_variance: Tensor) -> Normal:

@@ -1,0 +1,1 @@
+"""Throughput of the sampling-and-loss core: what `aebench core` measures."""

@@ -5,7 +5,6 @@ An entry point's module is located without running it or its parent packages.
 
 from __future__ import annotations
 
-import importlib.machinery
 import importlib.metadata
 import importlib.util
 from pathlib import Path
@@ -51,9 +50,15 @@ def module_path(module: str) -> Path | None:
     """
     first, *rest = module.split(".")
     spec = importlib.util.find_spec(first)
-    for depth in range(2, len(rest) + 2):
-        places = spec.submodule_search_locations if spec else None
-        spec = importlib.machinery.PathFinder.find_spec(".".join([first, *rest][:depth]), places) if places else None
     if spec is None:
         raise ImportError(f"no module named {module!r}")
-    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    if not rest:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    for part in rest[:-1]:
+        places = [place / part for place in places]
+    for place in places:
+        for path in (place / rest[-1] / "__init__.py", place / f"{rest[-1]}.py"):
+            if path.is_file():
+                return path
+    raise ImportError(f"no module named {module!r}")

@@ -9,9 +9,15 @@ import torch
 from torch import Tensor
 
 from bench.contracts.model import Model
-from bench.contracts.variant import Batch, Variant
-from bench.errors import UsageError
-from bench.train.noise import draw_block, Request
+from bench.contracts.variant import Batch, Context, Variant
+from bench.errors import UsageError, unknown_name
+from bench.grammar import parse_call
+from bench.losses import ReconstructionCost
+from bench.networks import networks_named
+from bench.registry import Registry
+from bench.settings import TrainSettings
+from bench.store import RunStore
+from bench.train.noise import Request, draw_block
 
 #: Examples that go through a network at a time.
 BATCH_ROWS = 2048
@@ -43,8 +49,12 @@ def evaluated_model(variant: Variant, label: str, n_train: int, device: torch.de
     """A trained `variant` as the functions that metrics use; gradients flow through `decode` only."""
     variant.eval().requires_grad_(False)
 
+    def guarded(method):
+        # Metrics share their tensors, so a method that writes into its input gets a copy of its own.
+        return None if method is None else torch.no_grad()(lambda x: method(x.clone()))
+
     def loss(x: Tensor, y: Tensor | None, generator: torch.Generator) -> dict[str, Tensor]:
-        batch = Batch(x, y, torch.ones((), device=x.device), n_train)
+        batch = Batch(x.clone(), y, torch.ones((), device=x.device), n_train)
         terms = variant.loss(batch, GeneratorDraw(generator))
         return {name: value.detach() for name, value in terms.items()}
 
@@ -53,10 +63,10 @@ def evaluated_model(variant: Variant, label: str, n_train: int, device: torch.de
         latent_dim=variant.latent_dim,
         data_shape=variant.data_shape,
         cost=variant.cost,
-        encode=None if variant.encode is None else torch.no_grad()(variant.encode),
+        encode=guarded(variant.encode),
         decode=variant.decode,
         decode_params=variant.decode_params,
-        posterior=None if variant.posterior is None else torch.no_grad()(variant.posterior),
+        posterior=guarded(variant.posterior),
         prior=None if variant.prior is None else torch.no_grad()(variant.prior),
         loss=loss,
         kl_weight=variant.kl_weight_value,
@@ -132,3 +142,67 @@ class TrainedModel:
                 for start in range(0, len(rows), BATCH_ROWS)
             ]
         return np.concatenate(parts) if parts else np.zeros((0, self.variant.latent_dim), np.float32)
+
+
+def load_model(run: str | Path, variant: str, seed: int = 0, dataset: str | None = None) -> TrainedModel:
+    """The trained model of one cell of a run.
+
+    Args:
+        run: the run's directory.
+        variant: its label in the report, e.g. "vae" or "vae[beta=5]".
+        seed: which seed.
+        dataset: the data set's label, needed only when the run has several.
+
+    Raises:
+        UsageError: no such cell, no checkpoint, or a checkpoint that does not fit the variant's present code.
+    """
+    store = RunStore.open(run)
+    record = _find(list(store.records().values()), variant, seed, dataset)
+    tensors, meta = store.load_checkpoint(record["cell_id"])
+    registry = Registry.discover(store.spec.get("plugins", ()))
+    settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
+    call = registry.resolve("variant", parse_call(meta["variant"]))
+    context = Context(
+        data_shape=tuple(meta["data_shape"]),
+        latent_dim=settings.latent_dim,
+        cost=ReconstructionCost(settings.recon.name, **settings.recon.params),
+        networks=networks_named(settings.network.name, settings.network.params),
+        seed=int(meta["seed"]),
+        n_train=int(meta["n_train"]),
+        n_classes=meta["n_classes"],
+        auto_kl_weight=lambda: float("nan"),
+    )
+    with torch.random.fork_rng(devices=[]):
+        model = registry.load("variant", call.name)(**call.params).attach(context)
+    model.kl_weight_value = meta["kl_weight"]
+    own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
+    try:
+        model.load_state_dict(own)
+    except RuntimeError as error:
+        message = " ".join(str(error).split())
+        raise UsageError(
+            f"the checkpoint of {variant} does not fit its present code ({message}); run it again"
+        ) from error
+    return TrainedModel(model, tensors["data.shift"], tensors["data.scale"], record)
+
+
+def _find(records: list[dict], variant: str, seed: int, dataset: str | None) -> dict:
+    labels = sorted({record["variant_label"] for record in records})
+    of_variant = [record for record in records if variant in (record["variant_label"], record["variant"])]
+    exact = [record for record in of_variant if record["variant_label"] == variant] or of_variant
+    if not exact:
+        raise unknown_name("variant in this run", variant, labels)
+    if dataset is not None:
+        exact = [record for record in exact if dataset in (record["dataset_label"], record["dataset"])]
+    cells = [record for record in exact if record["seed"] == seed]
+    if not cells:
+        seeds = sorted({record["seed"] for record in exact})
+        raise UsageError(f"{variant} has no seed {seed} here; seeds: {', '.join(map(str, seeds)) or 'none'}")
+    if len(cells) > 1:
+        choices = sorted({f"{record['variant_label']} on {record['dataset_label']}" for record in cells})
+        raise UsageError(
+            f"{variant!r} with seed {seed} means several cells: {'; '.join(choices)}; give the exact label"
+        )
+    if cells[0]["status"] != "ok":
+        raise UsageError(f"{variant} with seed {seed} has no model: {cells[0]['status']} ({cells[0]['reason']})")
+    return cells[0]

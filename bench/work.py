@@ -1,0 +1,254 @@
+"""One stack of cells from spec to results: build, train, evaluate. Writes nothing.
+
+Runs in the main process, in a child process or on a cluster worker; the caller alone appends to the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.arrays import figure_arrays
+from bench.binary import load_tensors
+from bench.cellrecord import base_record, checkpoint_meta, failure_record, split_facts, weight_facts
+from bench.contracts.dataset import Split
+from bench.contracts.variant import Variant
+from bench.controls import CONTROLS
+from bench.evaluate import evaluate
+from bench.models import evaluated_model
+from bench.registry import CONTROL
+from bench.spec import CellSpec
+from bench.train import TrainedSeed, TrainPlan, train
+from bench.train.flops import flops_per_step
+from bench.train.width import is_convolutional, stack_width
+from bench.workshop import Workshop, check_fit, cost_of, steps_of
+
+
+@dataclass(frozen=True)
+class StackTask:
+    """A stack to run: cells that differ in their seed only, and how.
+
+    Attributes:
+        cells: the cells.
+        plugins: `--plugins` paths.
+        metrics: the metrics as the spec names them.
+        device: "cpu", "cuda" or "cuda:N".
+        threads: torch threads, or None to leave them.
+        engine: the engine's name, for the records.
+        alone: whether nothing else computes on this machine meanwhile, so that timings mean something.
+        weights: cell_id → file with saved weights, for cells that are evaluated again and not trained.
+    """
+
+    cells: tuple[CellSpec, ...]
+    plugins: tuple[str, ...] = ()
+    metrics: str = "core"
+    device: str = "cpu"
+    threads: int | None = None
+    engine: str = "local"
+    alone: bool = True
+    weights: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class CellResult:
+    """What one cell left: its record, and for a trained one its weights, their description and its arrays."""
+
+    record: dict[str, Any]
+    tensors: dict[str, np.ndarray] | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def run_stack(
+    task: StackTask,
+    workshop: Workshop,
+    on_step: Callable[[int, int], Any] = lambda done, steps: None,
+    checkpointer: Any = None,
+) -> Iterator[CellResult]:
+    """Run a stack and yield one result per cell, whatever happens; only KeyboardInterrupt and the like escape.
+
+    Args:
+        on_step: hears (steps done, steps) while the stack trains.
+        checkpointer: see `bench.train.loop.Checkpointer`; used when the whole stack trains as one.
+    """
+    left = list(task.cells)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with _contained(task):
+        try:
+            for result in _results(task, workshop, on_step, checkpointer):
+                result.record["started_at"] = started
+                left = [cell for cell in left if cell.cell_id != result.record["cell_id"]]
+                yield result
+        except Exception as error:
+            for cell in left:
+                yield CellResult(failure_record(task, cell, error) | {"started_at": started})
+
+
+@contextlib.contextmanager
+def _contained(task: StackTask) -> Iterator[None]:
+    """Undo what a plugin may have changed in the process: default type, threads, gradient mode, global generators."""
+    kept = (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(), np.random.get_state())
+    try:
+        if task.threads:
+            torch.set_num_threads(task.threads)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            yield
+    finally:
+        torch.set_default_dtype(kept[0])
+        torch.set_num_threads(kept[1])
+        torch.set_grad_enabled(kept[2])
+        np.random.set_state(kept[3])
+
+
+def _results(task: StackTask, workshop: Workshop, on_step, checkpointer) -> Iterator[CellResult]:
+    first = task.cells[0]
+    split = workshop.split(first)
+    if first.is_control:
+        build = CONTROLS[first.variant.name.removeprefix(CONTROL)]
+        for cell in task.cells:
+            model = build(split, cell.train.latent_dim, cost_of(first), cell.seed)
+            yield _evaluated(task, workshop, cell, split, model, {}, None)
+        return
+    check_fit(first, split)
+    device = torch.device(task.device)
+    cost = cost_of(first)
+    saved = [cell for cell in task.cells if cell.cell_id in task.weights]
+    for cell in saved:
+        variant = workshop.attached(cell, split, cost).to(device)
+        tensors, _ = load_tensors(Path(task.weights[cell.cell_id]))
+        own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
+        variant.load_state_dict(own)
+        model = evaluated_model(variant, cell.variant_label, len(split.train), device)
+        yield _evaluated(task, workshop, cell, split, model, {"n_params": _n_parameters(variant)}, None)
+    fresh = [cell for cell in task.cells if cell.cell_id not in task.weights]
+    if not fresh:
+        return
+    probe = workshop.attached(fresh[0], split, cost)
+    convolutional = is_convolutional(probe)
+    width = stack_width(len(fresh), _n_parameters(probe), type(probe).stackable, convolutional, device)
+    for start in range(0, len(fresh), width):
+        part = fresh[start : start + width]
+        done = start * steps_of(first, split)
+        total = len(fresh) * steps_of(first, split)
+        step = functools.partial(_report_step, on_step, done, len(part), total, len(fresh))
+        for cell, trained, cost_facts in _trained(task, workshop, part, split, cost, device, step, checkpointer):
+            yield _finished(task, workshop, cell, split, trained, cost_facts, device)
+
+
+def _report_step(on_step, done: int, width: int, total: int, cells: int, step: int) -> None:
+    on_step((done + step * width) // cells, total // cells)
+
+
+def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, checkpointer):
+    """(cell, TrainedSeed, cost facts) for each of `cells`, in one stack, or one after another where that fails."""
+    settings = cells[0].train
+    plan = TrainPlan(
+        steps=steps_of(cells[0], split),
+        batch_size=settings.batch_size,
+        optimizer=settings.optimizer.name,
+        optimizer_params=settings.optimizer.params,
+        schedule=settings.schedule,
+        early_stopping=settings.early_stopping,
+        binarise=split.binarise,
+        precision=settings.precision,
+    )
+    train_rows, validation_rows = workshop.rows(cells[0], device)
+    models = [workshop.attached(cell, split, cost).to(device) for cell in cells]
+    probe = workshop.attached(cells[0], split, cost).to(device)
+    flops = flops_per_step(probe, train_rows, plan.batch_size, device)
+    seeds = [cell.seed for cell in cells]
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    keeper = checkpointer if len(cells) == len(task.cells) else None
+    try:
+        trained, seconds = train(models, seeds, train_rows, validation_rows, plan, device, step, keeper)
+    except Exception as error:
+        if len(cells) == 1:
+            raise
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+        half = max(1, len(cells) // 2) if isinstance(error, (torch.OutOfMemoryError, MemoryError)) else 1
+        for start in range(0, len(cells), half):
+            yield from _each(task, workshop, cells[start : start + half], split, cost, device, step)
+        return
+    examples = plan.steps * plan.batch_size
+    facts = {
+        "t_train": seconds / len(cells),
+        "samples_per_second": examples * len(cells) / seconds if seconds > 0 else None,
+        "flops": flops * plan.steps,
+        "stack_width": len(cells),
+    }
+    for cell, one in zip(cells, trained, strict=True):
+        yield cell, one, facts
+
+
+def _each(task, workshop, cells, split, cost, device, step):
+    """As `_trained`, for a smaller stack after the whole one failed; a failing seed does not take the others along."""
+    try:
+        yield from _trained(task, workshop, cells, split, cost, device, step, None)
+    except Exception as error:
+        for cell in cells:
+            yield cell, error, {}
+
+
+def _finished(task, workshop, cell, split, trained: TrainedSeed | Exception, facts, device) -> CellResult:
+    if isinstance(trained, Exception):
+        return CellResult(failure_record(task, cell, trained))
+    variant = trained.variant
+    facts = {**facts, "n_params": _n_parameters(variant), "steps_run": trained.steps_run}
+    history = {f"history_{name}": np.asarray(v, np.float32) for name, v in trained.history.items()}
+    if trained.diverged_step is not None:
+        reason = f"the loss or the weights became non-finite at step {trained.diverged_step}"
+        record = base_record(task, cell) | facts
+        record |= {"status": "diverged", "reason": reason, "diverged_step": trained.diverged_step}
+        record |= {"split": split_facts(split), **weight_facts(variant)}
+        return CellResult(record, arrays=history)
+    model = evaluated_model(variant, cell.variant_label, len(split.train), device)
+    result = _evaluated(task, workshop, cell, split, model, facts, variant)
+    result.arrays |= history
+    return result
+
+
+def _evaluated(task, workshop: Workshop, cell, split, model, facts, variant: Variant | None) -> CellResult:
+    instances, wanted = workshop.metrics(task.metrics)
+    shared = workshop.shared(cell, model.cost, model.device)
+    started = time.perf_counter()
+    evaluation = evaluate(model, split, instances, wanted, cell.seed, shared)
+    arrays = figure_arrays(model, split, cell.seed)
+    record = base_record(task, cell) | facts
+    record |= {
+        "status": "ok",
+        "split": split_facts(split),
+        "t_eval": time.perf_counter() - started,
+        "metrics": {name: vars(measured) for name, measured in evaluation.values.items()},
+        "metric_seconds": evaluation.seconds,
+        "kl_weight": model.kl_weight,
+        "decoder_variance": model.decoder_variance,
+        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "peak_cuda": torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else None,
+    }
+    tensors, meta = None, {}
+    if variant is not None:
+        tensors = {name: value.detach().cpu().numpy() for name, value in variant.state_dict().items()}
+        meta = checkpoint_meta(task, cell, split, model)
+        tensors |= {
+            "data.shift": np.asarray(split.shift, np.float32),
+            "data.scale": np.asarray(split.scale, np.float32),
+        }
+    return CellResult(record, tensors, meta, arrays)
+
+
+def _n_parameters(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

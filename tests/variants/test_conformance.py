@@ -1,0 +1,83 @@
+"""Every discovered variant passes every conformance check; planted faults fail theirs."""
+
+import pytest
+import torch
+
+from bench.conformance import CHECKS, check_variant
+from bench.contracts.variant import Variant
+from bench.registry import Registry
+
+REGISTRY = Registry.discover()
+
+
+@pytest.mark.parametrize("name", REGISTRY.names("variant"))
+def test_every_variant_conforms(name):
+    checks = check_variant(REGISTRY.load("variant", name))
+    failed = [f"{check.name}: {check.detail}" for check in checks if check.passed is False]
+    assert not failed, failed
+    assert len(checks) == len(CHECKS)
+
+
+class Base(Variant):
+    """A correct plain autoencoder for the faults below to spoil."""
+
+    def loss(self, batch, draw):
+        return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x)}
+
+    def encode(self, x):
+        return self.encoder(x)
+
+
+def faulty(**methods):
+    return type("Faulty", (Base,), methods)
+
+
+def scalar_loss(self, batch, draw):
+    return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x).mean()}
+
+
+def own_noise(self, batch, draw):
+    z = self.encoder(batch.x)
+    return {"loss": self.reconstruction_cost(z + torch.randn_like(z), batch.x)}
+
+
+def writes_data(self, batch, draw):
+    batch.x.mul_(0.5)
+    return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x)}
+
+
+def branches(self, batch, draw):
+    cost = self.reconstruction_cost(self.encoder(batch.x), batch.x)
+    return {"loss": cost if cost.sum().item() > 0 else -cost}
+
+
+def nan_loss(self, batch, draw):
+    return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x) * float("nan")}
+
+
+def batch_statistics(self, x):
+    z = self.encoder(x)
+    return z + torch.arange(len(x))[:, None]
+
+
+FAULTS = {
+    "loss returns finite per-example terms for every cost": [{"loss": scalar_loss}, {"loss": nan_loss}],
+    "all randomness comes from draw": [{"loss": own_noise}],
+    "the data are left untouched": [{"loss": writes_data}],
+    "encode, decode, posterior and prior have the stated shapes": [{"encode": lambda self, x: self.encoder(x)[:, :1]}],
+    "every parameter has a player, every player a gradient": [{"players": {"loss": ("encoder.",)}}],
+    "encode treats examples one by one": [{"encode": batch_statistics}],
+    "seeds in a stack equal seeds alone": [{"loss": branches}],
+    "a short training stays finite and changes the weights": [{"loss": nan_loss}],
+}
+
+
+@pytest.mark.parametrize(("check", "methods"), [(name, fault) for name, faults in FAULTS.items() for fault in faults])
+def test_each_check_finds_its_planted_fault(check, methods):
+    outcome = {result.name: result for result in check_variant(faulty(**methods))}
+    assert outcome[check].passed is False, outcome[check]
+    assert outcome[check].detail
+
+
+def test_the_unspoilt_base_passes():
+    assert all(check.passed for check in check_variant(Base))

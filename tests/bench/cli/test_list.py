@@ -1,0 +1,72 @@
+"""`aebench list`: what it shows of every kind, short and long, broken plugins included."""
+
+import pytest
+
+from bench.presets import preset_names
+from bench.registry import Registry
+
+
+def test_everything_is_listed_without_an_argument(call):
+    code, out, err = call("list")
+    assert (code, err) == (0, "")
+    assert [line for line in out.splitlines() if line in ("variants", "datasets", "metrics", "presets")] == [
+        "variants", "datasets", "metrics", "presets",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "kind"), [("variants", "variant"), ("datasets", "dataset")])
+def test_plugins_are_listed_with_their_summaries(call, what, kind):
+    _, out, _ = call("list", what)
+    registry = Registry.discover()
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == registry.names(kind)
+    for line, name in zip(lines, registry.names(kind), strict=True):
+        assert line.split(maxsplit=1)[1][:20] == registry.info(kind, name).summary[:20]
+
+
+def test_the_long_list_has_signature_origin_and_documentation(call):
+    _, out, _ = call("list", "variants", "-v")
+    assert "vae[kl_weight=auto,beta=1,samples=1]\n" in out
+    assert "stochastic_ae.py" in out
+    assert "(eq. 2)" in out
+    assert "broken" not in out
+    assert "file[path=…,label=none" in call("list", "datasets", "-v")[1]
+
+
+def test_metrics_are_explained_in_full(call):
+    _, out, _ = call("list", "metrics", "-v")
+    block = out.split("\ntest_mse\n")[1].split("\n\n")[0]
+    assert "lower is better" in block
+    for word in ("family:", "formula:", "needs:", "gauge:", "set:"):
+        assert word in block
+    values = [
+        v for name in Registry.discover().names("metric") for v in Registry.discover().info("metric", name).values
+    ]
+    names = [line for line in out.splitlines() if line and not line.startswith(" ")]
+    assert names == [value.name + ("[…]" if value.vector else "") for value in values]
+    assert all(value.formula and value.summary for value in values)
+
+
+def test_presets_are_listed_with_their_settings(call):
+    _, short, _ = call("list", "presets")
+    assert [line.split()[0] for line in short.splitlines()] == preset_names()
+    assert "    steps: 300" in call("list", "presets", "-v")[1]
+
+
+def test_broken_plugins_are_listed_with_the_reason_and_others_stay(call, tmp_path):
+    (tmp_path / "bad.py").write_text("class Bad(Variant):: pass\n")
+    (tmp_path / "fails.py").write_text("import no_such_package_anywhere\nclass Fails(Variant): ...\n")
+    (tmp_path / "evil.py").write_text('class Evil(Variant):\n    "Red \\x1b[31m text"\n')
+    code, out, _ = call("list", "variants", "--plugins", ".")
+    assert code == 0
+    assert "bad            broken; see -v" in out
+    assert "vae  " in out and "\x1b" not in out
+    code, out, _ = call("list", "variants", "-v", "--plugins", ".")
+    assert code == 0 and "\x1b" not in out
+    assert "    broken: line 1" in out
+    assert "    broken: variant 'fails'" in out and "no_such_package_anywhere" in out
+
+
+def test_an_unknown_kind_is_refused(call):
+    code, _, err = call("list", "models")
+    assert code == 2 and "variants" in err

@@ -75,8 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        code = group.main(args=arguments, prog_name="aebench", standalone_mode=False)
+        with group.make_context("aebench", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            code = group.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        code = end.exit_code
     except BenchError as error:
         code = _fail(str(error))
     except click.ClickException as error:

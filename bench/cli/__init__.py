@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        with group.make_context("aebench", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        with group.make_context("aebench", [*(sys.argv[1:] if arguments is None else arguments)]) as context:
             code = group.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as end:

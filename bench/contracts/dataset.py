@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from bench.contracts.paging import release_pages
+from bench.contracts.paging import gather
 from bench.contracts.scaling import blocks, rescale
 
 PARTS = ("train", "validation", "test")
@@ -56,9 +56,7 @@ class LazyRows:
         return len(self.rows)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        picked = rescale(self.base[self.rows[rows]], self.shift, self.scale)
-        release_pages(self.base)
-        return picked
+        return rescale(gather(self.base, self.rows[rows]), self.shift, self.scale)
 
     def load(self) -> np.ndarray:
         """All rows as one float32 array in memory, filled in blocks."""

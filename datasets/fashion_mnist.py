@@ -1,0 +1,34 @@
+"""Fashion-MNIST: 70,000 pictures of clothing of 28×28 grey pixels.
+
+Source: H. Xiao, K. Rasul and R. Vollgraf, arXiv 1708.07747, 2017.
+"""
+
+from __future__ import annotations
+
+from bench.contracts.dataset import Split
+from bench.contracts.vision import Options, idx_split
+
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+
+def load(
+    root: str = "data",
+    download: bool = False,
+    validation: float = 10_000,
+    limit: int | None = None,
+    binarise: str = "none",
+    split_seed: int = 0,
+) -> Split:
+    """Images (N, 1, 28, 28) in [0, 1]: by default 50,000 train, 10,000 validation, and the official 10,000 test.
+
+    Args:
+        root: folder laid out as torchvision lays it out, or the folder of the files itself:
+            FashionMNIST/raw/train-images-idx3-ubyte …, plain or .gz.
+        download: fetch missing files into `root` with torchvision; nothing is fetched otherwise.
+        validation: fraction or number of the official training images that are held out; 0 for none.
+        limit: most training images to use (a smaller set is contained in a larger one); all without it.
+        binarise: "none", "static" (each pixel drawn once with probability x) or "dynamic" (anew in each batch).
+        split_seed: which training images are held out and used.
+    """
+    options = Options(root, download, validation, limit, binarise, split_seed)
+    return idx_split("fashion-mnist", options, "FashionMNIST", CLASSES)

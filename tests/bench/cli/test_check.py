@@ -1,0 +1,158 @@
+"""`aebench check`: passing plugins, planted faults of each kind, and refusals."""
+
+import pytest
+
+DATASET = """
+import numpy as np
+from bench.contracts.dataset import Split
+def load(n: int = 30):
+    \"\"\"Rows.\"\"\"
+    rows = np.linspace(0, 1, n * 2, dtype=np.float32).reshape(n, 2)
+    split = dict(train=rows[:10], validation=rows[10:20], test=rows[20:], description="rows")
+    {change}
+    return Split(**split)
+"""
+METRIC = """
+from bench.contracts.metric import Metric, Value
+class Probe(Metric):
+    \"\"\"A probe.\"\"\"
+    family = "probe"
+    values = (Value("probe", "A number.", None, needs=("decode",)),)
+    def compute(self, view, rng):
+        {body}
+"""
+VARIANT = """
+from bench.contracts.variant import Variant
+import torch
+class Mine(Variant):
+    \"\"\"Mine.\"\"\"
+    def loss(self, batch, draw):
+        {body}
+    def encode(self, x):
+        return self.encoder(x)
+"""
+
+
+def failed(out):
+    return [line.split("FAIL")[1].strip() for line in out.splitlines() if "FAIL" in line]
+
+
+def test_what_aebench_new_writes_passes(call):
+    for kind in ("variant", "dataset"):
+        call("new", kind, f"mine-{kind}")
+        code, out, err = call("check", f"mine_{kind}.py")
+        assert (code, err, failed(out)) == (0, "", [])
+        assert out.startswith(f"{kind} mine-{kind}\n") and out.endswith("all checks passed\n")
+
+
+def test_known_plugins_are_checked_by_name_and_parameters(call):
+    code, out, _ = call("check", "linear-gaussian[n=200]")
+    assert code == 0 and out.startswith("dataset linear-gaussian[n=200]\n")
+    assert call("check", "reconstruction")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("", None),
+        ("return rows", "not a Split"),
+        ("raise KeyError('no')", "KeyError"),
+        ("split['test'] = rows[:0]", "test has no rows"),
+        ("split['test'] = np.zeros((5, 3), np.float32)", "differ in the shape"),
+        ("split = {k: v if k == 'description' else v[:, None] for k, v in split.items()}", "give (D,) or (C, H, W)"),
+        ("split['test'] = rows.astype(float)", "float64"),
+        ("split['validation'] = rows * np.float32(np.nan)", "missing or infinite"),
+        ("split.update(test=rows * 3, likelihoods=('bernoulli',))", "bernoulli data lie in [0, 3]"),
+        ("split['likelihoods'] = ('poisson',)", "('poisson',) are not some of"),
+        ("split['train_labels'] = np.zeros(10, int)", "validation has no labels"),
+        ("split.update({f'{p}_labels': np.zeros(9, int) for p in ('train', 'validation', 'test')})", "9 labels"),
+        ("split.update({f'{p}_labels': np.zeros(10) for p in ('train', 'validation', 'test')})", "not integers"),
+        ("split.update({f'{p}_labels': np.full(10, -1) for p in ('train', 'validation', 'test')})", "not all in 0"),
+        (
+            "split.update({f'{p}_factors': np.full((10, 1), np.nan) for p in ('train', 'validation', 'test')})",
+            "not finite",
+        ),
+        ("split['description'] = ''", "description is empty"),
+        ("split['train'] = split['train'] + np.float32(np.random.default_rng().normal())", "returned other data"),
+        ("np.random.seed(3)", "global random generator"),
+    ],
+)
+def test_planted_faults_of_a_dataset_are_found(call, tmp_path, change, expected):
+    (tmp_path / "rows.py").write_text(DATASET.format(change=change))
+    code, out, _ = call("check", "rows.py")
+    if expected is None:
+        assert (code, failed(out)) == (0, [])
+    else:
+        assert code == 1 and out.endswith("failed\n")
+        assert any(expected in line for line in failed(out)), out
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return {'probe': 1.0}", None),
+        ("return {'probe': float(rng.normal())}", None),
+        ("return {}", "did not return probe"),
+        ("raise ValueError('no')", "ValueError: no"),
+        ("import random; return {'probe': random.random()}", "gave other numbers"),
+    ],
+)
+def test_planted_faults_of_a_metric_are_found(call, tmp_path, body, expected):
+    (tmp_path / "probe.py").write_text(METRIC.format(body=body))
+    code, out, _ = call("check", "probe.py")
+    assert code == (1 if expected else 0)
+    assert not failed(out) if expected is None else any(expected in line for line in failed(out)), out
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('family = "probe"', 'family = ""'), "`family` is empty"),
+        (('("decode",)', '("decoder",)'), "needs decoder; known: "),
+        (('Value("probe"', 'Value("Probe"'), "not snake_case"),
+        (("    def compute", "    values = ()\n    def compute"), "differs from the Value"),
+    ],
+)
+def test_planted_faults_of_a_declaration_are_found(call, tmp_path, change, expected):
+    (tmp_path / "probe.py").write_text(METRIC.replace(*change).format(body="return {'probe': 1.0, 'Probe': 1.0}"))
+    code, out, _ = call("check", "probe.py")
+    assert code == 1 and any(expected in line for line in failed(out)), out
+
+
+@pytest.mark.parametrize(
+    ("body", "check"),
+    [
+        ("return {'loss': self.reconstruction_cost(self.encode(batch.x), batch.x).mean()}", "per-example terms"),
+        (
+            "z = self.encode(batch.x); return {'loss': self.reconstruction_cost(z + torch.randn_like(z), batch.x)}",
+            "draw",
+        ),
+        ("batch.x.mul_(0.5); return {'loss': self.reconstruction_cost(self.encode(batch.x), batch.x)}", "untouched"),
+    ],
+)
+def test_planted_faults_of_a_variant_are_found(call, tmp_path, body, check):
+    (tmp_path / "mine.py").write_text(VARIANT.format(body=body))
+    code, out, _ = call("check", "mine.py")
+    assert code == 1 and any(check in line for line in failed(out)), out
+
+
+def test_a_plugin_that_cannot_be_imported_fails_with_the_reason(call, tmp_path):
+    (tmp_path / "mine.py").write_text("import no_such_package_anywhere\n" + VARIANT.format(body="pass"))
+    (tmp_path / "bad.py").write_text("class Bad(Variant):: pass\n")
+    code, out, _ = call("check", ".")
+    assert code == 1 and out.endswith("2 checks failed\n")
+    assert "no_such_package_anywhere" in out and "line 1" in out
+
+
+@pytest.mark.parametrize(
+    ("plugin", "expected"),
+    [
+        ("vea", "unknown plugin 'vea'; did you mean vae"),
+        ("gone.py", "no such file"),
+        ("vae[bta=1]", "did you mean beta?"),
+        ("vae[beta=-1]", "beta=-1.0 is out of range"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(call, plugin, expected):
+    code, _, err = call("check", plugin)
+    assert code == 2 and expected in err and err.count("\n") == 1

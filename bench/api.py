@@ -11,6 +11,11 @@ from bench.errors import UsageError
 from bench.grammar import Call
 from bench.registry import ARRAYS, Registry
 
+#: Types of the columns that can be empty; the others are text or floating-point numbers.
+_NULLABLE = {"seed": "int64", "higher_is_better": "boolean", "timing_valid": "boolean"} | dict.fromkeys(
+    ("peak_rss", "peak_cuda", "n_params", "flops", "num_threads"), "Int64"
+)
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -101,6 +106,8 @@ def run(
 def load(run: str | Path) -> pd.DataFrame:
     """The tidy frame of a run's results: one row per cell and metric, columns as in `results.csv`.
 
+    Empty truth values and whole numbers are `pandas.NA`, an empty `value` is NaN.
+
     Args:
         run: the run's directory. It is kept as `frame.attrs["run"]`.
 
@@ -111,7 +118,7 @@ def load(run: str | Path) -> pd.DataFrame:
     from bench.tables import results_frame
 
     with RunStore.open(Path(run)) as store:
-        frame = results_frame(store.data())
+        frame = results_frame(store.data()).astype(_NULLABLE)
     frame.attrs["run"] = str(run)
     return frame
 

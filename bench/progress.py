@@ -32,6 +32,7 @@ class Progress:
         self.total, self.quiet = total_cells, quiet
         self.stream = stream if stream is not None else sys.stderr
         self.counts: Counter[str] = Counter()
+        self._stack_counts: Counter[str] = Counter()
         self._label, self._cells, self._steps, self._steps_done = "", 0, 0, 0
         self._started = self._last_line = time.monotonic()
         self._bar: Any = None
@@ -72,6 +73,7 @@ class Progress:
     def stack(self, label: str, cells: int, steps: int) -> None:
         """A stack of `cells` cells starts, which takes `steps` steps."""
         self._label, self._cells, self._steps, self._steps_done = printable(label, 60), cells, steps, 0
+        self._stack_counts.clear()
         self._last_line = time.monotonic()
         self._show(f"{self._label}: {cells} {'seed' if cells == 1 else 'seeds'}, {steps} steps")
 
@@ -84,12 +86,15 @@ class Progress:
         self._show(f"{self._label}: step {steps_done_total} of {self._steps}")
 
     def done(self, cells: int, status: str) -> None:
-        """`cells` cells have ended with `status` ("ok", "error", …)."""
+        """`cells` cells of the running stack have ended with `status` ("ok", "error", …)."""
         self.counts[status] += cells
+        self._stack_counts[status] += cells
         self._cells = max(0, self._cells - cells)
         if self._cells == 0:
             self._steps = 0
-        self._show(f"{self._label}: {cells} {'cell' if cells == 1 else 'cells'} {printable(status)}")
+        if self._cells == 0 or self._bar is not None:
+            ended = ", ".join(f"{n} {printable(word)}" for word, n in self._stack_counts.items())
+            self._show(f"{self._label}: {ended}")
 
     def note(self, text: str) -> None:
         """A line the user must see, also when quiet."""

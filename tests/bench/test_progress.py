@@ -60,11 +60,12 @@ def test_plain_lines_say_what_runs_how_far_and_how_long_still(clock):
         progress.advance(750)
         clock[0] += 1
         progress.advance(760)
-        progress.done(4, "ok")
+        for status in ("ok", "ok", "diverged", "ok"):
+            progress.done(1, status)
     lines = stream.getvalue().splitlines()
     assert lines[0] == "[0/4] vae on digits: 4 seeds, 1500 steps"
     assert lines[1] == "[0/4, about 11 s left] vae on digits: step 750 of 1500"
-    assert lines[2] == "[4/4] vae on digits: 4 cells ok"
+    assert lines[2] == "[4/4] vae on digits: 3 ok, 1 diverged"
     assert len(lines) == 3
 
 

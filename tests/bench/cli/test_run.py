@@ -17,7 +17,7 @@ VARIANT = (
 @pytest.fixture
 def executed(monkeypatch):
     """What the runner was called with; `executed.outcome` is what it answers."""
-    seen = types.SimpleNamespace(calls=[], outcome={"n_cells": 50, "n_failed": 0, "n_skipped": 0})
+    seen = types.SimpleNamespace(calls=[], outcome={"n_cells": 50, "n_failed": 0, "n_skipped": 0, "interrupted": False})
 
     def execute(spec, options, registry, arrays=None):
         seen.calls.append((spec, options, registry))
@@ -103,10 +103,17 @@ def test_a_stored_spec_repeats_the_run(call, executed, tmp_path):
     ],
 )
 def test_exit_code_is_1_when_cells_failed_and_0_when_skipped(call, executed, outcome, code, line):
-    executed.outcome = outcome
+    executed.outcome |= outcome
     found, out, _ = call("run")
     assert found == code
     assert out.splitlines()[0] == line
+
+
+def test_a_run_that_was_stopped_early_says_how_to_go_on(call, executed):
+    executed.outcome |= {"n_failed": 20, "interrupted": True}
+    code, out, err = call("run")
+    assert code == 1 and out.startswith("50 cells: 30 with results, 20 without results\n")
+    assert err == "stopped early; the same command again goes on from here\n"
 
 
 def test_the_dry_run_tells_the_plan_and_writes_nothing(call, executed, tmp_path):

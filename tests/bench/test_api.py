@@ -1,0 +1,147 @@
+"""`bench.run`, `bench.load` and the lazy package: arrays in, a tidy frame out, the same words as the command line."""
+
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bench
+from bench.errors import UsageError
+from bench.grammar import Call
+from bench.registry import ARRAYS, Registry
+from bench.spec import RunSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = np.random.default_rng(0).normal(size=(120, 5)) @ np.random.default_rng(1).normal(size=(5, 5))
+LABELS = np.array(["a", "b", "c"])[np.arange(120) % 3]
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """What the runner was called with; the run itself is left out."""
+    calls = []
+
+    def execute(*arguments):
+        calls.append(arguments)
+        return types.SimpleNamespace(directory="somewhere")
+
+    runner = types.ModuleType("bench.runner")
+    runner.execute = execute
+    monkeypatch.setitem(sys.modules, "bench.runner", runner)
+    monkeypatch.setattr("bench.api.load", lambda directory: directory)
+    return calls
+
+
+def test_the_package_offers_its_names_lazily():
+    code = "import sys, bench; print(sorted({'torch', 'numpy', 'pandas', 'yaml'} & set(sys.modules)), dir(bench))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.startswith("[] ")
+    for name in ("run", "load", "load_model", "Split"):
+        assert f"'{name}'" in done.stdout
+    assert bench.Split.__module__ == "bench.contracts.dataset"
+    with pytest.raises(AttributeError, match="no attribute 'rum'"):
+        _ = bench.rum
+
+
+def test_without_arguments_it_is_the_default_run(executed):
+    assert bench.run() == "somewhere"
+    ((spec, options, registry, arrays),) = executed
+    assert spec == RunSpec().validate(registry) and arrays is None
+    assert options.directory(spec) == Path("results") / f"digits-{spec.hash}"
+
+
+def test_settings_are_those_of_the_command_line(executed, tmp_path):
+    bench.run(
+        ["ae", Call("vae", {"beta": [1, 2]})], "linear-gaussian", seeds=[1, 5], latent_dim=3, epochs=2,
+        recon="gaussian", network="mlp[hidden=[]]", optimizer="sgd", schedule="constant", early_stopping=3, batch_size=10,
+        device="cpu", metrics=["test_mse", "kl"], controls=True, baseline="ae", output=tmp_path / "x", n_jobs=2,
+        timeout="1m", force=True, quiet=True,
+    )  # fmt: skip
+    ((spec, options, registry, _),) = executed
+    assert [registry.label("variant", call) for call in spec.variants] == ["ae", "vae", "vae[beta=2]"]
+    assert (spec.seeds, spec.train.epochs, spec.train.latent_dim, spec.metrics) == ((1, 5), 2, 3, "test_mse,kl")
+    assert (options.output, options.n_jobs, options.timeout, options.force) == (tmp_path / "x", 2, 60.0, True)
+
+
+def test_arrays_are_data_whose_content_names_the_cells(executed):
+    bench.run("ae", data=DATA, labels=LABELS)
+    bench.run("ae", data=DATA, labels=LABELS)
+    bench.run("ae", data=DATA + 1e-3 * DATA**2, labels=LABELS)
+    (first, _, registry, split), (second, *_), (third, *_) = executed
+    assert first.name == ARRAYS and first.hash == second.hash != third.hash
+    assert split.data_shape == (5,) and split.label_names == ("a", "b", "c")
+    assert first.cells(registry)[0].dataset_label == ARRAYS
+    bench.run("ae", data=split)
+    assert executed[-1][3] is split and executed[-1][0].hash == first.hash
+
+
+def test_presets_and_files_combine_with_arguments(executed, tmp_path):
+    (tmp_path / "mine.yaml").write_text("steps: 7\n")
+    bench.run(preset="quick", config=tmp_path / "mine.yaml", seeds=1)
+    spec = executed[0][0]
+    assert (spec.name, spec.train.steps, spec.seeds, len(spec.variants)) == ("mine", 7, (0,), 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"variants": "vea"}, "did you mean vae"),
+        ({"data": DATA, "datasets": "digits"}, "both data and datasets"),
+        ({"labels": LABELS}, "labels are given without data"),
+        ({"data": np.where(DATA > 3, np.nan, DATA)}, "row"),
+        ({"data": DATA, "labels": LABELS[:5]}, "label"),
+        ({"steps": 1, "epochs": 1}, "both steps and epochs"),
+        ({"latent_dim": 0}, "latent_dim=0"),
+        ({"seeds": 0}, "at least 1 seed"),
+        ({"preset": "nope"}, "unknown preset"),
+        ({"datasets": f"{ARRAYS}[checksum=x]"}, "give them as data="),
+        ({"variants": 5}, "variant=5 cannot be read"),
+        ({"plugins": "gone.py"}, "no such file"),
+    ],
+)
+def test_bad_requests_are_usage_errors_before_anything_runs(executed, arguments, expected):
+    with pytest.raises(UsageError) as raised:
+        bench.run(**arguments)
+    assert expected in str(raised.value) and executed == []
+
+
+def test_a_split_brings_its_labels(executed):
+    bench.run("ae", data=DATA)
+    with pytest.raises(UsageError, match="brings its own labels"):
+        bench.run("ae", data=executed[0][3], labels=LABELS)
+
+
+def test_from_arrays_to_frame_to_model(tmp_path):
+    frame = bench.run(
+        ["ae", "vae[beta=[0.5,1]]"], data=DATA, labels=LABELS, seeds=2, steps=20, latent_dim=2, batch_size=32,
+        metrics="test_mse,kl", output=tmp_path / "run", quiet=True,
+    )  # fmt: skip
+    assert frame.attrs["run"] == str(tmp_path / "run")
+    errors = frame[frame.metric == "test_mse"]
+    assert list(errors.variant_label) == ["ae", "ae", "vae[beta=0.5]", "vae[beta=0.5]", "vae", "vae"]
+    assert list(errors.seed) == [0, 1] * 3
+    assert errors.value.between(0, 10).all() and (errors.metric_status == "ok").all()
+    missing = frame[frame.value.isna()]
+    assert (missing.reason != "").all() and set(missing.variant) == {"ae"}
+    assert (frame.higher_is_better.dtype, frame.n_params.dtype, frame.value.dtype) == ("boolean", "Int64", "float64")
+    pd.testing.assert_frame_equal(bench.load(tmp_path / "run"), frame)
+    table = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert list(table.columns) == list(frame.columns) and len(table) == len(frame)
+    codes = bench.load_model(tmp_path / "run", "vae", seed=1).encode(DATA)
+    assert codes.shape == (120, 2)
+
+
+def test_a_directory_without_a_run_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"no cells\.jsonl"):
+        bench.load(tmp_path)
+
+
+def test_registry_is_given_the_plugins(executed, tmp_path):
+    (tmp_path / "mine.py").write_text("from bench.contracts.variant import Variant\nclass Mine(Variant): ...\n")
+    bench.run("mine", plugins=tmp_path / "mine.py")
+    assert executed[0][0].plugins == (str(tmp_path / "mine.py"),)
+    assert isinstance(executed[0][2], Registry) and "mine" in executed[0][2].names("variant")

@@ -1,0 +1,35 @@
+"""Reports of a run, written from its files alone and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import unknown_name
+
+FORMATS = ("md", "csv", "html")
+
+
+def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Writes `report.md`, the CSV files and `report.html` of a run, with `figures/`, and returns what was written.
+
+    Raises:
+        UsageError: no run in `directory`, no readable cell, a newer schema, an unknown format, a path that cannot be
+            written.
+    """
+    from bench.files import write_text
+    from bench.report.figurefiles import draw_all
+    from bench.report.markdown import markdown
+    from bench.report.model import load_report
+
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("format", name, FORMATS)
+    report = load_report(directory)
+    written: list[Path] = []
+    figures = draw_all(report, report.directory / "figures") if {"md", "html"} & set(formats) else []
+    if "md" in formats:
+        written.append(write_text(report.directory / "report.md", markdown(report, figures)))
+    if "csv" in formats:
+        written += report.store.export()
+    return written

@@ -1,0 +1,171 @@
+"""`report.md`: the report as Markdown that GitHub and editors render."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+from bench.report import numbers
+from bench.report.catalogue import Metric
+from bench.report.figurefiles import FigureFile
+from bench.report.model import Report, Section
+from bench.report.notes import LEGEND, STATISTICS
+from bench.report.verdict import excluded, headline, verdicts
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
+MARKS = {"best": "★", "shared": "☆", "": ""}
+#: Rows and failures that a table shows; CSV files have the rest.
+MOST_ROWS = 80
+MOST_FAILURES = 50
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no table cell ends, no HTML."""
+    return html.escape(_SPECIAL.sub(r"\\\1", text), quote=False).replace("\\&lt;", "&lt;").replace("\\&gt;", "&gt;")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines of a table; the first `left` columns are flush left, the others flush right."""
+    rule = [":---" if place < left else "---:" for place in range(len(header))]
+    return [f"| {' | '.join(line)} |" for line in (header, rule, *rows)] + [""]
+
+
+def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
+    """The whole report."""
+    lines = [f"# {escape(report.title)}", ""]
+    if len(report.sections) > 1:
+        lines += ["Data sets: " + ", ".join(escape(section.label) for section in report.sections) + ".", ""]
+    for section in report.sections:
+        lines += _summary(section)
+    lines += _counts(report)
+    lines += ["## How it was run", ""]
+    lines += _table(("", ""), [(escape(name), escape(text)) for name, text in report.header], left=2)
+    lines += ["```sh", report.command.replace("`", "'"), "```", ""]
+    for section in report.sections:
+        lines += _details(section, [figure for figure in figures if figure.dataset == section.label])
+    lines += ["## How to read the numbers", "", *(f"- {escape(text)}" for text in (*LEGEND, *STATISTICS)), ""]
+    return "\n".join(lines)
+
+
+def _summary(section: Section) -> list[str]:
+    lines = [f"## {escape(section.label)}: who wins what", "", f"**{escape(headline(section))}**", ""]
+    lines += [f"> {escape(text)}" + "\n" for text in excluded(section)]
+    found = verdicts(section)
+    if found:
+        rows = [
+            (
+                f"{escape(v.question)} (`{v.metric}` {v.direction})",
+                f"**{escape(v.winner)}**",
+                *map(escape, (v.value, v.margin, v.certainty)),
+            )
+            for v in found
+        ]
+        lines += _table(("Question", "Winner", "Its value", "Margin", "Sure?"), rows, left=5)
+    lines += _numbers(section, section.primary)
+    return lines
+
+
+def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
+    """Rows: variants with λ, s² and seeds; columns: metrics as mean ± t interval with marks."""
+    header = ["Variant", "λ", "s²", "Seeds", *(_column(metric) for metric in metrics)]
+    rows = []
+    for index, row in list(enumerate(section.rows))[:MOST_ROWS]:
+        name = escape(row.label) + (" (control)" if row.is_control else "")
+        name = f"{name} ⚠" if row.collapsed else name
+        cells = [section.cells[index, metric.name] for metric in metrics]
+        texts = [f"{_bold(cell.text, cell.mark)}{'†' if cell.flagged else ''}" for cell in cells]
+        rows.append([name, row.kl_weight, row.decoder_variance, row.cells, *texts])
+    lines = _table(header, rows)
+    if len(section.rows) > MOST_ROWS:
+        lines += [f"{len(section.rows) - MOST_ROWS} more rows are in summary.csv.", ""]
+    return lines
+
+
+def _column(metric: Metric) -> str:
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return f"{escape(metric.name + unit)} {metric.direction}".strip()
+
+
+def _bold(text: str, mark: str) -> str:
+    return f"**{text}** {MARKS[mark]}" if mark else text
+
+
+def _details(section: Section, figures: Sequence[FigureFile]) -> list[str]:
+    lines = [f"## {escape(section.label)} in detail", ""]
+    lines += _differences(section)
+    for figure in figures:
+        lines += [f"### {escape(figure.title)}", "", f"![{escape(figure.title)}](figures/{figure.png.name})", "",
+                  escape(figure.caption), ""]  # fmt: skip
+    for family, metrics in section.families().items():
+        lines += [f"### {escape(family[:1].upper() + family[1:])}", ""]
+        lines += _numbers(section, metrics)
+        explained = [f"`{metric.name}`: {escape(metric.summary)}" for metric in metrics if metric.summary]
+        lines += [*(f"- {text}" for text in dict.fromkeys(explained)), ""]
+        lines += _missing(section, metrics)
+    lines += _costs(section)
+    return lines
+
+
+def _missing(section: Section, metrics: Sequence[Metric]) -> list[str]:
+    """Why numbers are missing or flagged, each reason once."""
+    found: dict[str, list[str]] = {}
+    for metric in metrics:
+        for index, row in enumerate(section.rows):
+            cell = section.cells[index, metric.name]
+            if cell.reason and (cell.n == 0 or cell.flagged):
+                sign = "†" if cell.flagged and cell.n else "n/a"
+                found.setdefault(f"{sign}: {cell.reason}", []).append(row.label)
+    lines = []
+    for reason, rows in found.items():
+        names = list(dict.fromkeys(rows))
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        lines.append(f"- {escape(reason)} ({escape(shown)})")
+    return [*lines, ""] if lines else []
+
+
+def _differences(section: Section) -> list[str]:
+    if section.baseline is None or not section.differences:
+        return []
+    base = section.rows[section.baseline].label
+    lines = [f"### Differences from {escape(base)}, paired by seed", ""]
+    rows = []
+    for row, found in list(section.differences.items())[:MOST_ROWS]:
+        for d in found:
+            if d.n == 0:
+                continue
+            more = f"about {d.more_seeds}" if d.more_seeds and d.more_seeds <= 1000 else ""
+            relative = f"{'+' if d.relative > 0 else '-'}{numbers.percent(abs(d.relative))}"
+            rows.append((escape(section.rows[row].label), escape(d.metric), numbers.signed(d.mean, d.half), relative,
+                         d.verdict, numbers.p_value(d.p), numbers.number(d.correlation, 2), more))  # fmt: skip
+    names = ("Variant", "Metric", "Difference", "Relative", "Verdict", "p (Holm)", "Seed correlation", "Seeds needed")
+    return lines + _table(names, rows, left=2)
+
+
+def _costs(section: Section) -> list[str]:
+    rows = []
+    for row, cost in list(zip(section.rows, section.costs, strict=True))[:MOST_ROWS]:
+        rows.append((escape(row.label), row.kl_weight, row.decoder_variance, numbers.count(cost["n_params"]),
+                     numbers.count(cost["flops"]), numbers.seconds(cost["t_train"]), numbers.seconds(cost["t_eval"]),
+                     numbers.count(cost["samples_per_second"]), numbers.size(cost["peak_rss"]),
+                     "yes" if cost["timing_valid"] else "no"))  # fmt: skip
+    names = ("Variant", "λ", "s²", "Parameters", "FLOPs per example", "Training per seed", "Evaluation per seed",
+             "Examples/s", "Peak memory", "Timing valid")  # fmt: skip
+    return ["### Cost", "", *_table(names, rows)]
+
+
+def _counts(report: Report) -> list[str]:
+    total = sum(report.counts.values())
+    done = report.counts.get("ok", 0)
+    lines = [f"{done} of {total} cells have results." if done < total else f"All {total} cells have results.", ""]
+    lines += [f"> {escape(note)}" + "\n" for note in report.notes]
+    if report.failures:
+        lines += ["## Cells without a result", ""]
+        rows = [
+            (escape(f.variant), escape(f.dataset), str(f.seed), f.status, escape(f.reason), escape(f.error_type))
+            for f in report.failures[:MOST_FAILURES]
+        ]
+        lines += _table(("Variant", "Data", "Seed", "Status", "Reason", "Error"), rows, left=6)
+        if len(report.failures) > MOST_FAILURES:
+            lines += [f"{len(report.failures) - MOST_FAILURES} more are in results.csv.", ""]
+    return lines

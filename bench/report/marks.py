@@ -1,0 +1,181 @@
+"""Which variant leads a column, and how sure that is: no mark without a test, none for a collapsed model.
+
+Within a column all pairs of eligible variants are compared by paired t tests over their common seeds, Holm-adjusted.
+The leader is marked best when it is separated from every other eligible variant; otherwise those that cannot be
+separated from it share the lead, and when that is all of them nobody is marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from bench.stats import CONFIDENCE, GREATEST_FVU, LEAST_DIVERSITY, correlation, holm, mean_interval, seeds_to_separate
+
+ALPHA = 1 - CONFIDENCE
+
+
+@dataclass
+class Lead:
+    """The outcome of one column.
+
+    Attributes:
+        leader: position of the variant with the best mean among the eligible, or None.
+        tied: positions that cannot be separated from the leader (without it).
+        marks: position → "best" or "shared".
+        rival: position of the closest other eligible variant (best mean after the leader), or None.
+        p: the largest adjusted p of the leader against those it is separated from; NaN without any.
+        rival_p: the adjusted p of leader against rival.
+        difference, sd: of leader - rival, over common seeds.
+        more_seeds: seeds in all that would separate leader and rival with 80 % power, or None.
+    """
+
+    leader: int | None = None
+    tied: list[int] = field(default_factory=list)
+    marks: dict[int, str] = field(default_factory=dict)
+    rival: int | None = None
+    p: float = np.nan
+    rival_p: float = np.nan
+    difference: float = np.nan
+    sd: float = np.nan
+    more_seeds: int | None = None
+
+
+def paired_p_against(values: np.ndarray, base: int) -> np.ndarray:
+    """Two-sided paired t tests of each row of (V, S) against row `base`, NaN for missing seeds: (V,), NaN for n < 2."""
+    both = np.isfinite(values) & np.isfinite(values[base])
+    n = both.sum(1)
+    d = np.where(both, values - values[base], 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = d.sum(1) / n
+        sd = np.sqrt((np.where(both, d - mean[:, None], 0.0) ** 2).sum(1) / (n - 1))
+        t = np.abs(mean) / (sd / np.sqrt(n))
+    equal = sd <= 1e-14 * np.abs(mean)  # the same difference in every seed
+    t = np.where(equal, np.where(mean == 0, 0.0, np.inf), t)
+    return np.where(n > 1, 2 * scipy_stats.t.sf(t, np.maximum(n - 1, 1)), np.nan)
+
+
+def lead_of(values: np.ndarray, higher_is_better: bool | None, eligible: np.ndarray) -> Lead:
+    """The lead of one column.
+
+    Args:
+        values: (V, S), variants by seeds, NaN where there is no value.
+        eligible: (V,), False for controls and for collapsed or flagged variants.
+    """
+    can = eligible & (np.isfinite(values).sum(1) >= 1)
+    if higher_is_better is None or not can.any():
+        return Lead()
+    rows = np.flatnonzero(can)
+    means = np.nanmean(values[rows], axis=1) * (1 if higher_is_better else -1)
+    order = rows[np.argsort(-means, kind="stable")]
+    lead = Lead(leader=int(order[0]))
+    if len(order) == 1:
+        return lead
+    lead.rival = int(order[1])
+    p = np.stack([paired_p_against(values[order], row) for row in range(len(order))])  # row 0 is the leader
+    upper = np.triu_indices(len(order), 1)
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[upper] = holm(p[upper])
+    against = adjusted[0, 1:]
+    separated = against < ALPHA  # False for NaN
+    lead.tied = [int(row) for row in order[1:][~separated]]
+    lead.p = float(against[separated].max()) if separated.any() else np.nan
+    lead.rival_p = float(against[0])
+    _compare_with_rival(lead, values)
+    if separated.all():
+        lead.marks = {lead.leader: "best"}
+    elif separated.any():
+        lead.marks = {row: "shared" for row in (lead.leader, *lead.tied)}
+    return lead
+
+
+def _compare_with_rival(lead: Lead, values: np.ndarray) -> None:
+    a, b = values[lead.leader], values[lead.rival]
+    both = np.isfinite(a) & np.isfinite(b)
+    d = a[both] - b[both]
+    if len(d):
+        lead.difference = float(d.mean())
+    if len(d) > 1:
+        lead.sd = float(d.std(ddof=1))
+        lead.more_seeds = seeds_to_separate(lead.difference, lead.sd)
+
+
+def collapse_reason(means: Mapping[str, float]) -> str | None:
+    """Why a variant with these mean metrics is collapsed and wins nothing, or None.
+
+    Either its decodes have less than half of the data's variance, or it leaves more than half of it unexplained.
+    """
+    for name in ("diversity_fit", "diversity_prior"):
+        diversity = means.get(name, np.nan)
+        if diversity < LEAST_DIVERSITY:
+            return (
+                f"collapsed: its samples have {diversity:.0%} of the data's variance "
+                f"({name} {diversity:.2f} < {LEAST_DIVERSITY:g})"
+            )
+    fvu = means.get("test_fvu", np.nan)
+    if fvu > GREATEST_FVU:
+        share = f"{fvu:.0%} of the data's variance unexplained"
+        return f"collapsed: it leaves {share} (test_fvu {fvu:.2f} > {GREATEST_FVU:g})"
+    return None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A variant against the baseline in one metric, paired by seed.
+
+    Attributes:
+        mean, half: of NEW - BASE, with the half-width of its t interval (NaN for fewer than two common seeds).
+        n: common seeds. correlation: of the two over them. p: adjusted over the table.
+        verdict: "better", "worse", "inconclusive" or "differs" (descriptive metric).
+        more_seeds: seeds in all for 80 % power where it is inconclusive.
+    """
+
+    metric: str
+    mean: float
+    half: float
+    relative: float
+    n: int
+    correlation: float
+    p: float
+    verdict: str
+    more_seeds: int | None
+
+
+def differences(
+    values: Mapping[str, np.ndarray], directions: Mapping[str, bool | None], base: int, rows: Sequence[int]
+) -> dict[int, list[Difference]]:
+    """Every row of `rows` against row `base`, for each metric's (V, S) values; Holm over all of them together."""
+    keys, raw = [], []
+    for name, table in values.items():
+        p = paired_p_against(table, base)
+        for row in rows:
+            if row != base:
+                keys.append((row, name))
+                raw.append(p[row])
+    adjusted = holm(np.array(raw, dtype=float))
+    out: dict[int, list[Difference]] = {}
+    for (row, name), p in zip(keys, adjusted, strict=True):
+        out.setdefault(row, []).append(_difference(name, values[name], base, row, float(p), directions.get(name)))
+    return out
+
+
+def _difference(
+    name: str, table: np.ndarray, base: int, row: int, p: float, higher_is_better: bool | None
+) -> Difference:
+    both = np.isfinite(table[base]) & np.isfinite(table[row])
+    b, a = table[base][both], table[row][both]
+    interval = mean_interval(a - b)
+    if p < ALPHA:
+        good = None if higher_is_better is None else (interval.mean > 0) == higher_is_better
+        verdict = "differs" if good is None else ("better" if good else "worse")
+    else:
+        verdict = "inconclusive"
+    more = seeds_to_separate(interval.mean, interval.sd) if verdict == "inconclusive" and interval.n > 1 else None
+    scale = abs(float(b.mean())) if len(b) else np.nan
+    relative = interval.mean / scale if scale else np.nan
+    return Difference(
+        name, interval.mean, interval.half_width, relative, interval.n, correlation(b, a), p, verdict, more
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError, unknown_name
@@ -174,7 +176,22 @@ def fill_parameters(owner: str, call: Call, parameters: Mapping[str, Parameter])
 
 
 def read_constants(tree: ast.Module) -> dict[str, Any]:
-    """Module-level names bound to literals."""
+    """Module-level names bound to literals, in the file or in the modules of `bench` that it imports them from."""
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench.") and not node.level:
+            known = _own_constants(node.module)
+            found |= {alias.asname or alias.name: known[alias.name] for alias in node.names if alias.name in known}
+    return found | _literals(tree)
+
+
+@cache
+def _own_constants(module: str) -> dict[str, Any]:
+    path = Path(__file__).resolve().parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    return _literals(ast.parse(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _literals(tree: ast.Module) -> dict[str, Any]:
     found = {}
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]

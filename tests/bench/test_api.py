@@ -57,9 +57,9 @@ def test_without_arguments_it_is_the_default_run(executed):
 def test_settings_are_those_of_the_command_line(executed, tmp_path):
     bench.run(
         ["ae", Call("vae", {"beta": [1, 2]})], "linear-gaussian", seeds=[1, 5], latent_dim=3, epochs=2,
-        recon="gaussian", network="mlp[hidden=[]]", optimizer="sgd", schedule="constant", early_stopping=3, batch_size=10,
-        device="cpu", metrics=["test_mse", "kl"], controls=True, baseline="ae", output=tmp_path / "x", n_jobs=2,
-        timeout="1m", force=True, quiet=True,
+        recon="gaussian", network="mlp[hidden=[]]", optimizer="sgd", schedule="constant", early_stopping=3,
+        batch_size=10, device="cpu", metrics=["test_mse", "kl"], controls=True, baseline="ae",
+        output=tmp_path / "x", n_jobs=2, timeout="1m", force=True, quiet=True,
     )  # fmt: skip
     ((spec, options, registry, _),) = executed
     assert [registry.label("variant", call) for call in spec.variants] == ["ae", "vae", "vae[beta=2]"]

@@ -108,3 +108,15 @@ def test_unknown_annotations_accept_anything():
     tree = ast.parse("def f(a: torch.Tensor = 1, b: list[int] | Foo = 2): pass")
     found = read_parameters(tree.body[0], skip_first=False, constants={})
     assert found == {"a": Parameter(1, None), "b": Parameter(2, None)}
+
+
+def test_constants_of_the_contracts_are_followed_through_imports():
+    from bench.contracts.arrays import MEMORY_LIMIT
+
+    source = (
+        "from bench.contracts.arrays import MEMORY_LIMIT as LIMIT, split_arrays\ndef load(limit: int = LIMIT): pass"
+    )
+    tree = ast.parse(source)
+    found = read_parameters(tree.body[-1], skip_first=False, constants=read_constants(tree))
+    assert found["limit"].default == MEMORY_LIMIT
+    assert read_constants(ast.parse("from bench.nowhere import X\nfrom .bench import Y\nimport bench")) == {}

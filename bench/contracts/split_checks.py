@@ -87,8 +87,8 @@ def _check_labels(split: Split, name: str) -> None:
     for part, codes in labels.items():
         if codes.ndim != 1 or codes.dtype.kind not in "iu" or len(codes) != len(getattr(split, part)):
             raise DataError(
-                f"data set {name}, {part}: labels of shape {codes.shape}, type {codes.dtype}; expected one whole number "
-                f"for each of the {len(getattr(split, part))} rows"
+                f"data set {name}, {part}: labels of shape {codes.shape}, type {codes.dtype}; expected one whole "
+                f"number for each of the {len(getattr(split, part))} rows"
             )
         above = len(split.label_names) - 1 if split.label_names is not None else np.inf
         if len(codes) and (codes.min() < 0 or codes.max() > above):
@@ -100,8 +100,8 @@ def _check_factors(split: Split, name: str) -> None:
         expected = (len(getattr(split, part)), len(split.factor_names or ()))
         if values.shape != expected or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
             raise DataError(
-                f"data set {name}, {part}: factors of shape {values.shape}, type {values.dtype}; expected finite numbers "
-                f"of shape {expected}, one column per name in factor_names"
+                f"data set {name}, {part}: factors of shape {values.shape}, type {values.dtype}; expected finite "
+                f"numbers of shape {expected}, one column per name in factor_names"
             )
 
 

@@ -41,7 +41,7 @@ def test_without_arguments_the_default_run_is_carried_out(call, executed):
         False,
     )
     assert (code, err) == (0, "")
-    assert f"50 cells: 50 with results\nreport: results/digits-{spec.hash}/report.html\n" == out
+    assert f"50 cells: 50 with results\nresults and report: results/digits-{spec.hash}\n" == out
 
 
 def test_every_option_reaches_the_run(call, executed, tmp_path):

@@ -166,6 +166,8 @@ def _signal(view: View) -> dict[str, Any]:
     return {
         "signal_fraction": fraction,
         "signal_fraction_mean": float(defined.mean()) if len(defined) else nothing,
-        "nsr": nsr,
+        "nsr": nsr
+        if np.isfinite(nsr).any()
+        else Missing("no code dimension carries signal, so the ratio is not finite"),
         "log_median_sigma": float(np.log(sigma)) if sigma > 0 else Missing("the median sigma is 0"),
     }

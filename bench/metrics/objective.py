@@ -27,6 +27,7 @@ class Objective(Metric):
             None,
             unit="per example",
             formula="E loss(x)",
+            gauge="dependent",
             core=True,
         ),
         Value(
@@ -36,6 +37,7 @@ class Objective(Metric):
             unit="nats",
             formula="-E E_q log p(x|z) + E KL(q(z|x) || p0); squared cost: s^2 = kl_weight / 2; 16 draws",
             needs=("posterior", "prior", "likelihood"),
+            gauge="dependent",
             core=True,
         ),
         Value(
@@ -79,7 +81,8 @@ def _loss(view: View) -> float | Missing:
     if view.model.loss is None:
         return Missing("the model has no training loss")
     labels = view.split.test_labels
-    generator, total, start = view.generator("loss"), 0.0, 0
+    seed = view.generator("loss").initial_seed()
+    generator, total, start = torch.Generator(device=view.device).manual_seed(seed), 0.0, 0
     for x in view.shared.batches("test", view.batch_size):
         y = None if labels is None else torch.as_tensor(labels[start : start + len(x)], device=view.device)
         total += float(view.model.loss(x, y, generator)["loss"].double().sum())

@@ -33,7 +33,9 @@ def replicated_scores(
     if len(fake) < LEAST_ROWS:
         return dict.fromkeys(SCORES, Missing(f"{len(fake)} decodes are fewer than {LEAST_ROWS}", "too_few"))
     if float(real_radii.max()) == 0:
-        return dict.fromkeys(SCORES, Missing("the held-out data are constant, so neighbour balls are empty"))
+        return dict.fromkeys(
+            SCORES, Missing(f"every held-out row has {k} exact duplicates, so neighbour balls are empty")
+        )
     replicates = [asdict(manifold_scores(real, part, k, real_radii)) for part in fake.split(N) if len(part) == N]
     replicates = replicates or [asdict(manifold_scores(real, fake, k, real_radii))]
     empty = float((real_radii == 0).float().mean())

@@ -129,7 +129,9 @@ def _as_split(data: Any, labels: Any) -> Split:
     if isinstance(data, Split):
         if labels is not None:
             raise UsageError("a Split brings its own labels; leave labels out")
-        return data
+        from bench.contracts.split_checks import check_split
+
+        return check_split(data, ARRAYS)
     from bench.contracts.arrays import split_arrays
 
     return split_arrays(data, labels)

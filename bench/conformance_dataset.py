@@ -1,12 +1,12 @@
-"""What every data set must return to be usable: checks for built-in and foreign plugins alike.
+"""What every data set must do to be usable: checks for built-in and foreign plugins alike.
 
-`check_dataset` calls `load` twice and looks at every row once, in blocks; it never raises.
+`check_dataset` calls `load` twice and looks at every row once; it never raises.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from bench.conformance import Check
-from bench.contracts.dataset import LIKELIHOODS, PARTS, Split
-
-_BLOCK_ROWS = 4096
+from bench.contracts.dataset import Split
+from bench.contracts.split_checks import check_split
 
 
 @dataclass
@@ -31,16 +30,9 @@ class Subject:
         """What the first call returns."""
         return self.load(**self.params)
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """All rows of all parts, some thousand at a time."""
-        for part in PARTS:
-            rows = getattr(self.split, part)
-            for start in range(0, len(rows), _BLOCK_ROWS):
-                yield rows[start : start + _BLOCK_ROWS]
-
 
 def check_dataset(load: Callable[..., Split], params: dict[str, Any] | None = None) -> list[Check]:
-    """All checks of a data set's `load`, called with `params`; the first failure of `load` itself ends them."""
+    """All checks of a data set's `load`, called with `params`; the first failure ends them, since the rest needs it."""
     subject = Subject(load, params or {})
     checks = []
     for name, check in CHECKS.items():
@@ -49,9 +41,7 @@ def check_dataset(load: Callable[..., Split], params: dict[str, Any] | None = No
             checks.append(Check(name, True))
         except Exception as error:
             words = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-            checks.append(Check(name, False, " ".join(words.split())))
-            if not isinstance(subject.__dict__.get("split"), Split):
-                break
+            return [*checks, Check(name, False, " ".join(words.split()))]
     return checks
 
 
@@ -60,59 +50,16 @@ def _require(condition: bool, message: str) -> None:
         raise AssertionError(message)
 
 
-def returns_split(subject: Subject) -> None:
-    """`load` returns a `Split`."""
-    _require(isinstance(subject.split, Split), f"load returned {type(subject.split).__name__}, not a Split")
-
-
-def shapes(subject: Subject) -> None:
-    """All parts hold rows of one shape, (D,) or (C, H, W), and training and test have some."""
-    split = subject.split
-    found = {part: tuple(getattr(split, part).shape) for part in PARTS}
-    _require(len(split.data_shape) in (1, 3), f"rows have shape {split.data_shape}; give (D,) or (C, H, W)")
-    _require(len({shape[1:] for shape in found.values()}) == 1, f"parts differ in the shape of their rows: {found}")
-    _require(all(size > 0 for size in split.data_shape), f"rows of shape {split.data_shape} hold no values")
-    for part in ("train", "test"):
-        _require(found[part][0] > 0, f"{part} has no rows")
-
-
-def values(subject: Subject) -> None:
-    """All values are finite float32, and within [0, 1] where the data claim to be Bernoulli's."""
-    low, high = np.inf, -np.inf
-    for block in subject.blocks():
-        _require(block.dtype == np.float32, f"values are {block.dtype}, not float32")
-        _require(bool(np.isfinite(block).all()), "there are missing or infinite values")
-        low, high = min(low, float(block.min())), max(high, float(block.max()))
-    inside = low >= 0 and high <= 1
-    _require(inside or "bernoulli" not in subject.split.likelihoods, f"bernoulli data lie in [{low:g}, {high:g}]")
-
-
-def companions(subject: Subject) -> None:
-    """Labels are integers from 0, factors are finite, and both have one entry per row in every part or in none."""
-    split = subject.split
-    for what in ("labels", "factors"):
-        given = {part: getattr(split, f"{part}_{what}") for part in PARTS}
-        if all(entries is None for entries in given.values()):
-            continue
-        for part, entries in given.items():
-            _require(entries is not None, f"{part} has no {what}, but other parts do")
-            rows = len(getattr(split, part))
-            _require(len(entries) == rows, f"{part} has {rows} rows and {len(entries)} {what}")
-            if what == "factors":
-                _require(bool(np.isfinite(entries).all()), f"{part} has factors that are not finite")
-            elif rows:
-                _require(np.issubdtype(entries.dtype, np.integer), f"{part} labels are {entries.dtype}, not integers")
-                known = split.n_classes or 0
-                _require(0 <= entries.min() and entries.max() < known, f"{part} labels are not all in 0 … {known - 1}")
+def keeps_contract(subject: Subject) -> None:
+    """`load` returns a `Split` with rows of one shape, finite float32 values, and labels and factors that fit."""
+    check_split(subject.split, "under test")
 
 
 def description(subject: Subject) -> None:
-    """There is a description of one line, and the likelihoods are known ones."""
-    split = subject.split
-    _require(bool(split.description.strip()), "the description is empty")
-    _require("\n" not in split.description, "the description has more than one line")
-    unknown = set(split.likelihoods) - set(LIKELIHOODS)
-    _require(not unknown and bool(split.likelihoods), f"likelihoods {split.likelihoods} are not some of {LIKELIHOODS}")
+    """There is a description, of one line."""
+    text = subject.split.description
+    _require(bool(text.strip()), "the description is empty; it is what a report's header says about the data")
+    _require("\n" not in text, "the description has more than one line")
 
 
 def repeats(subject: Subject) -> None:
@@ -130,10 +77,7 @@ def _generators() -> tuple[object, str]:
 
 
 CHECKS: dict[str, Callable[[Subject], None]] = {
-    "load returns a Split": returns_split,
-    "all parts hold rows of one shape": shapes,
-    "all values are finite float32 in the range that is claimed": values,
-    "labels and factors match the rows": companions,
-    "description and likelihoods are given": description,
+    "load returns a Split that keeps the contract": keeps_contract,
+    "the data are described in one line": description,
     "loading twice gives the same data and moves no global generator": repeats,
 }

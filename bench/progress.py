@@ -71,11 +71,15 @@ class Progress:
         return (time.monotonic() - self._started) * (1 - share) / share if share > 0 else None
 
     def stack(self, label: str, cells: int, steps: int) -> None:
-        """A stack of `cells` cells starts, which takes `steps` steps."""
+        """A stack of `cells` cells starts, which takes `steps` steps; 0 while that is not known, or without training.
+
+        Called again for the same stack when its steps are known.
+        """
         self._label, self._cells, self._steps, self._steps_done = printable(label, 60), cells, steps, 0
         self._stack_counts.clear()
         self._last_line = time.monotonic()
-        self._show(f"{self._label}: {cells} {'seed' if cells == 1 else 'seeds'}, {steps} steps")
+        if steps or self._bar is not None:
+            self._show(f"{self._label}: {cells} {'seed' if cells == 1 else 'seeds'}, {steps} steps")
 
     def advance(self, steps_done_total: int) -> None:
         """The running stack has done `steps_done_total` of its steps."""

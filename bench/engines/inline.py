@@ -23,6 +23,7 @@ class InlineEngine:
                 return
             first = task.cells[0]
             label = f"{first.variant_label} on {first.dataset_label}"
+            progress.stack(label, len(task.cells), 0)
             begin = functools.partial(_advance, progress, label, len(task.cells), {})
             yield from run_stack(task, workshop, begin)
 

@@ -27,6 +27,8 @@ def encode_labels(
     Raises:
         DataError: wrong length or shape, a missing label, numbers that are no classes.
     """
+    if not hasattr(labels, "__iter__") or isinstance(labels, (str, bytes)):
+        raise DataError(f"{what}: a {type(labels).__name__} where one label per row is expected")
     values = list(np.asarray(labels).ravel()) if _is_column(labels) else list(labels)
     if len(values) != n:
         raise DataError(f"{what}: {len(values)} labels for {n} rows of data; give one label per row")

@@ -18,6 +18,9 @@ BLOCK_BYTES = 1 << 24
 #: A table of whole numbers 0 … 255 with a value above 127 and at least this many columns is read as pixels.
 PIXEL_COLUMNS = 64
 
+#: The squares of smaller differences vanish in float64.
+LEAST_SPREAD = 1e-150
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -39,8 +42,10 @@ class Summary:
 
     @property
     def constant(self) -> np.ndarray:
-        """Which values of a row never change in training, up to rounding."""
-        rounding = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(self.train_low), np.abs(self.train_high))
+        """Which values of a row never change in training, up to rounding (of the values and of their squares)."""
+        rounding = LEAST_SPREAD + 8 * np.finfo(np.float64).eps * np.maximum(
+            np.abs(self.train_low), np.abs(self.train_high)
+        )
         return self.train_high - self.train_low <= rounding
 
 

@@ -74,9 +74,8 @@ def command(context: click.Context, preset: str | None, config: str | None, **gi
     outcome = execute(spec, options, registry)
     good = outcome.n_cells - outcome.n_failed - outcome.n_skipped
     counts = {"with results": good, "skipped": outcome.n_skipped, "without results": outcome.n_failed}
-    click.echo(
-        f"{outcome.n_cells} {'cell' if outcome.n_cells == 1 else 'cells'}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}"
-    )
+    cells = "1 cell" if outcome.n_cells == 1 else f"{outcome.n_cells} cells"
+    click.echo(f"{cells}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
     click.echo(f"results and report: {outcome.directory}")
     if outcome.interrupted:
         click.echo("stopped early; the same command again goes on from here", err=True)

@@ -55,6 +55,7 @@ def test_the_share_never_falls_while_a_finished_stack_is_counted(clock):
 def test_plain_lines_say_what_runs_how_far_and_how_long_still(clock):
     stream = io.StringIO()
     with Progress(4, stream=stream) as progress:
+        progress.stack("vae on digits", 4, 0)
         progress.stack("vae on digits", 4, 1500)
         clock[0] += 11
         progress.advance(750)

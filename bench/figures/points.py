@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.figures.style import CLASS_COLOURS, INK, QUIET, axes_or_new, colour_of, in_order, marker_of, short
+from bench.figures.style import CLASS_COLOURS, INK, PALETTE, QUIET, axes_or_new, colour_of, in_order, marker_of, short
 from bench.stats import mean_interval
 
 
@@ -36,18 +36,18 @@ def plot_dots(
             ax.text(0.5, index, "n/a", transform=ax.get_yaxis_transform(), ha="center", va="center", fontsize=8,
                     color=QUIET)  # fmt: skip
             continue
-        x, colour = values[label].to_numpy(), colour_of(index)
-        ax.scatter(x, index + jitter.uniform(-0.16, 0.16, len(x)), s=14, color=colour, alpha=0.55, lw=0, zorder=2)
+        x, colour = values[label].to_numpy(), colour_of(label, order)
+        ax.scatter(x, index + jitter.uniform(-0.2, 0.2, len(x)), s=20, color=colour, alpha=0.7, lw=0, zorder=3)
         interval = mean_interval(x)
         if np.isfinite(interval.low):
-            ax.plot([interval.low, interval.high], [index, index], color=INK, lw=1.6, zorder=3, solid_capstyle="butt")
+            ax.plot([interval.low, interval.high], [index, index], color=INK, lw=1.3, zorder=2, solid_capstyle="butt")
         ax.plot(interval.mean, index, marker="|", ms=11, mew=2, color=INK, zorder=4)
     ax.set_yticks(range(len(order)), [short(label, 26) for label in order])
     ax.tick_params(axis="y", colors=INK, length=0)
     ax.set_ylim(len(order) - 0.45, -0.55)
     ax.grid(axis="y", visible=False)
     ax.locator_params(axis="x", nbins=5)
-    ax.set_title(metric + (f"  ({note})" if note else ""))
+    ax.set_title(metric + (f"  ({note})" if note else ""), fontsize=9.5)
     return ax
 
 
@@ -57,21 +57,21 @@ def plot_tradeoff(
     """Two metrics against each other: seeds as small dots, means with both 95 % t intervals; the good corner named."""
     ax = axes_or_new(ax)
     along, up = values_of(frame, x), values_of(frame, y)
-    shown = [label for label in in_order(frame["variant_label"]) if label in along and label in up]
+    order = in_order(frame["variant_label"])
+    shown = [label for label in order if label in along and label in up]
     for label in shown:
-        index = in_order(frame["variant_label"]).index(label)
         both = pd.concat([along[label], up[label]], axis=1, join="inner").to_numpy()
         if len(both) == 0:
             continue
         a, b = mean_interval(both[:, 0]), mean_interval(both[:, 1])
-        colour = colour_of(index)
+        colour = colour_of(label, order)
         ax.scatter(both[:, 0], both[:, 1], s=11, color=colour, alpha=0.35, lw=0, zorder=2)
         ax.errorbar(
             a.mean,
             b.mean,
             xerr=np.nan_to_num(a.half_width),
             yerr=np.nan_to_num(b.half_width),
-            fmt=marker_of(index),
+            fmt=marker_of(label, order),
             ms=8,
             color=colour,
             mec="white",
@@ -81,6 +81,7 @@ def plot_tradeoff(
             label=short(label, 30),
         )
     arrows = ["" if good is None else (" (more is better)" if good else " (less is better)") for good in better]
+    ax.locator_params(nbins=5)
     ax.set_xlabel(x + arrows[0])
     ax.set_ylabel(y + arrows[1])
     if None not in better:
@@ -112,12 +113,13 @@ def plot_latent(
     names: Mapping[int, str] | None = None,
     ax: Axes | None = None,
     title: str = "",
+    colour: str = INK,
 ) -> Axes:
     """Held-out codes (N, L) in the plane, coloured by label, each class named at its median."""
     ax = axes_or_new(ax, 4.6, 4.4)
     points, axis_names = project(codes)
     if labels is None or len(np.unique(labels)) > 40:
-        ax.scatter(*points.T, s=7, color=colour_of(0), alpha=0.55, lw=0)
+        ax.scatter(*points.T, s=7, color=PALETTE[0], alpha=0.55, lw=0)
     else:
         classes = np.unique(labels)
         for index, label in enumerate(classes):
@@ -131,28 +133,30 @@ def plot_latent(
     ax.set_xlabel(axis_names[0], fontsize=8.5)
     ax.set_ylabel(axis_names[1], fontsize=8.5)
     ax.tick_params(labelsize=7.5)
-    ax.set_title(title)
+    ax.set_title(title, color=colour)
     return ax
 
 
-def plot_phase(points: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_phase(points: pd.DataFrame, ax: Axes | None = None, order: Sequence[str] | None = None) -> Axes:
     """Posterior noise against the spread of means, one dot per seed, a line where training was followed.
 
     Args:
         points: columns variant_label, seed, log_median_sigma, log_rms_mu, and step where there are several.
+        order: all variants of the run, for their colours.
     """
     ax = axes_or_new(ax)
-    for index, label in enumerate(in_order(points["variant_label"])):
+    order = list(order) if order is not None else in_order(points["variant_label"])
+    for label in order:
         own = points[points["variant_label"] == label]
         if len(own) == 0 or own["log_median_sigma"].isna().all():
             continue
         for _, seed in own.groupby("seed", sort=False):
             line = seed.sort_values("step")
             if len(line) > 1:
-                ax.plot(line["log_rms_mu"], line["log_median_sigma"], color=colour_of(index), lw=0.9, alpha=0.5)
+                ax.plot(line["log_rms_mu"], line["log_median_sigma"], color=colour_of(label, order), lw=0.9, alpha=0.5)
         last = own.sort_values("step").groupby("seed", sort=False).last()
-        ax.scatter(last["log_rms_mu"], last["log_median_sigma"], s=30, marker=marker_of(index), color=colour_of(index),
-                   edgecolor="white", lw=0.6, label=short(label, 30), zorder=3)  # fmt: skip
+        look = {"marker": marker_of(label, order), "color": colour_of(label, order), "edgecolor": "white", "lw": 0.6}
+        ax.scatter(last["log_rms_mu"], last["log_median_sigma"], s=34, label=short(label, 30), zorder=3, **look)
     ax.axhline(0, color="#C8C8C8", lw=1, zorder=0)
     ax.axvline(0, color="#C8C8C8", lw=1, zorder=0)
     ax.set_xlabel("log RMS of posterior means μ  (→ means run away)")

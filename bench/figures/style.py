@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.text import printable
 
@@ -73,14 +75,22 @@ def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.2) -> Axe
     return new_figure(width, height).add_subplot() if ax is None else ax
 
 
-def colour_of(index: int) -> str:
-    """Colour of the variant at a position in the run's order."""
-    return PALETTE[index % len(PALETTE)]
+def colour_of(label: str, order: Sequence[str]) -> str:
+    """A variant's colour: by its position in the run's `order`, so that it is the same in every figure."""
+    return PALETTE[(order.index(label) if label in order else 0) % len(PALETTE)]
 
 
-def marker_of(index: int) -> str:
-    """Marker of the variant at a position in the run's order."""
+def marker_of(label: str, order: Sequence[str]) -> str:
+    """A variant's marker, by its position in `order`; it differs where a colour comes round again."""
+    index = order.index(label) if label in order else 0
     return MARKERS[(index + index // len(PALETTE)) % len(MARKERS)]
+
+
+def log_ticks(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 times powers of ten on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def short(text: str, limit: int = 34) -> str:

@@ -70,11 +70,19 @@ def _row_name(ax: Axes, text: str, colour: str = INK) -> None:
     ax.set_ylabel(text, rotation=0, ha="right", va="center", color=colour, fontsize=9, labelpad=6)
 
 
-def plot_reconstructions(originals: np.ndarray, rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
+def _order(order: Sequence[str] | None, rows: Sequence[tuple]) -> Sequence[str]:
+    """All variants of the run, for their colours; without it those that are shown."""
+    return [row[0] for row in rows] if order is None else order
+
+
+def plot_reconstructions(
+    originals: np.ndarray, rows: Sequence[tuple[str, np.ndarray]], order: Sequence[str] | None = None
+) -> Figure:
     """The same held-out examples (R, *shape) and below them what each (label, reconstructions) makes of them."""
+    order = _order(order, rows)
     scale = Range.of(originals)
     if not is_image(originals):
-        return _line_reconstructions(originals, rows)
+        return _line_reconstructions(originals, rows, order)
     count = len(originals)
     figure = new_figure(8.0, 0.55 + (len(rows) + 1) * 6.0 / count * originals.shape[-2] / originals.shape[-1])
     axes = figure.subplots(len(rows) + 1, 1, squeeze=False)[:, 0]
@@ -82,11 +90,13 @@ def plot_reconstructions(originals: np.ndarray, rows: Sequence[tuple[str, np.nda
     _row_name(axes[0], "held-out data", QUIET)
     for index, (label, values) in enumerate(rows):
         _show(axes[index + 1], mosaic(values, count, scale))
-        _row_name(axes[index + 1], short(label, 24), colour_of(index))
+        _row_name(axes[index + 1], short(label, 24), colour_of(label, order))
     return figure
 
 
-def _line_reconstructions(originals: np.ndarray, rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
+def _line_reconstructions(
+    originals: np.ndarray, rows: Sequence[tuple[str, np.ndarray]], order: Sequence[str]
+) -> Figure:
     x = originals.reshape(len(originals), -1).astype(np.float32)
     count = min(len(x), 4)
     figure = new_figure(8.0, 0.6 + 1.1 * max(len(rows), 1))
@@ -98,17 +108,20 @@ def _line_reconstructions(originals: np.ndarray, rows: Sequence[tuple[str, np.nd
             ax = axes[index, column]
             style = {"lw": 1.2, "marker": "o", "ms": 2.5} if len(place) < 40 else {"lw": 1.0}
             ax.plot(place, x[column], color="#9A9A9A", **style)
-            ax.plot(place, y[column], color=colour_of(index), **style)
+            ax.plot(place, y[column], color=colour_of(label, order), **style)
             ax.tick_params(labelsize=7)
-        _row_name(axes[index, 0], short(label, 24), colour_of(index))
+        _row_name(axes[index, 0], short(label, 24), colour_of(label, order))
     for column in range(count):
         axes[0, column].set_title(f"held-out row {column + 1}", fontsize=9, fontweight="normal", color=QUIET)
     figure.supxlabel("data dimension (grey: data, colour: reconstruction)", fontsize=9, color=QUIET)
     return figure
 
 
-def plot_samples(panels: Sequence[tuple[str, np.ndarray]], scale: Range, columns: int = 8) -> Figure:
+def plot_samples(
+    panels: Sequence[tuple[str, np.ndarray]], scale: Range, order: Sequence[str] | None = None, columns: int = 8
+) -> Figure:
     """One panel of decoded samples (M, *shape) per (label, samples)."""
+    order = _order(order, panels)
     across = min(len(panels), 3)
     down = -(-len(panels) // across)
     width = 8.0
@@ -130,7 +143,7 @@ def plot_samples(panels: Sequence[tuple[str, np.ndarray]], scale: Range, columns
             _show(ax, mosaic(samples, columns, scale))
         else:
             _heat(ax, samples.reshape(len(samples), -1), scale)
-        ax.set_title(short(label, 30), color=colour_of(index), fontsize=9.5)
+        ax.set_title(short(label, 30), color=colour_of(label, order), fontsize=9.5)
     return figure
 
 
@@ -146,8 +159,14 @@ def _heat(ax: Axes, values: np.ndarray, scale: Range) -> None:
     )
 
 
-def plot_strips(ends: np.ndarray, rows: Sequence[tuple[str, np.ndarray, str]], scale: Range) -> Figure:
+def plot_strips(
+    ends: np.ndarray,
+    rows: Sequence[tuple[str, np.ndarray, str]],
+    scale: Range,
+    order: Sequence[str] | None = None,
+) -> Figure:
     """One interpolation for several variants: between the data `ends` (2, *shape), rows (label, frames, score)."""
+    order = _order(order, rows)
     frames = rows[0][1]
     if is_image(frames):
         figure = new_figure(8.0, 0.5 + len(rows) * 5.4 / len(frames) * frames.shape[-2] / frames.shape[-1])
@@ -161,7 +180,7 @@ def plot_strips(ends: np.ndarray, rows: Sequence[tuple[str, np.ndarray, str]], s
                 _show(ax, mosaic(example, len(example), scale))
             else:
                 _heat(ax, example.reshape(len(example), -1).T, scale)
-        _row_name(left, short(label, 24), colour_of(index))
+        _row_name(left, short(label, 24), colour_of(label, order))
         right.yaxis.set_label_position("right")
         right.set_ylabel(score, rotation=0, ha="left", va="center", fontsize=8, color=QUIET, labelpad=6)
         if index == 0:
@@ -173,7 +192,13 @@ def plot_strips(ends: np.ndarray, rows: Sequence[tuple[str, np.ndarray, str]], s
 
 
 def plot_plane(
-    grid: np.ndarray, x: np.ndarray, y: np.ndarray, scale: Range, label: str, ax: Axes | None = None
+    grid: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    scale: Range,
+    label: str,
+    ax: Axes | None = None,
+    colour: str = INK,
 ) -> Axes:
     """The decoder over the plane: grid (G, G, *shape) at code values x (G,) and, from the top down, y (G,)."""
     ax = axes_or_new(ax, 5.2, 5.2)
@@ -186,7 +211,7 @@ def plot_plane(
         mean = flat.reshape(*grid.shape[:2], -1).astype(np.float32).mean(-1)
         ax.imshow(mean, extent=extent, cmap="cividis", interpolation="nearest", aspect="auto")
     ax.grid(False)
-    ax.set_title(short(label), fontsize=10)
+    ax.set_title(short(label), fontsize=10, color=colour)
     ax.set_xlabel("code dimension 1")
     ax.set_ylabel("code dimension 2")
     return ax

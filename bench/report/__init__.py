@@ -19,6 +19,7 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
     """
     from bench.files import write_text
     from bench.report.figurefiles import draw_all
+    from bench.report.html import html
     from bench.report.markdown import markdown
     from bench.report.model import load_report
 
@@ -30,6 +31,8 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
     figures = draw_all(report, report.directory / "figures") if {"md", "html"} & set(formats) else []
     if "md" in formats:
         written.append(write_text(report.directory / "report.md", markdown(report, figures)))
+    if "html" in formats:
+        written.append(write_text(report.directory / "report.html", html(report, figures)))
     if "csv" in formats:
         written += report.store.export()
     return written

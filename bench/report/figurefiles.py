@@ -56,13 +56,10 @@ class Material:
     history: pd.DataFrame | None = None
     left_out: int = 0
 
-    def having(self, *names: str) -> list[tuple[str, dict[str, np.ndarray]]]:
-        """Shown variants that have all these arrays; the others keep an empty place, so that colours stay."""
-        return [(label, arrays if all(name in arrays for name in names) else {}) for label, arrays in self.rows]
-
-    def count(self, *names: str) -> int:
-        """How many shown variants have all these arrays."""
-        return sum(bool(arrays) for _, arrays in self.having(*names))
+    @property
+    def order(self) -> list[str]:
+        """All variants of the data set, which their colours follow."""
+        return style.in_order(self.frame["variant_label"])
 
 
 def draw_all(report: Report, folder: Path) -> list[FigureFile]:
@@ -86,6 +83,7 @@ def _slug(text: str) -> str:
 def _write(folder, dataset, name, title, caption, figure: Figure, data: pd.DataFrame, is_picture) -> FigureFile:
     png, svg, csv = (folder / f"{name}.{ending}" for ending in ("png", "svg", "csv"))
     write_bytes(png, style.png_bytes(figure))
+    figure.set_layout_engine("none")  # placed once; the SVG keeps the places
     write_bytes(svg, style.svg_bytes(figure))
     write_csv(data, csv)
     return FigureFile(dataset, name, title, caption, png, svg, csv, is_picture)
@@ -189,7 +187,6 @@ def _dots(m: Material):
     for ax, metric in zip(axes, metrics, strict=False):
         note = {True: "more is better", False: "less is better", None: ""}[metric.higher_is_better]
         points.plot_dots(m.frame, metric.name, ax, labels, note)
-        ax.set_title(ax.get_title(), fontsize=9)
     for ax in axes[len(metrics) :]:
         ax.set_visible(False)
     data = m.frame[m.frame["metric"].isin([metric.name for metric in metrics])]
@@ -205,7 +202,7 @@ def _reconstructions(m: Material):
     if not rows or originals is None:
         return
     rows = [row for row in rows if row[1].shape == originals.shape]
-    figure = tiles.plot_reconstructions(originals, rows)
+    figure = tiles.plot_reconstructions(originals, rows, m.order)
     data = _long([("data", originals), *rows], ("example", "position"))
     caption = f"The same held-out examples, encoded to their posterior mean and decoded ({m.seed_note}).{_more(m)}"
     yield "reconstructions", "Reconstructions of held-out data", caption, figure, data, tiles.is_image(originals)
@@ -222,7 +219,7 @@ def _samples(m: Material):
     for key, name, title, caption in kinds:
         panels = [(label, arrays[key]) for label, arrays in m.rows if key in arrays]
         if panels:
-            figure = tiles.plot_samples(panels, tiles.Range.of(originals))
+            figure = tiles.plot_samples(panels, tiles.Range.of(originals), m.order)
             data = _long(panels, ("sample", "position"))
             yield name, title, f"{caption} ({m.seed_note}).{_more(m)}", figure, data, tiles.is_image(panels[0][1])
 
@@ -242,7 +239,7 @@ def _interpolations(m: Material):
                 if key in arrays
             ]
             rows.append((label, arrays["strips"][place], "\n".join(scores)))
-        figure = tiles.plot_strips(ends[place], rows, scale)
+        figure = tiles.plot_strips(ends[place], rows, scale, m.order)
         caption = (
             "U: unevenness of the steps, 1 is even. R: distance of the path from held-out data relative to that of a "
             f"pixel cross-fade, below 1 is more realistic than the cross-fade ({m.seed_note}).{_more(m)}"
@@ -259,7 +256,7 @@ def _interpolations(m: Material):
 
 
 def _latent(m: Material):
-    have = [(place, label, arrays) for place, (label, arrays) in enumerate(m.rows) if "codes" in arrays]
+    have = [(label, arrays) for label, arrays in m.rows if "codes" in arrays]
     if not have:
         return
     across = min(3, len(have))
@@ -267,16 +264,16 @@ def _latent(m: Material):
     figure = style.new_figure(8.4, down * (8.4 / across) * 0.98 if across > 1 else 5.0)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     tables = []
-    for ax, (place, label, arrays) in zip(axes, have, strict=False):
+    for ax, (label, arrays) in zip(axes, have, strict=False):
         labels = arrays.get("code_labels")
-        points.plot_latent(arrays["codes"], labels, ax=ax, title=style.short(label, 28))
-        ax.title.set_color(style.colour_of(place))
+        colour = style.colour_of(label, m.order)
+        points.plot_latent(arrays["codes"], labels, ax=ax, title=style.short(label, 28), colour=colour)
         plane, _ = points.project(arrays["codes"])
         table = pd.DataFrame({"variant": label, "x": plane[:, 0], "y": plane[:, 1]})
         tables.append(table if labels is None else table.assign(label=labels))
     for ax in axes[len(have) :]:
         ax.set_visible(False)
-    flat = have[0][2]["codes"].shape[1] <= 2
+    flat = have[0][1]["codes"].shape[1] <= 2
     how = "Codes" if flat else "Codes on their first two principal axes"
     caption = f"{how} of held-out data, coloured by label ({m.seed_note}).{_more(m)}"
     yield "latent", "The latent space", caption, figure, pd.concat(tables, ignore_index=True), False
@@ -292,7 +289,8 @@ def _plane(m: Material):
     figure = style.new_figure(8.4, down * 8.4 / across)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for ax, (label, arrays) in zip(axes, have, strict=False):
-        tiles.plot_plane(arrays["grid"], arrays["grid_x"], arrays["grid_y"], tiles.Range.of(originals), label, ax)
+        plane = (arrays["grid"], arrays["grid_x"], arrays["grid_y"])
+        tiles.plot_plane(*plane, tiles.Range.of(originals), label, ax, style.colour_of(label, m.order))
     for ax in axes[len(have) :]:
         ax.set_visible(False)
     data = _long([(label, arrays["grid"]) for label, arrays in have], ("row", "column", "position"))
@@ -312,7 +310,7 @@ def _training(m: Material):
     figure = style.new_figure(3.6 * len(panels) + 1.8, 3.6)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for place, (ax, term) in enumerate(zip(axes, panels, strict=True)):
-        curves.plot_training(m.history, term, part, ax, legend=place == 0)
+        curves.plot_training(m.history, term, part, ax, m.order, legend=place == 0)
         if place == 0 and ax.get_legend():
             handles, labels = ax.get_legend_handles_labels()
             ax.get_legend().remove()
@@ -330,7 +328,7 @@ def _phase(m: Material):
     if table is None:
         return
     figure = style.new_figure(7.2, 4.2)
-    points.plot_phase(table, figure.add_subplot())
+    points.plot_phase(table, figure.add_subplot(), m.order)
     caption = (
         "What the posterior does with its freedom: eq. 2 alone can shrink σ and spread μ (down and to the right), the "
         "KL term of eq. 4 holds σ² + Var μ near 1 (the crossing of the grey lines). One mark per seed, after training."

@@ -6,18 +6,15 @@ import html
 import re
 from collections.abc import Sequence
 
-from bench.report import numbers
 from bench.report.catalogue import Metric
 from bench.report.figurefiles import FigureFile
 from bench.report.model import Report, Section
 from bench.report.notes import LEGEND, STATISTICS
+from bench.report.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
 from bench.report.verdict import excluded, headline, verdicts
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 MARKS = {"best": "★", "shared": "☆", "": ""}
-#: Rows and failures that a table shows; CSV files have the rest.
-MOST_ROWS = 80
-MOST_FAILURES = 50
 
 
 def escape(text: str) -> str:
@@ -102,56 +99,27 @@ def _details(section: Section, figures: Sequence[FigureFile]) -> list[str]:
         lines += _numbers(section, metrics)
         explained = [f"`{metric.name}`: {escape(metric.summary)}" for metric in metrics if metric.summary]
         lines += [*(f"- {text}" for text in dict.fromkeys(explained)), ""]
-        lines += _missing(section, metrics)
+        reasons = [f"- {escape(text)}" for text in missing(section, metrics)]
+        lines += [*reasons, ""] if reasons else []
     lines += _costs(section)
     return lines
-
-
-def _missing(section: Section, metrics: Sequence[Metric]) -> list[str]:
-    """Why numbers are missing or flagged, each reason once."""
-    found: dict[str, list[str]] = {}
-    for metric in metrics:
-        for index, row in enumerate(section.rows):
-            cell = section.cells[index, metric.name]
-            if cell.reason and (cell.n == 0 or cell.flagged):
-                sign = "†" if cell.flagged and cell.n else "n/a"
-                found.setdefault(f"{sign}: {cell.reason}", []).append(row.label)
-    lines = []
-    for reason, rows in found.items():
-        names = list(dict.fromkeys(rows))
-        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-        lines.append(f"- {escape(reason)} ({escape(shown)})")
-    return [*lines, ""] if lines else []
 
 
 def _differences(section: Section) -> list[str]:
     if section.baseline is None or not section.differences:
         return []
     base = section.rows[section.baseline].label
-    lines = [f"### Differences from {escape(base)}, paired by seed", ""]
-    rows = []
-    for row, found in list(section.differences.items())[:MOST_ROWS]:
-        for d in found:
-            if d.n == 0:
-                continue
-            more = f"about {d.more_seeds}" if d.more_seeds and d.more_seeds <= 1000 else ""
-            relative = f"{'+' if d.relative > 0 else '-'}{numbers.percent(abs(d.relative))}"
-            rows.append((escape(section.rows[row].label), escape(d.metric), numbers.signed(d.mean, d.half), relative,
-                         d.verdict, numbers.p_value(d.p), numbers.number(d.correlation, 2), more))  # fmt: skip
     names = ("Variant", "Metric", "Difference", "Relative", "Verdict", "p (Holm)", "Seed correlation", "Seeds needed")
-    return lines + _table(names, rows, left=2)
+    rows = [
+        (escape(d.variant), escape(d.metric), d.difference, d.relative, d.verdict, d.p, d.correlation, d.more)
+        for d in difference_rows(section)[: 5 * MOST_ROWS]
+    ]
+    return [f"### Differences from {escape(base)}, paired by seed", "", *_table(names, rows, left=2)]
 
 
 def _costs(section: Section) -> list[str]:
-    rows = []
-    for row, cost in list(zip(section.rows, section.costs, strict=True))[:MOST_ROWS]:
-        rows.append((escape(row.label), row.kl_weight, row.decoder_variance, numbers.count(cost["n_params"]),
-                     numbers.count(cost["flops"]), numbers.seconds(cost["t_train"]), numbers.seconds(cost["t_eval"]),
-                     numbers.count(cost["samples_per_second"]), numbers.size(cost["peak_rss"]),
-                     "yes" if cost["timing_valid"] else "no"))  # fmt: skip
-    names = ("Variant", "λ", "s²", "Parameters", "FLOPs per example", "Training per seed", "Evaluation per seed",
-             "Examples/s", "Peak memory", "Timing valid")  # fmt: skip
-    return ["### Cost", "", *_table(names, rows)]
+    rows = [[escape(cell.text) for cell in row] for row in cost_rows(section)[:MOST_ROWS]]
+    return ["### Cost", "", *_table(COST_NAMES, rows)]
 
 
 def _counts(report: Report) -> list[str]:

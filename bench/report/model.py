@@ -28,12 +28,22 @@ class Row:
     """A variant in one data set: its label, λ and s², how many of its cells have results, why it cannot win."""
 
     label: str
-    kl_weight: str
-    decoder_variance: str
+    kl_weight_value: float | str
+    decoder_variance_value: float | str
     n_ok: int
     n_cells: int
     is_control: bool
     collapsed: str | None
+
+    @property
+    def kl_weight(self) -> str:
+        """λ as tables show it."""
+        return number(None if self.kl_weight_value == "" else self.kl_weight_value, 3)
+
+    @property
+    def decoder_variance(self) -> str:
+        """s² as tables show it."""
+        return number(None if self.decoder_variance_value == "" else self.decoder_variance_value, 3)
 
     @property
     def cells(self) -> str:
@@ -53,6 +63,11 @@ class Cell:
     mark: str
     reason: str
     flagged: bool
+
+    @property
+    def sort_value(self) -> float | str:
+        """The mean to sort by; "" where there is none."""
+        return self.mean if self.n else ""
 
 
 @dataclass
@@ -258,8 +273,8 @@ def _row(label: str, cells: pd.DataFrame, values: Mapping[str, np.ndarray], inde
     is_control = label.startswith(CONTROL)
     return Row(
         printable(label),
-        number(_first(cells["kl_weight"]), 3),
-        number(_first(cells["decoder_variance"]), 3),
+        _first(cells["kl_weight"]),
+        _first(cells["decoder_variance"]),
         int((cells["status"] == "ok").sum()),
         len(cells),
         is_control,
@@ -267,9 +282,9 @@ def _row(label: str, cells: pd.DataFrame, values: Mapping[str, np.ndarray], inde
     )
 
 
-def _first(column: pd.Series) -> float:
+def _first(column: pd.Series) -> float | str:
     given = column.dropna()
-    return float(given.iloc[0]) if len(given) else float("nan")
+    return float(given.iloc[0]) if len(given) else ""
 
 
 def _cell(values: np.ndarray, mark: str, reason: str, flagged: bool) -> Cell:

@@ -81,7 +81,7 @@ def _margin(section: Section, metric: str, lead: Lead) -> str:
     rival = section.rows[lead.rival].label
     if not base > 0:
         return f"next: {rival}"
-    return f"{percent(abs(lead.difference) / base)} from {rival}"
+    return f"{percent(abs(lead.difference) / base)} ahead of {rival}"
 
 
 def _listed(names: list[str]) -> str:

@@ -21,7 +21,7 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--recon", metavar="COST", help="squared, bernoulli or 'gaussian[scale=1]'.")
 @click.option("--optimizer", metavar="NAME[p=v]", help="'adam[lr=3e-3]', adamw, sgd or rmsprop.")
 @click.option("--schedule", metavar="NAME", help="Learning rate over time: cosine or constant.")
-@click.option("--early-stopping", type=int, metavar="PATIENCE", help="Stop a seed after so many checks without gain.")
+@click.option("--early-stopping", type=int, metavar="PATIENCE", help="Epochs without gain until a seed stops.")
 @click.option("-b", "--batch-size", type=int, metavar="B", help="Examples per step (128).")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")

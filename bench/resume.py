@@ -26,7 +26,7 @@ EVALUATION_SOURCES = (
 #: Parameters of a data set that name a file or folder whose content counts.
 PATH_PARAMETERS = ("path", "root")
 #: Facts of a training that an evaluation alone cannot know.
-TRAINING_FACTS = ("t_train", "samples_per_second", "flops", "stack_width", "steps_run", "timing_valid")
+TRAINING_FACTS = ("t_train", "samples_per_second", "flops", "stack_seeds", "steps_run", "timing_valid")
 #: Statuses that trying again would not change.
 FINAL = ("ok", "diverged", "skipped")
 

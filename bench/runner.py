@@ -5,6 +5,7 @@ Only this process writes. Everything a user can have wrong is found before the f
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,9 +72,10 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
         }
         verdicts = {} if options.force else judge(cells, store, fingerprints)
         tasks = plan_tasks(cells, verdicts, store, spec, options, device, engine)
-        n_run, interrupted = _run_all(
-            tasks, cells, verdicts, workshop, store, engine, fingerprints, provenance, options
+        keeper = functools.partial(
+            keep, store=store, fingerprints=fingerprints, provenance=provenance, verdicts=verdicts
         )
+        n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet)
         store.export()
         records = store.records()
     write_report(directory)
@@ -144,10 +146,11 @@ def plan_tasks(
 ) -> list[StackTask]:
     """The stacks that are still to run, in order."""
     tasks = []
-    for _, group in groupby(cells, key=lambda cell: cell.stack_id):
-        due = [cell for cell in group if verdicts.get(cell.cell_id) is not Verdict.DONE]
-        again = [cell.cell_id for cell in due if verdicts.get(cell.cell_id) is Verdict.EVALUATE]
-        if due:
+    together = {} if options.force else seeds_together(store, cells)
+    for stack_id, group in groupby(cells, key=lambda cell: cell.stack_id):
+        missing = [cell for cell in group if verdicts.get(cell.cell_id) is not Verdict.DONE]
+        for seeds, due in _by_group(missing, together.get(stack_id, [])):
+            again = [cell.cell_id for cell in due if verdicts.get(cell.cell_id) is Verdict.EVALUATE]
             tasks.append(
                 StackTask(
                     cells=tuple(due),
@@ -157,10 +160,32 @@ def plan_tasks(
                     threads=engine.threads,
                     engine=engine.name,
                     alone=engine.alone,
+                    together=seeds,
                     weights={cell_id: str(store.checkpoint_path(cell_id)) for cell_id in again},
                 )
             )
     return tasks
+
+
+def seeds_together(store: RunStore, cells: Sequence[CellSpec]) -> dict[str, list[tuple[int, ...]]]:
+    """stack_id → groups of seeds that have trained in one stack so far."""
+    planned = {cell.stack_id for cell in cells}
+    groups: dict[str, list[tuple[int, ...]]] = {}
+    for record in store.iter_records():
+        seeds = tuple(record.get("stack_seeds") or ())
+        if record["stack_id"] in planned and len(seeds) > 1 and seeds not in groups.setdefault(record["stack_id"], []):
+            groups[record["stack_id"]].append(seeds)
+    return groups
+
+
+def _by_group(
+    cells: Sequence[CellSpec], groups: Sequence[tuple[int, ...]]
+) -> list[tuple[tuple[int, ...], list[CellSpec]]]:
+    """`cells` of one stack by the group that their seed trained in before; those without one train together."""
+    found: dict[tuple[int, ...], list[CellSpec]] = {}
+    for cell in cells:
+        found.setdefault(next((group for group in groups if cell.seed in group), ()), []).append(cell)
+    return [(group or tuple(cell.seed for cell in due), due) for group, due in found.items()]
 
 
 def _run_all(

@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class StackTask:
         threads: torch threads, or None to leave them.
         engine: the engine's name, for the records.
         alone: whether nothing else computes on this machine meanwhile, so that timings mean something.
+        together: the seeds that train in one stack, `cells`' own among them; a resumed stack trains all of them again,
+            because the last bits of a seed can depend on the width of its stack.
         weights: cell_id → file with saved weights, for cells that are evaluated again and not trained.
     """
 
@@ -57,6 +59,7 @@ class StackTask:
     threads: int | None = None
     engine: str = "local"
     alone: bool = True
+    together: tuple[int, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
 
 
@@ -135,20 +138,23 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpointer) -> Iter
     fresh = [cell for cell in task.cells if cell.cell_id not in task.weights]
     if not fresh:
         return
-    probe = workshop.attached(fresh[0], split, cost)
+    wanted = {cell.seed for cell in fresh}
+    group = [replace(first, seed=seed) for seed in dict.fromkeys((*task.together, *(cell.seed for cell in fresh)))]
+    probe = workshop.attached(first, split, cost)
     convolutional = is_convolutional(probe)
-    width = stack_width(len(fresh), _n_parameters(probe), type(probe).stackable, convolutional, device)
-    for start in range(0, len(fresh), width):
-        part = fresh[start : start + width]
-        done = start * steps_of(first, split)
-        total = len(fresh) * steps_of(first, split)
-        step = functools.partial(_report_step, on_step, done, len(part), total, len(fresh))
-        for cell, trained, cost_facts in _trained(task, workshop, part, split, cost, device, step, checkpointer):
-            yield _finished(task, workshop, cell, split, trained, cost_facts, device)
+    width = stack_width(len(group), _n_parameters(probe), type(probe).stackable, convolutional, device)
+    stacks = [group[start : start + width] for start in range(0, len(group), width)]
+    stacks = [stack for stack in stacks if wanted.intersection(cell.seed for cell in stack)]
+    steps = steps_of(first, split)
+    for position, stack in enumerate(stacks):
+        step = functools.partial(_report_step, on_step, position, len(stacks), steps)
+        for cell, trained, facts in _trained(task, workshop, stack, split, cost, device, step, checkpointer):
+            if cell.seed in wanted:
+                yield _finished(task, workshop, cell, split, trained, facts, device)
 
 
-def _report_step(on_step, done: int, width: int, total: int, cells: int, step: int) -> None:
-    on_step((done + step * width) // cells, total // cells)
+def _report_step(on_step: Callable[[int, int], Any], position: int, stacks: int, steps: int, step: int) -> None:
+    on_step((position * steps + step) // stacks, steps)
 
 
 def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, checkpointer):
@@ -171,9 +177,8 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
     seeds = [cell.seed for cell in cells]
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    keeper = checkpointer if len(cells) == len(task.cells) else None
     try:
-        trained, seconds = train(models, seeds, train_rows, validation_rows, plan, device, step, keeper)
+        trained, seconds = train(models, seeds, train_rows, validation_rows, plan, device, step, checkpointer)
     except Exception as error:
         if len(cells) == 1:
             raise
@@ -188,7 +193,7 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
         "t_train": seconds / len(cells),
         "samples_per_second": examples * len(cells) / seconds if seconds > 0 else None,
         "flops": flops * plan.steps,
-        "stack_width": len(cells),
+        "stack_seeds": seeds,
     }
     for cell, one in zip(cells, trained, strict=True):
         yield cell, one, facts

@@ -232,7 +232,8 @@ class _Run:
     def results(self) -> list[TrainedSeed]:
         """The trained models; weights that are not finite mark their seed as diverged at the last step."""
         state = self.best if self.best is not None else self.stack.state()
-        finite = torch.stack([v.flatten(1).isfinite().all(1) for v in state.values() if v.is_floating_point()]).all(0)
+        floats = [value for value in state.values() if value.is_floating_point()]
+        finite = torch.stack([value.reshape(len(value), -1).isfinite().all(1) for value in floats]).all(0)
         models = self.stack.unstack(state)
         self.stack.train_mode(False)
         results = []

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.view import View
 
 #: What a value can need of the model or the data; anything missing makes it n/a with the reason given here.
@@ -70,7 +70,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Missing:
-    """No number, for a stated reason: status "n/a" (does not apply) or "too_few" (too little data for the estimator)."""
+    """No number, for a stated reason: status "n/a" (does not apply) or "too_few" (too few data for the estimator)."""
 
     reason: str
     status: str = "n/a"

@@ -25,6 +25,7 @@ CLASS_COLOURS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255
 INK = "#222222"
 QUIET = "#767676"
 
+_SAVE = {"facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.08}
 _RC = {
     "font.size": 10,
     "font.family": "DejaVu Sans",
@@ -111,7 +112,7 @@ def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG."""
     with look():
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
+        figure.savefig(buffer, format="png", metadata={"Software": None}, **_SAVE)
         return buffer.getvalue()
 
 
@@ -119,5 +120,5 @@ def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG, the same bytes every time."""
     with look():
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **_SAVE)
         return buffer.getvalue()

@@ -20,7 +20,7 @@ from bench.report.header import uses_arrays
 from bench.report.model import Report, Section
 from bench.report.notes import LEGEND, STATISTICS
 from bench.report.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
-from bench.report.verdict import excluded, headline, verdicts
+from bench.report.verdict import LEVELS, excluded, headline, verdicts
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: A chart is embedded as SVG up to this size, above as PNG.
@@ -76,6 +76,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "strips": strips(report),
         "headline": headline,
         "verdicts": verdicts,
+        "levels": LEVELS,
         "excluded": excluded,
         "difference_rows": difference_rows,
         "missing": missing,

@@ -11,7 +11,7 @@ from bench.report.figurefiles import FigureFile
 from bench.report.model import Report, Section
 from bench.report.notes import LEGEND, STATISTICS
 from bench.report.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
-from bench.report.verdict import excluded, headline, verdicts
+from bench.report.verdict import LEVELS, excluded, headline, verdicts
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 MARKS = {"best": "★", "shared": "☆", "": ""}
@@ -54,7 +54,7 @@ def _summary(section: Section) -> list[str]:
             (
                 f"{escape(v.question)} (`{v.metric}` {v.direction})",
                 f"**{escape(v.winner)}**",
-                *map(escape, (v.value, v.margin, v.certainty)),
+                *map(escape, (v.value, v.margin, f"{LEVELS[v.level]}: {v.certainty}")),
             )
             for v in found
         ]

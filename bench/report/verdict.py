@@ -13,6 +13,8 @@ from bench.report.numbers import p_value, percent
 
 #: More seeds than this are not worth naming.
 MOST_SEEDS = 1000
+#: How a verdict's level is called.
+LEVELS = {"sure": "sure", "shared": "shared lead", "open": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,14 @@ def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
     if lead.rival is None:
         return name, "nothing else to compare with", "open"
     if lead.marks.get(lead.leader) == "best":
-        return name, f"yes: ahead of all others in paired tests (Holm p ≤ {p_value(lead.p).lstrip('< ')})", "sure"
+        return name, f"ahead of all others in paired tests (Holm p ≤ {p_value(lead.p).lstrip('< ')})", "sure"
     seeds = _more_seeds(lead, section.rows[lead.rival].label)
     if lead.marks:
         names = [name, *(section.rows[row].label for row in lead.tied)]
-        return _listed(names), f"shared: these cannot be told apart, the others are behind{seeds}", "shared"
+        return _listed(names), f"these cannot be told apart, the others are behind{seeds}", "shared"
     if not np.isfinite(lead.rival_p):
-        return name, "unknown: one seed gives no interval; run more seeds", "open"
-    return "no clear winner", f"open: {name} is ahead, but not beyond seed noise{seeds}", "open"
+        return name, "one seed gives no interval; run more seeds", "open"
+    return "no clear winner", f"{name} is ahead, but not beyond seed noise{seeds}", "open"
 
 
 def _more_seeds(lead: Lead, rival: str) -> str:

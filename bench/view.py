@@ -16,6 +16,7 @@ from torch import Tensor
 from bench.contracts.metric import NEEDS, Missing
 from bench.contracts.model import Model
 from bench.density import GaussianFit, draw, factorised_kl, joint_kl, moments, sample_mixture
+from bench.features import FeatureSpace
 from bench.seeding import derived_seed
 from bench.shared import Rows, SharedData
 
@@ -275,7 +276,7 @@ class View:
         def compute() -> Tensor:
             M, L = self.n_samples, self.latent_dim
             if source == "prior":
-                return draw(self.model.prior(), (M,), self.shared.generator("prior")).to(self.device)
+                return self.prior_draws(M)
             if source == "fit":
                 return self.fit.place(self.shared.normal("fit", M, L).to(self.device))
             if source == "mixture":
@@ -288,6 +289,14 @@ class View:
             return mean + ((a - mean) + (b - mean)) / 2**0.5
 
         return self.once(("latents", source), compute)
+
+    def prior_draws(self, n: int) -> Tensor:
+        """The first n draws from the prior, (n, L); the noise is the same for every model."""
+        return draw(self.model.prior(), (n,), self.shared.generator("prior")).to(self.device)
+
+    def source_features(self, source: str, space: FeatureSpace) -> Tensor:
+        """Features of `decoded(source)` in a feature space, (M, f)."""
+        return self.once(("features", source, space.name), lambda: space(self.decoded(source)))
 
     def pairs(self, n: int) -> np.ndarray:
         """n pairs of distinct held-out rows, (n, 2) indices into `test`, the same for every model."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
+from bench.features import FeatureSpace, feature_space, space_features
 from bench.metrics.functional.manifold import ManifoldScores, manifold_scores
 from bench.neighbours import radii
 from bench.view import View
@@ -59,14 +60,26 @@ def shared_radii(view: View, space: str, real: Tensor, k: int = 5) -> Tensor:
     return view.shared.once(("radii", space, k), lambda: radii(real, k) if len(real) > k else few)
 
 
-def pixel_scores(view: View, source: str) -> dict[str, Estimate | Missing | Flagged]:
-    """Manifold scores of decodes of a latent source in pixel space, once per model; `Missing` where it has none."""
+def source_scores(view: View, space: FeatureSpace, source: str) -> dict[str, Estimate | Missing | Flagged]:
+    """Manifold scores of decodes of a source in a feature space; `Missing` where the model has no such source."""
     reason = view.lacks_source(source)
     if reason is not None:
         return dict.fromkeys(SCORES, reason)
+    real = space_features(view.shared, space, "test")
+    return replicated_scores(real, view.source_features(source, space), shared_radii(view, space.name, real))
 
-    def compute() -> dict[str, Estimate | Missing | Flagged]:
-        real = view.test.flat
-        return replicated_scores(real, view.decoded(source), shared_radii(view, "pixels", real))
 
-    return view.once(("pixel scores", source), compute)
+def pixel_scores(view: View, source: str) -> dict[str, Estimate | Missing | Flagged]:
+    """Manifold scores of decodes of a latent source in pixel space, once per model."""
+    space = feature_space(view.shared, "pixels")
+    return view.once(("pixel scores", source), lambda: source_scores(view, space, source))
+
+
+def space_scores(view: View, name: str) -> dict[str, Estimate | Missing | Flagged]:
+    """Manifold scores of all sources in a feature space, as score_source_space; `Missing` where there is no space."""
+    space = feature_space(view.shared, name)
+    results: dict[str, Estimate | Missing | Flagged] = {}
+    for source in ("fit", "mixture", "prior"):
+        scores = dict.fromkeys(SCORES, space) if isinstance(space, Missing) else source_scores(view, space, source)
+        results |= {f"{score}_{source}_{name}": scores[score] for score in SCORES}
+    return results

@@ -1,0 +1,120 @@
+"""Aggregate posterior against prior: does the code's distribution match what is sampled from?
+
+Unbiased MMD² with the inverse-multiquadratic kernel, sliced 2-Wasserstein distance (500 projections), and the moment KL
+½(tr Σ̂ + ‖m̂‖² - L - ln|Σ̂|), a lower bound of KL(aggregate ‖ N(0, I)). For deterministic codes sliced W₂ after whitening.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.metrics.functional.aggregate import (
+    aggregate_moments,
+    is_standard_normal,
+    moment_kl,
+    sliced_w2,
+    unit_projections,
+)
+from bench.metrics.functional.mmd import inverse_multiquadratic, mmd_squared
+from bench.view import View
+
+SAMPLES = 5000
+PROJECTIONS = 500
+LEAST_ROWS = 20
+
+
+class AggregatePosterior(Metric):
+    """Distances between posterior draws of held-out data and the prior, and of whitened codes to N(0, I)."""
+
+    family = "coverage"
+    values = (
+        Value(
+            "prior_mmd",
+            "Squared maximum mean discrepancy of posterior draws of held-out data and the prior; 0 if they agree.",
+            False,
+            formula="unbiased MMD^2, k = C/(C + r^2), C = 2L, N = min(5000, test rows)",
+            needs=("encode", "prior"),
+            gauge="dependent",
+        ),
+        Value(
+            "prior_sliced_w2",
+            "Sliced 2-Wasserstein distance between posterior draws of held-out data and as many prior draws.",
+            False,
+            range="[0, inf)",
+            formula="sqrt(mean W2^2 over 500 projections), N = min(5000, test rows)",
+            needs=("encode", "prior"),
+            gauge="dependent",
+        ),
+        Value(
+            "prior_sliced_w2_null",
+            "What prior_sliced_w2 is for two samples of the prior of the same size.",
+            None,
+            range="[0, inf)",
+            formula="sqrt(mean W2^2 over 500 projections)",
+            needs=("encode", "prior"),
+            gauge="dependent",
+        ),
+        Value(
+            "prior_moment_kl",
+            "KL divergence from N(0, I) of the normal with the aggregate posterior's moments, a lower bound.",
+            False,
+            unit="nats",
+            range="[0, inf)",
+            formula="(tr S + |m|^2 - L - ln|S|) / 2",
+            needs=("encode", "prior"),
+            gauge="dependent",
+        ),
+        Value(
+            "whitened_sliced_w2",
+            "Sliced 2-Wasserstein distance of whitened held-out codes to a standard normal.",
+            None,
+            range="[0, inf)",
+            formula="sqrt(mean W2^2 over 500 projections), codes whitened by N(m, S) of the training codes",
+            needs=("encode",),
+        ),
+    )
+
+    def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
+        """All distances on at most 5,000 held-out rows."""
+        names = [value.name for value in self.values]
+        n = min(len(view.test), SAMPLES)
+        if n < LEAST_ROWS or len(view.rows("train")) < 2:
+            return dict.fromkeys(names, Missing(f"{n} held-out rows are fewer than {LEAST_ROWS}", "too_few"))
+        results = {"whitened_sliced_w2": _whitened(view, n)}
+        if view.lacks("prior") is None:
+            results |= _against_prior(view, n)
+        return results
+
+
+def _whitened(view: View, n: int) -> Estimate | Missing:
+    if view.fit.rank == 0:
+        return Missing("the codes are constant, so they cannot be whitened")
+    white = view.fit.whiten(view.codes("test")[:n]).float()
+    noise = view.shared.normal("whitened", n, view.latent_dim)[:, : white.shape[1]].to(white)
+    generator = view.shared.generator("whitened projections")
+    return Estimate(*sliced_w2(white, noise, unit_projections(white.shape[1], PROJECTIONS, generator).to(white)))
+
+
+def _against_prior(view: View, n: int) -> dict[str, Any]:
+    sampled = view.lacks("posterior") is None
+    codes = (view.sample_codes("test") if sampled else view.codes("test"))[:n]
+    draws = view.latents("prior")
+    if len(draws) < 2 * n:
+        draws = view.prior_draws(2 * n)
+    prior, other = draws[:n], draws[n : 2 * n]
+    generator = view.shared.generator("projections")
+    projections = unit_projections(view.latent_dim, PROJECTIONS, generator).to(codes)
+    results: dict[str, Any] = {
+        "prior_mmd": Estimate(*mmd_squared(codes, prior, inverse_multiquadratic(view.latent_dim))),
+        "prior_sliced_w2": Estimate(*sliced_w2(codes, prior, projections)),
+        "prior_sliced_w2_null": Estimate(*sliced_w2(other, prior, projections)),
+    }
+    if not is_standard_normal(view.model.prior(), view.latent_dim):
+        results["prior_moment_kl"] = Missing("the prior is not N(0, I)")
+    else:
+        kl = moment_kl(*aggregate_moments(view, "test"))
+        results["prior_moment_kl"] = Missing("the aggregate posterior's covariance is singular") if kl is None else kl
+    return results

@@ -1,0 +1,138 @@
+"""Distances between decodes and held-out data in the features of the data set's own classifier.
+
+KID: unbiased MMD² with kernel (x·y/f + 1)³ (arXiv 1801.01401). Fréchet distance of the two normal fits: biased upwards
+by an amount that depends on the model (arXiv 1911.07023), so it comes with its floor (training against test data of the
+same sizes) and its ceiling (the constant decoder). The classifier never sees model outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.features import feature_space, space_features
+from bench.metrics.functional.frechet import frechet_distance
+from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared
+from bench.shared import SharedData
+from bench.view import View
+
+
+class DistributionDistance(Metric):
+    """Kernel and Fréchet distance of decodes to held-out data, with floor and ceiling."""
+
+    family = "generation"
+    values = (
+        Value(
+            "kid_fit",
+            "Kernel distance of decodes of N(m, S) of the codes to held-out data, classifier features.",
+            False,
+            formula="unbiased MMD^2, k = (x.y/f + 1)^3",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "kid_mixture",
+            "Kernel distance of decodes of the code mixture to held-out data, classifier features.",
+            False,
+            formula="unbiased MMD^2, k = (x.y/f + 1)^3",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "kid_prior",
+            "Kernel distance of decodes of the prior to held-out data, classifier features.",
+            False,
+            formula="unbiased MMD^2, k = (x.y/f + 1)^3",
+            needs=("decode", "prior", "labels"),
+            gauge="dependent",
+        ),
+        Value(
+            "frechet_fit",
+            "Frechet distance of decodes of N(m, S) of the codes to held-out data, classifier features.",
+            False,
+            range="[0, inf)",
+            formula="|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "frechet_mixture",
+            "Frechet distance of decodes of the code mixture to held-out data, classifier features.",
+            False,
+            range="[0, inf)",
+            formula="|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "frechet_prior",
+            "Frechet distance of decodes of the prior to held-out data, classifier features.",
+            False,
+            range="[0, inf)",
+            formula="|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))",
+            needs=("decode", "prior", "labels"),
+            gauge="dependent",
+        ),
+        Value(
+            "kid_floor",
+            "Kernel distance of training data to held-out data: what no model should beat.",
+            None,
+            formula="unbiased MMD^2 of train and test rows",
+            needs=("labels",),
+        ),
+        Value(
+            "kid_ceiling",
+            "Kernel distance of the constant decoder to held-out data.",
+            None,
+            formula="unbiased MMD^2 of the training mean and test rows",
+            needs=("labels",),
+        ),
+        Value(
+            "frechet_floor",
+            "Frechet distance of training data to held-out data: what no model should beat.",
+            None,
+            range="[0, inf)",
+            formula="of train and test rows",
+            needs=("labels",),
+        ),
+        Value(
+            "frechet_ceiling",
+            "Frechet distance of the constant decoder to held-out data.",
+            None,
+            range="[0, inf)",
+            formula="of the training mean and test rows",
+            needs=("labels",),
+        ),
+    )
+
+    def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
+        """Distances by source, and the data's own floor and ceiling."""
+        space = feature_space(view.shared, "classifier")
+        if isinstance(space, Missing):
+            return {value.name: space for value in self.values}
+        n = min(len(view.test), len(view.rows("train")))
+        width = space_features(view.shared, space, "test").shape[1]
+        if n <= width:
+            few = Missing(f"{n} rows are too few for the covariance of {width} features", "too_few")
+            return {value.name: few for value in self.values}
+        results = dict(view.shared.once("distance bounds", lambda: _bounds(view.shared)))
+        real = space_features(view.shared, space, "test")[:n]
+        for source in ("fit", "mixture", "prior"):
+            missing = view.lacks_source(source)
+            features = None if missing else view.source_features(source, space)[:n]
+            pair = (missing, missing) if missing else _distances(features, real)
+            results[f"kid_{source}"], results[f"frechet_{source}"] = pair
+        return results
+
+
+def _distances(features, real) -> tuple[Estimate, float]:
+    return Estimate(*mmd_squared(features, real, cubic_polynomial)), frechet_distance(features, real)
+
+
+def _bounds(shared: SharedData) -> dict[str, Any]:
+    space = feature_space(shared, "classifier")
+    train, test = (space_features(shared, space, part) for part in ("train", "test"))
+    n = min(len(train), len(test))
+    mean = space(shared.train_mean[None]).expand(n, -1)
+    bounds: dict[str, Any] = {}
+    for name, sample in (("floor", train[:n]), ("ceiling", mean)):
+        bounds[f"kid_{name}"], bounds[f"frechet_{name}"] = _distances(sample, test[:n])
+    return bounds

@@ -1,0 +1,85 @@
+"""Identification: does each x have its own z, and how much does z say about x?
+
+Accuracy P[argmaxⱼ q(zᵢ|xⱼ) = i] with zᵢ ~ q(·|xᵢ), and mutual information Î = mean ln[q(zᵢ|xᵢ) / (1/N) Σⱼ q(zᵢ|xⱼ)], on
+N = min(2000, test rows). Î ≤ ln N is a lower end, E KL(q ‖ p₀) an upper end. A code dimension is collapsed in the sense
+of Lucas et al. (arXiv 1911.02469) when P[KLⱼ < ε] ≥ 1-δ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.metrics.functional.identify import log_density_table, scores_of_table
+from bench.view import View
+
+ROWS = 2000
+EPSILON = DELTA = 0.01
+
+
+class Identification(Metric):
+    """Identification accuracy, an interval for the mutual information I(x; z), and (ε, δ)-collapse."""
+
+    family = "collapse"
+    values = (
+        Value(
+            "identification_accuracy",
+            "Share of posterior draws whose most likely source among N held-out data is the right one.",
+            None,
+            range="[1/N, 1]",
+            formula="P[argmax_j q(z_i|x_j) = i], N = min(2000, test rows)",
+            needs=("posterior",),
+        ),
+        Value(
+            "mutual_information_low",
+            "Lower end of the mutual information between data and code; it cannot exceed ln N.",
+            None,
+            unit="nats",
+            range="[0, ln N]",
+            formula="mean ln[q(z_i|x_i) / mean_j q(z_i|x_j)], N = min(2000, test rows)",
+            needs=("posterior",),
+        ),
+        Value(
+            "mutual_information_high",
+            "Upper end of the mutual information between data and code.",
+            None,
+            unit="nats",
+            range="[0, inf)",
+            formula="E KL(q(z|x) || p0)",
+            needs=("posterior", "prior"),
+            gauge="dependent",
+        ),
+        Value(
+            "collapsed_dimensions",
+            "Number of code dimensions whose posterior is the prior for nearly every held-out datum.",
+            None,
+            unit="dims",
+            range="[0, L]",
+            formula="#{j: P[KL_j < 0.01] >= 0.99}",
+            needs=("posterior", "prior"),
+            gauge="dependent",
+        ),
+    )
+
+    def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
+        """Scores of the table of log q(zᵢ|xⱼ), and shares of small KL terms."""
+        x = view.test.x[:ROWS]
+        if len(x) < 2:
+            few = Missing("identification needs at least two held-out rows", "too_few")
+            results: dict[str, Any] = dict.fromkeys(("identification_accuracy", "mutual_information_low"), few)
+        else:
+            table = log_density_table(view.model.posterior(x), view.sample_codes("test")[: len(x)])
+            accuracy, information = scores_of_table(table)
+            results = {
+                "identification_accuracy": Estimate(accuracy, (accuracy * (1 - accuracy) / len(x)) ** 0.5),
+                "mutual_information_low": Estimate(*information),
+            }
+        if view.lacks("prior") is None:
+            joint, factors = view.kl("test")
+            results["mutual_information_high"] = float(joint.double().mean())
+            missing = Missing("posterior and prior do not factorise over code dimensions in closed form")
+            small = None if factors is None else (factors < EPSILON).double().mean(0)
+            results["collapsed_dimensions"] = missing if small is None else float((small >= 1 - DELTA).sum())
+        return results

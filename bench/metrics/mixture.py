@@ -1,0 +1,74 @@
+"""Ex-post density: latent coverage of a 10-component Gaussian mixture fitted to the codes (Ghosh, arXiv 1903.12436).
+
+The same scores as for N(m̂, Σ̂) and the prior; the mixture is fitted to whitened codes of training data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.contracts.metric import Metric, Value
+from bench.metrics.functional.cycles import diversity, hole_fraction, relative_cycle_error
+from bench.metrics.functional.replicated import pixel_scores
+from bench.view import View
+
+
+class Mixture(Metric):
+    """Coverage, recall, cycle error, holes and diversity of decodes of a mixture fitted to the codes."""
+
+    family = "coverage"
+    values = (
+        Value(
+            "coverage_mixture",
+            "Share of held-out data with a decode of the code mixture inside their 5-neighbour ball, pixel space.",
+            True,
+            range="[0, 1]",
+            formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
+            needs=("encode", "decode"),
+        ),
+        Value(
+            "recall_mixture",
+            "Share of held-out data inside the 5-neighbour ball of some decode of the code mixture, pixel space.",
+            True,
+            range="[0, 1]",
+            formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
+            needs=("encode", "decode"),
+        ),
+        Value(
+            "cycle_error_mixture",
+            "How far decodes of the code mixture move when encoded and decoded again, relative to their variance.",
+            False,
+            range="[0, inf)",
+            formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ mixture",
+            needs=("encode", "decode"),
+        ),
+        Value(
+            "hole_fraction_mixture",
+            "As hole_fraction_fit, for draws from a 10-component Gaussian mixture fitted to the codes.",
+            None,
+            range="[0, 1]",
+            formula="P[c(z) > q95 of c at held-out codes], z ~ mixture",
+            needs=("encode", "decode"),
+        ),
+        Value(
+            "diversity_mixture",
+            "Variance of decodes of the code mixture relative to that of the data.",
+            None,
+            range="[0, inf)",
+            formula="tr Cov(decode(z)) / tr Cov(x), z ~ mixture",
+            needs=("encode", "decode"),
+        ),
+    )
+
+    def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
+        """Every value of the mixture."""
+        scores = pixel_scores(view, "mixture")
+        return {
+            "coverage_mixture": scores["coverage"],
+            "recall_mixture": scores["recall"],
+            "cycle_error_mixture": relative_cycle_error(view, "mixture"),
+            "hole_fraction_mixture": hole_fraction(view, "mixture"),
+            "diversity_mixture": diversity(view, "mixture"),
+        }

@@ -1,0 +1,105 @@
+"""Realism of decoded samples: distance to the nearest held-out datum relative to that of real data.
+
+In the data set's own classifier features, since pixel distance rewards blur: for 50-d Gaussians the mean is nearer to
+the data than the data are to each other. For the same reason a value below 1 is flagged. Real data are held-out rows
+against all other held-out rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
+from bench.features import feature_space, space_features
+from bench.metrics.functional.interpolations import realism_values
+from bench.neighbours import nearest, radii
+from bench.view import View
+
+LEAST_ROWS = 20
+
+
+class Realism(Metric):
+    """Distance of decodes and of interpolation paths to held-out data, in classifier features."""
+
+    family = "generation"
+    values = (
+        Value(
+            "realism_fit",
+            "Distance of decodes of N(m, S) of the codes to the nearest held-out datum, relative to real data's.",
+            False,
+            range="[0, inf)",
+            formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "realism_mixture",
+            "Distance of decodes of the code mixture to the nearest held-out datum, relative to real data's.",
+            False,
+            range="[0, inf)",
+            formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "realism_prior",
+            "Distance of decodes of the prior to the nearest held-out datum, relative to real data's.",
+            False,
+            range="[0, inf)",
+            formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
+            needs=("decode", "prior", "labels"),
+            gauge="dependent",
+        ),
+        Value(
+            "interp_realism_classifier",
+            "As interp_realism, in the features of the data set's own classifier.",
+            False,
+            range="[0, inf)",
+            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "interp_realism_classifier_same",
+            "As interp_realism, for pairs of one class, in the features of the data set's own classifier.",
+            False,
+            range="[0, inf)",
+            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
+            needs=("encode", "decode", "labels"),
+        ),
+        Value(
+            "interp_realism_classifier_cross",
+            "As interp_realism, for pairs of two classes, in the features of the data set's own classifier.",
+            False,
+            range="[0, inf)",
+            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
+            needs=("encode", "decode", "labels"),
+        ),
+    )
+
+    def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
+        """Ratios by latent source, and of interpolation paths."""
+        space = feature_space(view.shared, "classifier")
+        few = Missing(f"{len(view.test)} held-out rows are fewer than {LEAST_ROWS}", "too_few")
+        missing = space if isinstance(space, Missing) else few if len(view.test) < LEAST_ROWS else None
+        if missing is not None:
+            return {value.name: missing for value in self.values}
+        real = space_features(view.shared, space, "test")
+        reference = view.shared.once(("own distance", space.name), lambda: float(radii(real, 1).mean()))
+        results: dict[str, Any] = {}
+        for source in ("fit", "mixture", "prior"):
+            results[f"realism_{source}"] = view.lacks_source(source) or _ratio(
+                nearest(view.source_features(source, space), real)[0], reference
+            )
+        if view.lacks("encode") is None:
+            results |= realism_values(view, "interp_realism_classifier", space.name, space)
+        return results
+
+
+def _ratio(distances, reference: float) -> Estimate | Flagged | Missing:
+    if reference <= 0:
+        return Missing("held-out data coincide in the classifier's features")
+    ratio = float(distances.double().mean()) / reference
+    error = float(distances.double().std()) / len(distances) ** 0.5 / reference
+    if ratio + 2 * error < 1:
+        return Flagged(ratio, "nearer to held-out data than these are to each other: averaged or copied samples", error)
+    return Estimate(ratio, error)

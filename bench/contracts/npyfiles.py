@@ -24,18 +24,6 @@ HEADER_BYTES = 1 << 16
 MAX_AXES = 8
 #: Kinds of values: truth values, whole and floating numbers, and (for labels) text.
 NUMBERS, TEXT = "biuf", "US"
-_HEADER_ERRORS = (
-    ValueError,
-    TypeError,
-    SyntaxError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    MemoryError,
-    EOFError,
-    struct.error,
-)
 
 
 class Header(NamedTuple):
@@ -69,7 +57,7 @@ def read_header(stream: BinaryIO, what: str) -> Header:
             if version not in readers:
                 raise ValueError(f"version {version[0]}.{version[1]}")
             shape, fortran, dtype = readers[version](head)
-    except _HEADER_ERRORS as error:
+    except Exception as error:  # numpy parses the header as a Python literal, which fails in many ways
         raise DataError(f"{what}: no readable .npy header ({_one_line(error)})") from None
     if dtype.hasobject:
         raise DataError(f"{what}: holds Python objects, which are never unpickled; save it as numbers")

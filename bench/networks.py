@@ -6,8 +6,10 @@ and a decoder (B, latent_dim) → (B, *data_shape). `build_networks` makes the w
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -20,7 +22,7 @@ from bench.linear import Linear
 from bench.seeding import derived_seed
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
+    "relu": functools.partial(nn.ReLU, inplace=True),  # a Linear keeps no copy of its output, so none is needed
     "tanh": nn.Tanh,
     "elu": nn.ELU,
     "gelu": nn.GELU,
@@ -47,7 +49,7 @@ def mlp(hidden: Sequence[int] = (256,), activation: str = "relu") -> Networks:
 
     def layers(sizes: list[int]) -> list[nn.Module]:
         steps: list[nn.Module] = []
-        for width_in, width_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for width_in, width_out in itertools.pairwise(sizes):
             steps += [Linear(width_in, width_out), make_activation()]
         return steps
 

@@ -12,8 +12,9 @@ import torch
 
 from bench.cellrecord import one_line
 from bench.contracts.dataset import Split
+from bench.contracts.split_checks import check_split
 from bench.contracts.variant import Context, Variant
-from bench.errors import BenchError, Incompatible, PluginError, UsageError
+from bench.errors import BenchError, DataError, Incompatible, PluginError, UsageError
 from bench.grammar import format_call
 from bench.losses import ReconstructionCost, auto_kl_weight
 from bench.networks import networks_named
@@ -56,8 +57,10 @@ class Workshop:
             raise
         except Exception as error:
             raise PluginError(f"data set {cell.dataset_label} failed to load: {one_line(error)}") from error
-        if not isinstance(split, Split):
-            raise PluginError(f"data set {cell.dataset_label}: load returned {type(split).__name__}, not a Split")
+        try:
+            check_split(split, cell.dataset_label)
+        except DataError as error:  # the plugin's fault, not the user's: recorded, and other data sets go on
+            raise PluginError(str(error)) from error
         for part in (split.train, split.validation, split.test):
             if isinstance(part, np.ndarray) and not isinstance(part, np.memmap):
                 part.flags.writeable = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from pathlib import Path
@@ -18,6 +19,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 #: More pixels than this in one picture are refused before they are decoded (a small file can promise any number).
 MAX_PIXELS = 1 << 26
+MAX_BYTES = 1 << 28
 
 
 def load(
@@ -97,14 +99,15 @@ def read_picture(path: Path, name: str, size: int, grey: bool) -> np.ndarray:
         grey: one channel instead of three.
 
     Raises:
-        DataError: no readable picture, or one of more than `MAX_PIXELS`.
+        DataError: no readable picture, or one of more than `MAX_PIXELS` or `MAX_BYTES`.
     """
     from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the limit below is stricter than PIL's warning
-            with Image.open(path, formats=FORMATS) as picture:
+            # From memory, because PIL would allocate whatever length a damaged file states before reading it.
+            with Image.open(io.BytesIO(_read(path, name)), formats=FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise DataError(
                         f"{name!r}: {picture.width}×{picture.height} pixels are more than {MAX_PIXELS}; scale it down"
@@ -115,10 +118,16 @@ def read_picture(path: Path, name: str, size: int, grey: bool) -> np.ndarray:
     except DataError:
         raise
     except Exception as error:  # decoders raise whatever a broken file leads them to
-        reason = repr(str(error).replace(str(path), path.name)[:120])
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise DataError(f"{name!r}: not a readable picture ({reason}); repair or remove it") from None
     pixels = np.asarray(scaled, dtype=np.uint8)
     return pixels[None] if grey else np.moveaxis(pixels, 2, 0)
+
+
+def _read(path: Path, name: str) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{name!r} has more than {MAX_BYTES} bytes; scale it down")
+    return path.read_bytes()
 
 
 def _eight_bit(picture):

@@ -80,7 +80,9 @@ def broken(valid):
 
     place = st.integers(0, 200) | st.integers(0, len(valid) - 1)
     spots = st.lists(st.tuples(place, st.integers(0, 255)), max_size=6)
-    return st.builds(change, spots, st.sampled_from([0, 0, 0, 1, 50]) | st.integers(0, len(valid)), st.binary(max_size=4))
+    return st.builds(
+        change, spots, st.sampled_from([0, 0, 0, 1, 50]) | st.integers(0, len(valid)), st.binary(max_size=4)
+    )
 
 
 few = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

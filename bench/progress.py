@@ -8,12 +8,28 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TextIO
 
 from bench.text import printable
 
 _LINE_EVERY = 10.0  # seconds between two plain lines about the same stack
+
+
+@dataclass
+class _Stack:
+    """A stack that is under way: cells without a result, steps it takes and has done, results by status."""
+
+    cells: int
+    steps: int
+    steps_done: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def cells_worth(self) -> float:
+        """The part of its work that is done, in cells."""
+        return self.cells * min(1.0, self.steps_done / self.steps) if self.steps else 0.0
 
 
 class Progress:
@@ -32,8 +48,8 @@ class Progress:
         self.total, self.quiet = total_cells, quiet
         self.stream = stream if stream is not None else sys.stderr
         self.counts: Counter[str] = Counter()
-        self._stack_counts: Counter[str] = Counter()
-        self._label, self._cells, self._steps, self._steps_done = "", 0, 0, 0
+        self._stacks: dict[str, _Stack] = {}
+        self._label = ""
         self._started = self._last_line = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -61,7 +77,7 @@ class Progress:
     @property
     def share(self) -> float:
         """The share of all work that is done, in [0, 1]."""
-        under_way = self._cells * min(1.0, self._steps_done / self._steps) if self._steps else 0.0
+        under_way = sum(stack.cells_worth for stack in self._stacks.values())
         return min(1.0, (self.finished + under_way) / self.total) if self.total else 1.0
 
     @property
@@ -73,31 +89,40 @@ class Progress:
     def stack(self, label: str, cells: int, steps: int) -> None:
         """A stack of `cells` cells starts, which takes `steps` steps; 0 while that is not known, or without training.
 
-        Called again for the same stack when its steps are known.
+        Called again for the same stack when its steps are known. Several stacks can be under way.
         """
-        self._label, self._cells, self._steps, self._steps_done = printable(label, 60), cells, steps, 0
-        self._stack_counts.clear()
+        self._label = printable(label, 60)
+        known = self._stacks.get(self._label)
+        if known is not None and known.steps == steps:
+            return
+        if known is None:
+            self._stacks[self._label] = _Stack(cells, steps)
+        else:
+            known.steps = steps
         self._last_line = time.monotonic()
         if steps or self._bar is not None:
             self._show(f"{self._label}: {cells} {'seed' if cells == 1 else 'seeds'}, {steps} steps")
 
     def advance(self, steps_done_total: int) -> None:
-        """The running stack has done `steps_done_total` of its steps."""
-        self._steps_done = steps_done_total
+        """The stack named last has done `steps_done_total` of its steps."""
+        stack = self._stacks[self._label]
+        stack.steps_done = steps_done_total
         if self._bar is None and time.monotonic() - self._last_line < _LINE_EVERY:
             return
         self._last_line = time.monotonic()
-        self._show(f"{self._label}: step {steps_done_total} of {self._steps}")
+        self._show(f"{self._label}: step {steps_done_total} of {stack.steps}")
 
-    def done(self, cells: int, status: str) -> None:
-        """`cells` cells of the running stack have ended with `status` ("ok", "error", …)."""
+    def done(self, cells: int, status: str, label: str | None = None) -> None:
+        """`cells` cells of the stack `label`, or of the one named last, have ended with `status` ("ok", "error", …)."""
+        self._label = self._label if label is None else printable(label, 60)
+        stack = self._stacks.setdefault(self._label, _Stack(cells, 0))
         self.counts[status] += cells
-        self._stack_counts[status] += cells
-        self._cells = max(0, self._cells - cells)
-        if self._cells == 0:
-            self._steps = 0
-        if self._cells == 0 or self._bar is not None:
-            ended = ", ".join(f"{n} {printable(word)}" for word, n in self._stack_counts.items())
+        stack.counts[status] += cells
+        stack.cells = max(0, stack.cells - cells)
+        if stack.cells == 0:
+            del self._stacks[self._label]
+        if stack.cells == 0 or self._bar is not None:
+            ended = ", ".join(f"{n} {printable(word)}" for word, n in stack.counts.items())
             self._show(f"{self._label}: {ended}")
 
     def note(self, text: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from bench.spec import CellSpec
 from bench.store import RunStore
 
 #: What decides a training's numbers besides the plugins; paths below the package.
-TRAINING_SOURCES = ("train", "kernels", "contracts/variant.py", "losses.py", "linear.py", "networks.py", "seeding.py")
+TRAINING_SOURCES = (
+    "train", "kernels", "contracts/variant.py", "losses.py", "linear.py", "networks.py", "seeding.py", "spectrum.py",
+    "workshop.py",
+)  # fmt: skip
 #: What decides an evaluation's numbers besides the weights.
 EVALUATION_SOURCES = (
     "metrics", "contracts/metric.py", "contracts/model.py", "evaluate.py", "view.py", "shared.py", "density.py",
@@ -32,11 +35,17 @@ FINAL = ("ok", "diverged", "skipped")
 
 
 class Verdict(enum.Enum):
-    """What is to be done with a cell: nothing, evaluate saved weights again, or train."""
+    """What is to be done with a cell.
+
+    Nothing, evaluate saved weights again, or train: for the first time, because its code or data changed, or because it
+    failed before.
+    """
 
     DONE = "done"
     EVALUATE = "evaluate"
     TRAIN = "train"
+    CHANGED = "changed"
+    RETRY = "retry"
 
 
 class Fingerprints:
@@ -75,25 +84,29 @@ class Fingerprints:
         return {"code_hash": self._by_cell[record["cell_id"]], "metrics_hash": self.metrics_hash}
 
     @staticmethod
-    def carry_over(store: RunStore, record: dict[str, Any]) -> dict[str, Any]:
-        """A record of a second evaluation with the training's facts from the earlier record."""
-        earlier = store.records().get(record["cell_id"], {})
+    def carry_over(earlier: Mapping[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+        """The record of a second evaluation with the training's facts from the earlier record."""
         return record | {name: earlier[name] for name in TRAINING_FACTS if name in earlier}
 
 
-def judge(cells: Sequence[CellSpec], store: RunStore, fingerprints: Fingerprints) -> dict[str, Verdict]:
-    """The verdict on every planned cell, given the records so far."""
-    records = store.records()
+def judge(
+    cells: Sequence[CellSpec], records: Mapping[str, dict[str, Any]], store: RunStore, fingerprints: Fingerprints
+) -> dict[str, Verdict]:
+    """The verdict on every planned cell, given the latest record of each (by cell_id)."""
     return {cell.cell_id: _verdict(cell, records.get(cell.cell_id), store, fingerprints) for cell in cells}
 
 
 def _verdict(cell: CellSpec, record: dict[str, Any] | None, store: RunStore, fingerprints: Fingerprints) -> Verdict:
     code = fingerprints.code_hash(cell)
-    if record is None or record["status"] not in FINAL or record["code_hash"] != code:
+    if record is None:
         return Verdict.TRAIN
+    if record["code_hash"] != code:
+        return Verdict.CHANGED
+    if record["status"] not in FINAL:
+        return Verdict.RETRY
     if record["status"] != "ok" or record["metrics_hash"] == fingerprints.metrics_hash:
         return Verdict.DONE
-    return Verdict.EVALUATE if store.checkpoint_path(cell.cell_id).is_file() else Verdict.TRAIN
+    return Verdict.EVALUATE if store.checkpoint_path(cell.cell_id).is_file() else Verdict.CHANGED
 
 
 @cache

@@ -5,12 +5,11 @@ Runs in the main process, in a child process or on a cluster worker; the caller 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from bench.arrays import figure_arrays
 from bench.binary import load_tensors
 from bench.cellrecord import base_record, checkpoint_meta, failure_record, split_facts, weight_facts
+from bench.containment import contained
 from bench.contracts.dataset import Split
 from bench.contracts.variant import Variant
 from bench.controls import CONTROLS
@@ -31,6 +31,7 @@ from bench.registry import CONTROL
 from bench.spec import CellSpec
 from bench.train import TrainedSeed, TrainPlan, train
 from bench.train.flops import flops_per_step
+from bench.train.loop import Checkpointer
 from bench.train.width import is_convolutional, stack_width
 from bench.workshop import Workshop, check_fit, cost_of, steps_of
 
@@ -50,6 +51,8 @@ class StackTask:
         together: the seeds that train in one stack, `cells`' own among them; a resumed stack trains all of them again,
             because the last bits of a seed can depend on the width of its stack.
         weights: cell_id → file with saved weights, for cells that are evaluated again and not trained.
+        code_hash: of the code and data that are expected to run.
+        progress: folder for the states of long trainings, or None to keep none.
     """
 
     cells: tuple[CellSpec, ...]
@@ -61,6 +64,8 @@ class StackTask:
     alone: bool = True
     together: tuple[int, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
+    code_hash: str = ""
+    progress: str | None = None
 
 
 @dataclass
@@ -77,45 +82,28 @@ def run_stack(
     task: StackTask,
     workshop: Workshop,
     on_step: Callable[[int, int], Any] = lambda done, steps: None,
-    checkpointer: Any = None,
+    checkpoints: Callable[[Sequence[int]], Checkpointer | None] = lambda seeds: None,
 ) -> Iterator[CellResult]:
     """Run a stack and yield one result per cell, whatever happens; only KeyboardInterrupt and the like escape.
 
     Args:
         on_step: hears (steps done, steps) while the stack trains.
-        checkpointer: see `bench.train.loop.Checkpointer`; used when the whole stack trains as one.
+        checkpoints: gives the seeds that train together the place where their state is kept.
     """
     left = list(task.cells)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with _contained(task):
+    with contained(task.threads):
         try:
-            for result in _results(task, workshop, on_step, checkpointer):
+            for result in _results(task, workshop, on_step, checkpoints):
                 result.record["started_at"] = started
                 left = [cell for cell in left if cell.cell_id != result.record["cell_id"]]
                 yield result
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             for cell in left:
                 yield CellResult(failure_record(task, cell, error) | {"started_at": started})
 
 
-@contextlib.contextmanager
-def _contained(task: StackTask) -> Iterator[None]:
-    """Undo what a plugin may have changed in the process: default type, threads, gradient mode, global generators."""
-    kept = (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(), np.random.get_state())
-    try:
-        if task.threads:
-            torch.set_num_threads(task.threads)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            yield
-    finally:
-        torch.set_default_dtype(kept[0])
-        torch.set_num_threads(kept[1])
-        torch.set_grad_enabled(kept[2])
-        np.random.set_state(kept[3])
-
-
-def _results(task: StackTask, workshop: Workshop, on_step, checkpointer) -> Iterator[CellResult]:
+def _results(task: StackTask, workshop: Workshop, on_step, checkpoints) -> Iterator[CellResult]:
     first = task.cells[0]
     split = workshop.split(first)
     if first.is_control:
@@ -148,7 +136,7 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpointer) -> Iter
     steps = steps_of(first, split)
     for position, stack in enumerate(stacks):
         step = functools.partial(_report_step, on_step, position, len(stacks), steps)
-        for cell, trained, facts in _trained(task, workshop, stack, split, cost, device, step, checkpointer):
+        for cell, trained, facts in _trained(task, workshop, stack, split, cost, device, step, checkpoints):
             if cell.seed in wanted:
                 yield _finished(task, workshop, cell, split, trained, facts, device)
 
@@ -157,7 +145,7 @@ def _report_step(on_step: Callable[[int, int], Any], position: int, stacks: int,
     on_step((position * steps + step) // stacks, steps)
 
 
-def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, checkpointer):
+def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, checkpoints):
     """(cell, TrainedSeed, cost facts) for each of `cells`, in one stack, or one after another where that fails."""
     settings = cells[0].train
     plan = TrainPlan(
@@ -178,7 +166,8 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:
-        trained, seconds = train(models, seeds, train_rows, validation_rows, plan, device, step, checkpointer)
+        place = checkpoints(seeds)
+        trained, seconds = train(models, seeds, train_rows, validation_rows, plan, device, step, place)
     except Exception as error:
         if len(cells) == 1:
             raise
@@ -186,7 +175,7 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
             torch.cuda.empty_cache()
         half = max(1, len(cells) // 2) if isinstance(error, (torch.OutOfMemoryError, MemoryError)) else 1
         for start in range(0, len(cells), half):
-            yield from _each(task, workshop, cells[start : start + half], split, cost, device, step)
+            yield from _each(task, workshop, cells[start : start + half], split, cost, device, step, checkpoints)
         return
     examples = plan.steps * plan.batch_size
     facts = {
@@ -199,10 +188,10 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
         yield cell, one, facts
 
 
-def _each(task, workshop, cells, split, cost, device, step):
+def _each(task, workshop, cells, split, cost, device, step, checkpoints):
     """As `_trained`, for a smaller stack after the whole one failed; a failing seed does not take the others along."""
     try:
-        yield from _trained(task, workshop, cells, split, cost, device, step, None)
+        yield from _trained(task, workshop, cells, split, cost, device, step, checkpoints)
     except Exception as error:
         for cell in cells:
             yield cell, error, {}

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.contracts.dataset import Split
-from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.preflight import Check
     from bench.progress import Progress
-    from bench.runner import StopRequest
     from bench.spec import RunOptions, RunSpec
     from bench.work import CellResult, StackTask
     from bench.workshop import Workshop
 
 
 class Engine(Protocol):
-    """Runs stacks.
+    """Runs stacks; a context manager, so that processes end with the run.
 
     Attributes:
         name: for the records.
@@ -29,17 +28,27 @@ class Engine(Protocol):
     threads: int | None
     alone: bool
 
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def check(self, checks: Sequence[Check], workshop: Workshop) -> None:
+        """Carry out `checks` (see `bench.preflight`); `UsageError` for the first thing that is wrong."""
+        ...
+
     def run(
-        self, tasks: Sequence[StackTask], workshop: Workshop, progress: Progress, stop: StopRequest
+        self, tasks: Sequence[StackTask], workshop: Workshop, progress: Progress, stop: Any
     ) -> Iterator[CellResult]:
         """Yield one result per cell of every task; after `stop.requested` start no further stack."""
         ...
 
 
 def make_engine(options: RunOptions, spec: RunSpec, arrays: Split | None) -> Engine:
-    """The engine that the options ask for; `UsageError` for an unknown one or one that cannot serve this run."""
-    from bench.engines.inline import InlineEngine
+    """The engine that the options ask for; `UsageError` for one that cannot serve this run."""
+    if options.n_jobs == 1 and options.timeout is None:
+        from bench.engines.inline import InlineEngine
 
-    if options.engine != "local":
-        raise UsageError(f"unknown engine {options.engine!r}; known: local")
-    return InlineEngine()
+        return InlineEngine()
+    from bench.engines.process import ProcessEngine
+
+    return ProcessEngine(options.n_jobs, options.timeout, spec.plugins, arrays)

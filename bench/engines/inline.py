@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 
+from bench.checkpointing import checkpoints_of
+from bench.engines.common import label_of, report_step
+from bench.preflight import Check, carry_out
 from bench.progress import Progress
 from bench.work import CellResult, StackTask, run_stack
 from bench.workshop import Workshop
@@ -17,19 +20,21 @@ class InlineEngine:
     threads: int | None = None
     alone = True
 
+    def __enter__(self) -> InlineEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing to end."""
+
+    def check(self, checks: Sequence[Check], workshop: Workshop) -> None:
+        """Carry out `checks`; `UsageError` for the first thing that is wrong."""
+        for check in checks:
+            carry_out(check, workshop)
+
     def run(self, tasks: Sequence[StackTask], workshop: Workshop, progress: Progress, stop) -> Iterator[CellResult]:
+        """One result per cell, stack after stack."""
         for task in tasks:
             if stop.requested:
                 return
-            first = task.cells[0]
-            label = f"{first.variant_label} on {first.dataset_label}"
-            progress.stack(label, len(task.cells), 0)
-            begin = functools.partial(_advance, progress, label, len(task.cells), {})
-            yield from run_stack(task, workshop, begin)
-
-
-def _advance(progress: Progress, label: str, cells: int, seen: dict, done: int, steps: int) -> None:
-    if not seen:
-        progress.stack(label, cells, steps)
-        seen["begun"] = True
-    progress.advance(done)
+            progress.stack(label_of(task.cells[0]), len(task.cells), 0)
+            yield from run_stack(task, workshop, functools.partial(report_step, progress, task), checkpoints_of(task))

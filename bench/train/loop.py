@@ -70,7 +70,7 @@ class TrainedSeed:
 
 
 class Checkpointer(Protocol):
-    """Where a long training keeps its state; `due()` is asked at evaluation points."""
+    """Where a long training keeps its state; `due()` is asked after every step."""
 
     def load(self) -> dict[str, np.ndarray] | None: ...
 
@@ -96,14 +96,18 @@ def train(
     """
     keep_freed_memory()
     run = _Run(models, seeds, train_rows, validation_rows, plan, device)
+    started = time.perf_counter()
     if checkpointer is not None and (state := checkpointer.load()) is not None:
         run.load(state)
-    started = time.perf_counter()
-    while run.step < plan.steps and not run.tracker.finished.all():
-        run.one_interval()
-        on_step(run.step)
+        started -= float(state["seconds"])
+
+    def after_step() -> None:
         if checkpointer is not None and run.step < plan.steps and checkpointer.due():
-            checkpointer.save(run.state())
+            checkpointer.save({**run.state(), "seconds": np.array(time.perf_counter() - started)})
+
+    while run.step < plan.steps and not run.tracker.finished.all():
+        run.one_interval(after_step)
+        on_step(run.step)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return run.results(), time.perf_counter() - started
@@ -140,14 +144,17 @@ class _Run:
         self.best: dict[str, Tensor] | None = None
         self.best_step = np.zeros(len(self.seeds), dtype=np.int64)
 
-    def one_interval(self) -> None:
+    def one_interval(self, after_step: Callable[[], None]) -> None:
         """Train up to the next evaluation point, then look at the validation part."""
         self.stack.train_mode(True)
-        end = min(self.step + self.interval, self.plan.steps)
+        end = min((self.step // self.interval + 1) * self.interval, self.plan.steps)
         while self.step < end:
             self.one_step()
+            if self.step < end:
+                after_step()
         improved = self.tracker.close_interval(self.step, self.step / self.order.steps_per_epoch, self.evaluate())
         self.keep_best(improved)
+        after_step()
 
     def one_step(self) -> None:
         plan = self.plan
@@ -275,10 +282,14 @@ class _Run:
         self.best = tensors("best.") or None
         self.tracker.load(group("tracker."))
         for term, optimizer in self.optimizers.items():
+            own = [self.stack.parameters[name] for name in self.players[term]]
             saved = optimizer.state_dict()
             saved["state"] = {}
             for name, value in tensors(f"optimizer.{term}.").items():
                 index, key = name.split(".", 1)
+                like = own[int(index)]
+                if value.shape == like.shape:  # fused optimisers walk memory: it must lie as its parameter does
+                    value = torch.empty_like(like, dtype=value.dtype, requires_grad=False).copy_(value)
                 saved["state"].setdefault(int(index), {})[key] = value
             optimizer.load_state_dict(saved)
 

@@ -95,15 +95,18 @@ class Tracker:
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a resumed training needs, as arrays."""
         names = list(dict.fromkeys(name for point in self.points for name in point))
-        state = {
+        state = {}
+        for position, name in enumerate(self._names):
+            state[f"pending.{position:04d}.{name}"] = self._pending[: self._count, position].cpu().numpy()
+        state |= {
             "diverged_step": self.diverged_step,
             "stopped_step": self.stopped_step,
             "best_loss": self.best_loss,
             "since_best": self._since_best,
         }
-        for name in names:
+        for position, name in enumerate(names):
             rows = [np.broadcast_to(point.get(name, np.nan), (self.width,)) for point in self.points]
-            state[f"history.{name}"] = np.array(rows, dtype=np.float64)
+            state[f"history.{position:04d}.{name}"] = np.array(rows, dtype=np.float64)
         return state
 
     def load(self, state: dict[str, np.ndarray]) -> None:
@@ -112,7 +115,13 @@ class Tracker:
         self.stopped_step = state["stopped_step"].astype(np.int64)
         self.best_loss = state["best_loss"].astype(np.float64)
         self._since_best = state["since_best"].astype(np.int64)
-        columns = {name.removeprefix("history."): v for name, v in state.items() if name.startswith("history.")}
+        pending, columns = _ordered(state, "pending."), _ordered(state, "history.")
+        if pending:
+            self._names = list(pending)
+            self._count = len(next(iter(pending.values())))
+            self._pending = torch.empty((self._interval, len(pending), self.width), device=self._device)
+            for position, values in enumerate(pending.values()):
+                self._pending[: self._count, position] = torch.as_tensor(values, device=self._device)
         n_points = len(next(iter(columns.values()), ()))
         self.points = [{name: column[row] for name, column in columns.items()} for row in range(n_points)]
         for point in self.points:
@@ -124,3 +133,8 @@ def _of_seed(value, index: int) -> float:
     if value is None:
         return np.nan
     return float(value[index]) if np.ndim(value) else float(value)
+
+
+def _ordered(state: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays called `<prefix><position>.<name>`, by name, in order of position."""
+    return {name.split(".", 2)[2]: state[name] for name in sorted(state) if name.startswith(prefix)}

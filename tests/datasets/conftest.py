@@ -56,7 +56,7 @@ def write_cifar(folder, n=12):
     for name in (*[f"data_batch_{i}" for i in range(1, 6)], "test_batch"):
         pixels = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
         labels = [int(label) for label in rng.integers(0, 10, n)]
-        batch = {b"batch_label": name.encode(), b"labels": labels, b"data": pixels, b"filenames": [b"a.png"] * n}
+        batch = {"batch_label": name, "labels": labels, "data": pixels, "filenames": ["a.png"] * n}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
         written[name] = pixels, labels
     return written

@@ -49,7 +49,7 @@ def load(
     z = rng.standard_normal((n, factors))
     x = (z @ loading.T + noise * rng.standard_normal((n, d))).astype(np.float32)
     z = z.astype(np.float32)
-    eigenvalues = np.full(d, noise**2)
+    eigenvalues = np.full(d, float(noise**2))
     eigenvalues[:factors] += strengths
     return Split(
         *(x[part] for part in rows),
@@ -60,7 +60,7 @@ def load(
         truth={
             "covariance": loading @ loading.T + noise**2 * np.eye(d),
             "eigenvalues": eigenvalues,
-            "noise_variance": noise**2,
+            "noise_variance": float(noise**2),
             "loading": loading,
             "mean": np.zeros(d),
         },

@@ -65,10 +65,10 @@ def load(
 def _points(angle: np.ndarray, d: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
     plane = np.linalg.qr(rng.standard_normal((d, 2)))[0]  # (d, 2)
     x = np.stack([np.cos(angle), np.sin(angle)], 1) @ plane.T + noise * rng.standard_normal((len(angle), d))
-    eigenvalues = np.full(d, noise**2)
+    eigenvalues = np.full(d, float(noise**2))
     eigenvalues[:2] += 0.5
     covariance = plane @ plane.T / 2 + noise**2 * np.eye(d)
-    truth = {"covariance": covariance, "eigenvalues": eigenvalues, "noise_variance": noise**2, "plane": plane}
+    truth = {"covariance": covariance, "eigenvalues": eigenvalues, "noise_variance": float(noise**2), "plane": plane}
     return x.astype(np.float32), {**truth, "radius": 1.0}
 
 

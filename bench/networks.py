@@ -6,7 +6,6 @@ and a decoder (B, latent_dim) → (B, *data_shape). `build_networks` makes the w
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import itertools
@@ -17,35 +16,23 @@ import torch
 from torch import Tensor, nn
 
 from bench.contracts.variant import Context, Networks, whole_number
+from bench.conv import conv
 from bench.errors import Incompatible, UsageError, unknown_name
+from bench.layers import activation_named, initialiser
 from bench.linear import Linear
 from bench.seeding import derived_seed
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": functools.partial(nn.ReLU, inplace=True),  # a Linear keeps no copy of its output, so none is needed
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "softplus": nn.Softplus,
-    "leaky_relu": nn.LeakyReLU,
-    "identity": nn.Identity,
-}
 
+def mlp(hidden: Sequence[int] = (256,), activation: str = "relu", init: str = "torch") -> Networks:
+    """Fully connected networks with layers `hidden` in the encoder and the reverse in the decoder; [] is linear.
 
-def activation_named(name: str) -> Callable[[], nn.Module]:
-    """The activation's class; `UsageError` with the nearest names for an unknown one."""
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", str(name), ACTIVATIONS)
-    return ACTIVATIONS[name]
-
-
-def mlp(hidden: Sequence[int] = (256,), activation: str = "relu") -> Networks:
-    """Fully connected networks with layers `hidden` in the encoder and the reverse in the decoder; [] is linear."""
+    `init` is how weights start, of `bench.layers.INITS`.
+    """
     if not isinstance(hidden, (list, tuple)):
         raise UsageError(f"mlp hidden={hidden!r} is not a list; give widths in brackets, e.g. mlp[hidden=[256,64]]")
     widths = [whole_number("mlp hidden width", width, 1) for width in hidden]
     make_activation = activation_named(activation)
+    initialise = initialiser(init)
 
     def layers(sizes: list[int]) -> list[nn.Module]:
         steps: list[nn.Module] = []
@@ -60,13 +47,14 @@ def mlp(hidden: Sequence[int] = (256,), activation: str = "relu") -> Networks:
         reverse = layers([latent_dim, *widths[::-1]])
         out = Linear(widths[0] if widths else latent_dim, d)
         decoder = nn.Sequential(*reverse, out, nn.Unflatten(-1, data_shape))
+        initialise(encoder, decoder)
         return encoder, decoder
 
     return factory
 
 
 #: Built-in architectures by name; each is a function of its parameters that returns a factory.
-NETWORKS: dict[str, Callable[..., Networks]] = {"mlp": mlp}
+NETWORKS: dict[str, Callable[..., Networks]] = {"mlp": mlp, "conv": conv}
 
 
 def networks_named(name: str, params: dict) -> Networks:

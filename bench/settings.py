@@ -17,15 +17,21 @@ _NUMBER = frozenset({"float"})
 COSTS = {"squared": {}, "bernoulli": {}, "gaussian": {"scale": Parameter(1.0, _NUMBER)}}
 _RATE = {"lr": Parameter(3e-3, _NUMBER)}
 _DECAY = {"weight_decay": Parameter(0.0, _NUMBER)}
+_EPS = {"eps": Parameter(1e-8, _NUMBER)}
 _MOMENTUM = {"momentum": Parameter(0.0, _NUMBER)}
 #: Parameters of each optimiser.
 OPTIMIZERS = {
-    "adam": {**_RATE, **_DECAY},
-    "adamw": {**_RATE, "weight_decay": Parameter(0.01, _NUMBER)},
+    "adam": {**_RATE, **_DECAY, **_EPS},
+    "adamw": {**_RATE, "weight_decay": Parameter(0.01, _NUMBER), **_EPS},
     "sgd": {"lr": Parameter(1e-2, _NUMBER), **_MOMENTUM, **_DECAY},
     "rmsprop": {**_RATE, **_MOMENTUM, **_DECAY},
 }
-SCHEDULES = ("constant", "cosine")
+#: Parameters of each schedule of the learning rate.
+SCHEDULES = {
+    "constant": {},
+    "cosine": {},
+    "stages": {"lengths": Parameter(types=frozenset({"list"})), "factor": Parameter(0.1, _NUMBER)},
+}
 PRECISIONS = ("float32",)
 DEFAULT_STEPS = 1500
 
@@ -39,7 +45,8 @@ class TrainSettings:
         network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`.
         recon: `squared`, `bernoulli` or `gaussian[scale=…]`.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`, with `lr` and what else it has.
-        schedule: of the learning rate, of `SCHEDULES`.
+        schedule: of the learning rate: `constant`, `cosine` (half a cosine down to 0) or `stages[lengths=…,factor=…]`,
+            whose i-th stage takes the share of the training that `lengths` gives it, at `lr` times `factor` to the i.
         steps, epochs: the length of the training; exactly one is set (1,500 steps where neither is given).
         early_stopping: epochs without a better validation loss until a seed stops, or None.
         batch_size: B.
@@ -53,7 +60,7 @@ class TrainSettings:
     network: Call = field(default_factory=lambda: Call("mlp"))
     recon: Call = field(default_factory=lambda: Call("squared"))
     optimizer: Call = field(default_factory=lambda: Call("adam"))
-    schedule: str = "cosine"
+    schedule: Call = field(default_factory=lambda: Call("cosine"))
     steps: int | None = None
     epochs: int | None = None
     early_stopping: int | None = None
@@ -70,10 +77,9 @@ class TrainSettings:
                 whole_number(name, getattr(self, name), 1)
         if self.steps is None and self.epochs is None:
             object.__setattr__(self, "steps", DEFAULT_STEPS)
-        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, str(getattr(self, name)), known)
-        for name, resolve in (("network", _network), ("recon", _recon), ("optimizer", _optimizer)):
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", str(self.precision), PRECISIONS)
+        for name, resolve in _CALLS.items():
             object.__setattr__(self, name, resolve(_as_call(getattr(self, name))))
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,8 +121,24 @@ def _recon(call: Call) -> Call:
 def _optimizer(call: Call) -> Call:
     filled = _fill("optimizer", call, OPTIMIZERS)
     number_in(f"{call.name} lr", filled.params["lr"], 0.0, open_low=True)
-    if "weight_decay" in filled.params:
-        number_in(f"{call.name} weight_decay", filled.params["weight_decay"], 0.0)
+    for name in ("weight_decay", "eps"):
+        if name in filled.params:
+            number_in(f"{call.name} {name}", filled.params[name], 0.0)
     if "momentum" in filled.params:
         number_in(f"{call.name} momentum", filled.params["momentum"], 0.0, 0.999999)
     return filled
+
+
+def _schedule(call: Call) -> Call:
+    filled = _fill("schedule", call, SCHEDULES)
+    if call.name == "stages":
+        lengths = filled.params["lengths"]
+        if not lengths:
+            raise UsageError("stages lengths=[] is empty; give one length per stage, e.g. stages[lengths=[1,3,9]]")
+        for length in lengths:
+            number_in("stages length", length, 0.0, open_low=True)
+        number_in("stages factor", filled.params["factor"], 0.0, open_low=True)
+    return filled
+
+
+_CALLS = {"network": _network, "recon": _recon, "optimizer": _optimizer, "schedule": _schedule}

@@ -17,10 +17,12 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--epochs", **_NUMBER, help="Length of training in epochs.")
 @click.option("--steps", **_NUMBER, help="Length of training in steps (1500).")
 @click.option("--latent-dim", type=int, metavar="L", help="Dimension of the code (8).")
-@click.option("--network", metavar="NAME[p=v]", help="'mlp[hidden=[256],activation=relu]' or module:factory.")
+@click.option("--network", metavar="NAME[p=v]", help="'mlp[hidden=[256]]', 'conv[channels=[32,64]]' or module:factory.")
 @click.option("--recon", metavar="COST", help="squared, bernoulli or 'gaussian[scale=1]'.")
 @click.option("--optimizer", metavar="NAME[p=v]", help="'adam[lr=3e-3]', adamw, sgd or rmsprop.")
-@click.option("--schedule", metavar="NAME", help="Learning rate over time: cosine or constant.")
+@click.option(
+    "--schedule", metavar="NAME", help="Learning rate: cosine, constant or 'stages[lengths=[1,3],factor=0.1]'."
+)
 @click.option("--early-stopping", type=int, metavar="PATIENCE", help="Epochs without gain until a seed stops.")
 @click.option("-b", "--batch-size", type=int, metavar="B", help="Examples per step (128).")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")

@@ -34,7 +34,7 @@ class TrainPlan:
         steps: total optimiser steps per seed.
         batch_size: B.
         optimizer, optimizer_params: see `bench.train.optim`.
-        schedule: "constant" or "cosine".
+        schedule, schedule_params: see `bench.train.optim.rate`.
         early_stopping: epochs without a better validation loss after which a seed stops and keeps its best weights.
         binarise: "dynamic" draws every batch's pixels from Bernoulli(x).
         precision: "float32", "tf32" or "bf16" (automatic mixed precision of the forward pass).
@@ -48,6 +48,7 @@ class TrainPlan:
     early_stopping: int | None = None
     binarise: str = "none"
     precision: str = "float32"
+    schedule_params: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -163,7 +164,7 @@ class _Run:
         if plan.binarise == "dynamic":
             x = self.binarised(x, self.pixels, self.step)
         self.progress.fill_(self.step / plan.steps)
-        scale = rate(plan.schedule, self.step, plan.steps)
+        scale = rate(plan.schedule, plan.schedule_params, self.step, plan.steps)
         full = rows.shape[1] == plan.batch_size
         for part in range(max(self.substeps.values())):
             requests = self.stack.requests(x[0], None if y is None else y[0], self.progress)

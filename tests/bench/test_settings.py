@@ -12,8 +12,8 @@ from bench.source_tables import control_names, network_parameters
 
 def test_defaults_are_the_documented_ones():
     settings = TrainSettings()
-    assert settings.network == Call("mlp", {"hidden": [256], "activation": "relu"})
-    assert (settings.latent_dim, settings.batch_size, settings.schedule) == (8, 128, "cosine")
+    assert settings.network == Call("mlp", {"hidden": [256], "activation": "relu", "init": "torch"})
+    assert (settings.latent_dim, settings.batch_size, settings.schedule) == (8, 128, Call("cosine"))
     assert (settings.steps, settings.epochs, settings.early_stopping) == (1500, None, None)
     assert settings.optimizer.params["lr"] == 3e-3
     assert settings.recon == Call("squared")
@@ -37,7 +37,7 @@ def test_steps_and_epochs_exclude_each_other():
 def test_to_dict_reads_back():
     settings = TrainSettings(
         latent_dim=3, network="pkg.nets:make[width=3]", recon="gaussian[scale=0.5]", optimizer="sgd[momentum=0.9]",
-        schedule="constant", epochs=7, early_stopping=4, batch_size=16,
+        schedule="stages[lengths=[1,3,9],factor=0.5]", epochs=7, early_stopping=4, batch_size=16,
     )  # fmt: skip
     written = settings.to_dict()
     assert "steps" not in written
@@ -61,6 +61,11 @@ def test_to_dict_reads_back():
         ({"optimizer": "adam[momentum=0.9]"}, "unknown parameter of adam 'momentum'"),
         ({"optimizer": "adan"}, "unknown optimizer 'adan'; did you mean adam"),
         ({"schedule": "cosin"}, "unknown schedule 'cosin'; did you mean cosine?"),
+        ({"schedule": "stages"}, "stages needs a value for 'lengths'"),
+        ({"schedule": "stages[lengths=[]]"}, "stages lengths=[] is empty"),
+        ({"schedule": "stages[lengths=[1,0]]"}, "stages length=0 is out of range"),
+        ({"schedule": "stages[lengths=[1],factor=0]"}, "stages factor=0.0 is out of range"),
+        ({"optimizer": "adam[eps=-1]"}, "adam eps=-1.0 is out of range"),
         ({"recon": "square"}, "unknown reconstruction cost 'square'; did you mean squared?"),
         ({"recon": "gaussian[scale=0]"}, "gaussian scale=0.0 is out of range"),
         ({"recon": "squared[scale=1]"}, "squared takes no parameters"),

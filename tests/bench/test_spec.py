@@ -68,7 +68,7 @@ def test_ids_depend_on_what_is_asked_of_the_cell_and_on_nothing_else(registry):
 
 def test_ids_are_stable_across_versions():
     cell = CellSpec(Call("vae", {"beta": 5.0}), Call("digits", {"split_seed": 0}), 3, TrainSettings())
-    assert (cell.stack_id, cell.cell_id) == ("ca0058e2dc3eb382", "32c3a13917c0ea07")
+    assert (cell.stack_id, cell.cell_id) == ("97abffcb3bc1f49d", "6389a078ec1f1a60")
 
 
 def test_controls_are_rows_with_one_seed_unless_random(registry):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import time
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ import numpy as np
 
 from bench import binary
 from bench.errors import UsageError
-from bench.files import file_errors, make_directory, safe_id
+from bench.files import file_errors, make_directory, safe_id, write_text
 
 if TYPE_CHECKING:
     from bench.work import StackTask
@@ -28,6 +30,30 @@ FOLDER = "progress"
 #: Seconds of training between two saved states: what a kill costs at most, besides one step.
 EVERY = 60.0
 _SCHEMA = 1
+_TOKEN = "token"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder for training states, as every process that trains is told of it.
+
+    Attributes:
+        folder: its path.
+        token: what its file `token` holds; a machine where it does not lies elsewhere and keeps no states.
+        every: seconds of training between two saved states.
+    """
+
+    folder: str
+    token: str
+    every: float
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process sees the folder that is meant."""
+        try:
+            return (Path(self.folder) / _TOKEN).read_text() == self.token
+        except (OSError, ValueError):
+            return False
 
 
 class TrainingCheckpoint:
@@ -39,7 +65,7 @@ class TrainingCheckpoint:
         every: seconds between two saved states.
     """
 
-    def __init__(self, path: Path, fingerprint: str, every: float = EVERY) -> None:
+    def __init__(self, path: Path, fingerprint: str, every: float) -> None:
         self.path = Path(path)
         self._fingerprint = fingerprint
         self._every = every
@@ -68,23 +94,26 @@ class TrainingCheckpoint:
 
 def checkpoints_of(task: StackTask) -> Callable[[Sequence[int]], TrainingCheckpoint | None]:
     """A function from the seeds that train in one stack to the place of their state; None where nothing is kept."""
-    folder = None if task.progress is None else Path(task.progress)
+    held = task.progress if task.progress is not None and task.progress.is_here else None
 
-    def place(seeds: Sequence[int]) -> TrainingCheckpoint | None:
-        if folder is None or not folder.is_dir():
+    def checkpoint(seeds: Sequence[int]) -> TrainingCheckpoint | None:
+        if held is None:
             return None
         group = hashlib.sha256(repr(tuple(seeds)).encode()).hexdigest()[:16]
         stack = safe_id(task.cells[0].stack_id)
         kind = task.device.partition(":")[0]
         fingerprint = hashlib.sha256("\0".join((stack, group, task.code_hash, kind)).encode()).hexdigest()
-        return TrainingCheckpoint(folder / f"{stack}-{group}.safetensors", fingerprint)
+        return TrainingCheckpoint(Path(held.folder) / f"{stack}-{group}.safetensors", fingerprint, held.every)
 
-    return place
+    return checkpoint
 
 
-def open_folder(directory: Path) -> Path:
-    """The folder for training states in a run's directory, created where it is missing."""
-    return make_directory(Path(directory) / FOLDER)
+def open_place(directory: Path) -> Place:
+    """The place for training states in a run's directory; creates the folder where it is missing."""
+    folder = make_directory(Path(directory).absolute() / FOLDER)
+    token = secrets.token_hex(8)
+    write_text(folder / _TOKEN, token)
+    return Place(str(folder), token, EVERY)
 
 
 def tidy(directory: Path, unfinished: Collection[str] = ()) -> None:

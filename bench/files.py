@@ -74,6 +74,13 @@ def atomic_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of `atomic_file` that a killed process left in `folder`."""
+    with file_errors("write", folder):
+        for path in Path(folder).glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> Path:
     """Writes `content` atomically and durably; `UsageError` for a full disk or a directory that is not writable."""
     with atomic_file(path) as temporary:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from bench.containment import contained
 from bench.errors import BenchError, UsageError
 from bench.networks import networks_named
 from bench.spec import CellSpec
@@ -35,11 +36,12 @@ def carry_out(check: Check, workshop: Workshop) -> None:
     """Find the network and build the variant, or load the data; `UsageError` for the first thing that is wrong."""
     kind, cell = check
     try:
-        if kind == "variant":
-            networks_named(cell.train.network.name, cell.train.network.params)
-            workshop.variant(cell)
-        else:
-            check_fit(cell, workshop.split(cell))
+        with contained():
+            if kind == "variant":
+                networks_named(cell.train.network.name, cell.train.network.params)
+                workshop.variant(cell)
+            else:
+                check_fit(cell, workshop.split(cell))
     except UsageError:
         raise
     except BenchError:

@@ -80,7 +80,7 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
                 threads=engine.threads,
                 engine=engine.name,
                 alone=engine.alone,
-                progress=str(checkpointing.open_folder(directory).absolute()),
+                progress=checkpointing.open_place(directory),
             )
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
             n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet, news)

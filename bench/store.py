@@ -13,7 +13,7 @@ import yaml
 
 from bench import binary, records, rundata, tables
 from bench.errors import UsageError
-from bench.files import file_errors, make_directory, safe_id, write_text
+from bench.files import file_errors, make_directory, remove_leftovers, safe_id, write_text
 from bench.locking import DirectoryLock
 from bench.text import printable
 
@@ -76,7 +76,8 @@ class RunStore:
             with file_errors("write", store.cells_path):
                 store.cells_path.touch()
             for folder in ("checkpoints", "arrays"):
-                make_directory(directory / folder)
+                remove_leftovers(make_directory(directory / folder))
+            remove_leftovers(directory)
         except BaseException:
             lock.release()
             raise

@@ -21,6 +21,7 @@ import torch
 from bench.arrays import figure_arrays
 from bench.binary import load_tensors
 from bench.cellrecord import base_record, checkpoint_meta, failure_record, split_facts, weight_facts
+from bench.checkpointing import Place
 from bench.containment import contained
 from bench.contracts.dataset import Split
 from bench.contracts.variant import Variant
@@ -52,7 +53,7 @@ class StackTask:
             because the last bits of a seed can depend on the width of its stack.
         weights: cell_id → file with saved weights, for cells that are evaluated again and not trained.
         code_hash: of the code and data that are expected to run.
-        progress: folder for the states of long trainings, or None to keep none.
+        progress: where long trainings keep their state, or None to keep none.
     """
 
     cells: tuple[CellSpec, ...]
@@ -65,7 +66,7 @@ class StackTask:
     together: tuple[int, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
     code_hash: str = ""
-    progress: str | None = None
+    progress: Place | None = None
 
 
 @dataclass

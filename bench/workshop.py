@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from bench.cellrecord import one_line
+from bench.containment import contained
 from bench.contracts.dataset import Split
 from bench.contracts.split_checks import check_split
 from bench.contracts.variant import Context, Variant
@@ -52,10 +53,11 @@ class Workshop:
             return self._arrays
         load = self.registry.load("dataset", cell.dataset.name)
         try:
-            split = load(**cell.dataset.params)
+            with contained():
+                split = load(**cell.dataset.params)
         except BenchError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"data set {cell.dataset_label} failed to load: {one_line(error)}") from error
         try:
             check_split(split, cell.dataset_label)
@@ -106,7 +108,7 @@ class Workshop:
                 return kind(**cell.variant.params)
             except BenchError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PluginError(f"{cell.variant_label} cannot be built: {one_line(error)}") from error
 
     def attached(self, cell: CellSpec, split: Split, cost: ReconstructionCost) -> Variant:

@@ -1,0 +1,77 @@
+"""Small real runs for tests: in this process or as a command, and their tables compared cell for cell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import bench.runner
+from bench.config import build_run
+from bench.registry import Registry
+from bench.store import RunStore
+
+ROOT = Path(__file__).resolve().parents[2]
+#: A run of a second or two: 2 seeds, 30 steps, 6 dimensions.
+SMALL = {
+    "variant": ["ae", "vae"], "dataset": ["linear-gaussian[d=6,n=300]"], "seeds": 2, "steps": 30, "latent_dim": 2,
+    "batch_size": 50, "network": "mlp[hidden=[16]]", "metrics": "test_mse,val_mse,kl", "quiet": True,
+}  # fmt: skip
+#: Columns of results.csv that may differ between two runs of the same cells.
+_VOLATILE = ("t_train", "t_eval", "peak_rss", "samples_per_second", "timing_valid", "started_at", "run_id", "engine",
+             "num_threads", "env_hash", "git_sha", "peak_cuda")  # fmt: skip
+
+
+def execute(output: Path, arrays: Any = None, **settings: Any) -> bench.runner.RunOutcome:
+    """Carry out a small run in this process."""
+    spec, options = build_run({**SMALL, "output": output, **settings})
+    return bench.runner.execute(spec, options, Registry.discover(spec.plugins), arrays)
+
+
+def command(output: Path, **settings: Any) -> list[str]:
+    """The command line of a small run."""
+    arguments = [sys.executable, "-m", "bench", "run", "-o", str(output)]
+    for key, value in {**SMALL, **settings}.items():
+        for one in value if isinstance(value, list) else [value]:
+            option = f"--{key.replace('_', '-')}"
+            arguments += [option] if one is True else [option, str(one)] if one not in (None, False) else []
+    return arguments
+
+
+def start(output: Path, **settings: Any) -> subprocess.Popen:
+    """Start a small run as a command; its output is text."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command(output, **settings),
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: subprocess.Popen, timeout: float = 120.0) -> tuple[int, str, str]:
+    """(exit code, output, errors) of a started command."""
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def table(directory: Path) -> pd.DataFrame:
+    """`results.csv` without what may differ between two runs of the same cells."""
+    frame = pd.read_csv(Path(directory) / "results.csv", dtype=str, keep_default_na=False)
+    return frame.drop(columns=list(_VOLATILE))
+
+
+def assert_same_tables(one: Path, other: Path) -> None:
+    """Both runs have the same rows in the same order with the same values to the last bit."""
+    pd.testing.assert_frame_equal(table(one), table(other))
+
+
+def records(directory: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """(variant label, seed) → the latest record of each cell."""
+    return {(record["variant_label"], record["seed"]): record for record in RunStore.open(directory).records().values()}

@@ -33,6 +33,19 @@ def draw(distribution: Distribution, shape: tuple[int, ...], generator: torch.Ge
         return distribution.sample(shape)
 
 
+def draw_antithetic(distribution: Distribution, count: int, generator: torch.Generator) -> tuple[Tensor, bool]:
+    """`count` draws, for a normal in antithetic pairs: draw i and i + count/2 are μ + σε and μ - σε.
+
+    Returns:
+        (count, *batch, *event), and whether the draws are paired.
+    """
+    base = distribution.base_dist if isinstance(distribution, Independent) else distribution
+    if not isinstance(base, Normal) or count % 2:
+        return draw(distribution, (count,), generator), False
+    half = draw(distribution, (count // 2,), generator)
+    return torch.cat([half, 2 * base.loc - half]), True
+
+
 def moments(distribution: Distribution, generator: torch.Generator, draws: int = 64) -> tuple[Tensor, Tensor]:
     """Mean and variance per code dimension, each (N, L); by `draws` samples where they have no closed form."""
     try:

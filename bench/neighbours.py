@@ -64,10 +64,13 @@ def _exact(queries: Tensor, reference: Tensor, found: Tensor) -> tuple[Tensor, T
 
 def neighbours_within(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k nearest other points of each point, itself excluded: distances (N, k) and indices (N, k)."""
-    own = torch.arange(len(points), device=points.device)[:, None]
-    return nearest(points, points, k, exclude=own)
+    return nearest(points, points, k, exclude=_own(points))
 
 
 def radii(points: Tensor, k: int) -> Tensor:
     """Distance of each point to its k-th nearest other point, (N,)."""
-    return neighbours_within(points, k)[0][:, -1]
+    return nearest(points, points, k, exclude=_own(points), exact=False)[0][:, -1]
+
+
+def _own(points: Tensor) -> Tensor:
+    return torch.arange(len(points), device=points.device)[:, None]

@@ -34,7 +34,7 @@ class Rows:
     Attributes:
         x: (N, *data_shape) float32.
         flat: (N, d), the same numbers.
-        indices: (N,) which rows of the part these are, ascending.
+        indices: (N,) which rows of the part these are, in a fixed random order, so that any prefix is a random sample.
         labels: (N,) integers, or None.
         factors: (N, F), or None.
     """
@@ -111,13 +111,11 @@ class SharedData:
             yield self.load(part, np.arange(start, min(start + size, self.size(part))))
 
     def rows(self, part: str) -> Rows:
-        """Rows of a part for pairwise metrics: all of them, or a fixed sub-sample of `max_rows`."""
+        """Rows of a part for pairwise metrics, in a fixed random order: all, or a sub-sample of `max_rows`."""
         if part not in self._rows:
             n = self.size(part)
-            indices = np.arange(n)
-            if n > self.max_rows:
-                chooser = np.random.default_rng(derived_seed(REFERENCE_SEED, "rows", part))
-                indices = np.sort(chooser.choice(n, self.max_rows, replace=False))
+            chooser = np.random.default_rng(derived_seed(REFERENCE_SEED, "rows", part))
+            indices = chooser.permutation(n)[: self.max_rows]
             shape = self.split.data_shape
             x = self.load(part, indices) if n else torch.zeros(0, *shape, device=self.device)
             labels, factors = (getattr(self.split, f"{part}_{what}") for what in ("labels", "factors"))

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from bench.contracts.metric import NEEDS, Missing
 from bench.contracts.model import Model
-from bench.density import GaussianFit, draw, factorised_kl, joint_kl, moments, sample_mixture
+from bench.density import GaussianFit, draw, draw_antithetic, factorised_kl, joint_kl, moments, sample_mixture
 from bench.features import FeatureSpace
 from bench.seeding import derived_seed
-from bench.shared import Rows, SharedData
+from bench.shared import MAX_NUMBERS, MAX_ROWS, Rows, SharedData
 
 #: Draws per example of every expectation over q(z|x).
 POSTERIOR_DRAWS = 16
@@ -26,6 +26,8 @@ POSTERIOR_DRAWS = 16
 SOURCES = ("seg", "vp", "fit", "mixture", "prior")
 #: A model is called collapsed below this diversity or above this fraction of variance unexplained.
 COLLAPSE_BOUND = 0.5
+#: Most midpoints of held-out codes.
+MIDPOINTS = 8192
 _BATCH_NUMBERS = 2**21
 
 
@@ -172,14 +174,14 @@ class View:
 
         return self.once(("moments", part), compute)
 
-    def sample_codes(self, part: str) -> Tensor:
-        """One draw z ~ q(z|x) for each of `rows(part)`, (N, L)."""
+    def sample_codes(self, part: str, replicate: int = 0) -> Tensor:
+        """One draw z ~ q(z|x) for each of `rows(part)`, (N, L); other draws for other `replicate`s."""
 
         def compute() -> Tensor:
-            generator = self.generator(f"codes {part}")
+            generator = self.generator(f"codes {part} {replicate}")
             return self._batched(lambda x: draw(self.model.posterior(x), (), generator), self.rows(part).x)
 
-        return self.once(("sampled", part), compute)
+        return self.once(("sampled", part, replicate), compute)
 
     def kl(self, part: str) -> tuple[Tensor, Tensor | None]:
         """KL(q(z|x) ‖ prior) in nats: per example (N,), and per dimension (N, L) or None.
@@ -222,19 +224,24 @@ class View:
         return self.once(("errors", part), compute)
 
     def sampled_squared_errors(self, part: str) -> Tensor:
-        """Mean over rows of ‖Θ(Z) - x‖² for each of 16 draws Z ~ q(z|x), (16,) float64; rows as `squared_errors`."""
+        """Mean over rows of ‖Θ(Z) - x‖² in independent estimates, float64; rows as `squared_errors`.
+
+        16 draws Z ~ q(z|x), which for a normal q are 8 antithetic pairs μ ± σ ε: (16,), or (8,) pair means.
+        """
 
         def compute() -> Tensor:
             generator = self.generator(f"errors {part}")
             size = max(1, self.batch_size // POSTERIOR_DRAWS)
             total, n = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64, device=self.device), 0
+            paired = False
             with torch.no_grad():
                 for x in self._batches(part, size):
-                    z = draw(self.model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
+                    z, paired = draw_antithetic(self.model.posterior(x), POSTERIOR_DRAWS, generator)  # (S, B, L)
                     decoded = self.model.decode(z.flatten(0, 1)).reshape(POSTERIOR_DRAWS, len(x), -1)
                     total += (decoded - x.reshape(len(x), -1)).square().sum((1, 2), dtype=torch.float64)
                     n += len(x)
-            return total / n
+            means = total / n
+            return means.reshape(2, -1).mean(0) if paired else means
 
         return self.once(("sampled errors", part), compute)
 
@@ -242,7 +249,9 @@ class View:
 
     @property
     def n_samples(self) -> int:
-        """M, the number of draws of each latent source."""
+        """M, the draws of each latent source: 10,000, twice that for small test splits, or what fits 128 MB."""
+        if len(self.test) < MAX_ROWS // 2:
+            return min(2 * MAX_ROWS, MAX_NUMBERS // self.dimension)
         return self.shared.max_rows
 
     @cached_property
@@ -275,6 +284,8 @@ class View:
 
         def compute() -> Tensor:
             M, L = self.n_samples, self.latent_dim
+            if source in ("seg", "vp"):
+                M = min(M, MIDPOINTS)
             if source == "prior":
                 return self.prior_draws(M)
             if source == "fit":

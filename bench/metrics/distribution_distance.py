@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
 from bench.features import feature_space, space_features
@@ -17,6 +18,9 @@ from bench.metrics.functional.frechet import frechet_distance
 from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared
 from bench.shared import SharedData
 from bench.view import View
+
+#: Most replicates of as many decodes as held-out rows.
+REPLICATES = 30
 
 
 class DistributionDistance(Metric):
@@ -117,14 +121,26 @@ class DistributionDistance(Metric):
         real = space_features(view.shared, space, "test")[:n]
         for source in ("fit", "mixture", "prior"):
             missing = view.lacks_source(source)
-            features = None if missing else view.source_features(source, space)[:n]
+            features = None if missing else view.source_features(source, space)
             pair = (missing, missing) if missing else _distances(features, real)
             results[f"kid_{source}"], results[f"frechet_{source}"] = pair
         return results
 
 
-def _distances(features, real) -> tuple[Estimate, float]:
-    return Estimate(*mmd_squared(features, real, cubic_polynomial)), frechet_distance(features, real)
+def _distances(features: Tensor, real: Tensor) -> tuple[Estimate, Estimate]:
+    """Both distances of features (M, f) to real (n, f), averaged over at most 30 disjoint replicates of n rows.
+
+    Where there is one replicate only, the error is that of the kernel estimator, and the spread over fifths.
+    """
+    parts = [part for part in features.split(len(real)) if len(part) == len(real)][:REPLICATES]
+    kernel = [mmd_squared(part, real, cubic_polynomial) for part in parts]
+    frechet = np.array([frechet_distance(part, real) for part in parts])
+    if len(parts) > 1:
+        values = np.array([value for value, _ in kernel])
+        errors = (values.std(ddof=1) / len(parts) ** 0.5, frechet.std(ddof=1) / len(parts) ** 0.5)
+        return Estimate(float(values.mean()), float(errors[0])), Estimate(float(frechet.mean()), float(errors[1]))
+    fifths = [frechet_distance(part, real) for part in parts[0].chunk(5)]
+    return Estimate(*kernel[0]), Estimate(float(frechet[0]), float(np.std(fifths, ddof=1)) / 5**0.5)
 
 
 def _bounds(shared: SharedData) -> dict[str, Any]:

@@ -10,12 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
 from bench.metrics.functional.identify import log_density_table, scores_of_table
 from bench.view import View
 
 ROWS = 2000
+#: Draws per row: enough for 5,000 in all, at least 3.
+DRAWS, LEAST_REPLICATES = 5000, 3
 EPSILON = DELTA = 0.01
 
 
@@ -70,12 +74,8 @@ class Identification(Metric):
             few = Missing("identification needs at least two held-out rows", "too_few")
             results: dict[str, Any] = dict.fromkeys(("identification_accuracy", "mutual_information_low"), few)
         else:
-            table = log_density_table(view.model.posterior(x), view.sample_codes("test")[: len(x)])
-            accuracy, information = scores_of_table(table)
-            results = {
-                "identification_accuracy": Estimate(accuracy, (accuracy * (1 - accuracy) / len(x)) ** 0.5),
-                "mutual_information_low": Estimate(*information),
-            }
+            scores = _replicated(view, x)
+            results = {"identification_accuracy": scores[0], "mutual_information_low": scores[1]}
         if view.lacks("prior") is None:
             joint, factors = view.kl("test")
             results["mutual_information_high"] = float(joint.double().mean())
@@ -83,3 +83,15 @@ class Identification(Metric):
             small = None if factors is None else (factors < EPSILON).double().mean(0)
             results["collapsed_dimensions"] = missing if small is None else float((small >= 1 - DELTA).sum())
         return results
+
+
+def _replicated(view: View, x: Tensor) -> tuple[Estimate, Estimate]:
+    """Accuracy and information over several draws per row, with the standard error of their mean given the rows."""
+    posterior, scores = view.model.posterior(x), []
+    for index in range(max(LEAST_REPLICATES, DRAWS // len(x))):
+        table = log_density_table(posterior, view.sample_codes("test", index)[: len(x)])
+        scores.append(torch.stack(scores_of_table(table)))  # (2, N)
+    by_draw = torch.stack(scores)  # (R, 2, N)
+    errors = (by_draw.var(0) / len(scores)).sum(-1).sqrt() / len(x)
+    means = by_draw.mean((0, 2))
+    return Estimate(float(means[0]), float(errors[0])), Estimate(float(means[1]), float(errors[1]))

@@ -22,7 +22,7 @@ class RandconvManifold(Metric):
     values = (
         Value(
             "precision_fit_randconv",
-            "Share of decodes of N(m, S) of the codes inside some held-out ball, random-convolution features.",
+            "Share of decodes of N(m, S) of the codes inside some held-out ball, random features.",
             True,
             range="[0, 1]",
             formula="P[y in some B(x)], B(x) reaches to the 5th nearest held-out row",
@@ -30,7 +30,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "recall_fit_randconv",
-            "Share of held-out data inside the ball of some decode of N(m, S) of the codes, random-convolution features.",
+            "Share of held-out data inside the ball of some decode of N(m, S) of the codes, random features.",
             True,
             range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
@@ -46,7 +46,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "coverage_fit_randconv",
-            "Share of held-out data with a decode of N(m, S) of the codes inside their ball, random-convolution features.",
+            "Share of held-out data with a decode of N(m, S) of the codes inside their ball, random features.",
             True,
             range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
@@ -54,7 +54,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "precision_mixture_randconv",
-            "Share of decodes of the code mixture inside some held-out ball, random-convolution features.",
+            "Share of decodes of the code mixture inside some held-out ball, random features.",
             True,
             range="[0, 1]",
             formula="P[y in some B(x)], B(x) reaches to the 5th nearest held-out row",
@@ -62,7 +62,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "recall_mixture_randconv",
-            "Share of held-out data inside the ball of some decode of the code mixture, random-convolution features.",
+            "Share of held-out data inside the ball of some decode of the code mixture, random features.",
             True,
             range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
@@ -78,7 +78,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "coverage_mixture_randconv",
-            "Share of held-out data with a decode of the code mixture inside their ball, random-convolution features.",
+            "Share of held-out data with a decode of the code mixture inside their ball, random features.",
             True,
             range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
@@ -86,7 +86,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "precision_prior_randconv",
-            "Share of decodes of the prior inside some held-out ball, random-convolution features.",
+            "Share of decodes of the prior inside some held-out ball, random features.",
             True,
             range="[0, 1]",
             formula="P[y in some B(x)], B(x) reaches to the 5th nearest held-out row",
@@ -95,7 +95,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "recall_prior_randconv",
-            "Share of held-out data inside the ball of some decode of the prior, random-convolution features.",
+            "Share of held-out data inside the ball of some decode of the prior, random features.",
             True,
             range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
@@ -113,7 +113,7 @@ class RandconvManifold(Metric):
         ),
         Value(
             "coverage_prior_randconv",
-            "Share of held-out data with a decode of the prior inside their ball, random-convolution features.",
+            "Share of held-out data with a decode of the prior inside their ball, random features.",
             True,
             range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",

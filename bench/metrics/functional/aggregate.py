@@ -59,9 +59,19 @@ def sliced_w2(x: Tensor, y: Tensor, projections: Tensor) -> tuple[float, float]:
     Returns:
         The distance and its standard error over projections.
     """
-    first = (x @ projections).sort(0).values
-    second = (y @ projections).sort(0).values
-    squared = (first - second).square().mean(0).double()  # (P,)
+    return _root_mean((x @ projections).sort(0).values - (y @ projections).sort(0).values)
+
+
+def sliced_w2_to_normal(x: Tensor, projections: Tensor) -> tuple[float, float]:
+    """Sliced 2-Wasserstein distance of a sample (N, L) to N(0, I), whose quantiles at (i - ½)/N stand for a sample."""
+    levels = (torch.arange(len(x), device=x.device, dtype=torch.float64) + 0.5) / len(x)
+    quantiles = torch.special.ndtri(levels).to(x)[:, None]
+    return _root_mean((x @ projections).sort(0).values - quantiles)
+
+
+def _root_mean(differences: Tensor) -> tuple[float, float]:
+    """√(mean of squares) of (N, P) and its standard error over the P columns."""
+    squared = differences.square().mean(0).double()
     distance = float(squared.mean().sqrt())
     error = float(squared.std()) / len(squared) ** 0.5 / (2 * distance) if distance > 0 and len(squared) > 1 else 0.0
     return distance, error

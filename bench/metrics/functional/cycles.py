@@ -8,8 +8,8 @@ from torch import Tensor
 from bench.contracts.metric import Estimate, Missing
 from bench.view import View
 
-#: Draws of a source whose cycle error is measured: a hole fraction of .05 has a standard error of .0034.
-CYCLES = 4096
+#: Most draws of a source whose cycle error is measured.
+CYCLES = 16384
 #: Hole thresholds are at least this share of T, so that a model without any cycle error (PCA) has no holes.
 LEAST_THRESHOLD = 1e-3
 #: Fewest held-out codes that a 95 % quantile is taken of.
@@ -28,7 +28,7 @@ def _no_encoder(view: View) -> Missing | None:
 
 
 def cycle_errors(view: View, source: str) -> Tensor:
-    """c(z), unnormalised, of the first 4,096 decodes of a source: (m,)."""
+    """c(z), unnormalised, of at most 16,384 decodes of a source: (m,)."""
     return view.once(("cycle", source), lambda: view.cycle(view.decoded(source)[:CYCLES]))
 
 

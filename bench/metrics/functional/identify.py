@@ -21,14 +21,14 @@ def log_density_table(posterior: Distribution, z: Tensor) -> Tensor:
         return torch.cat([joint_log_prob(posterior, part[:, None].expand(-1, N, L)) for part in z.split(size)])
 
 
-def scores_of_table(table: Tensor) -> tuple[float, tuple[float, float]]:
-    """Identification accuracy, and mutual information with its standard error, from log q(zᵢ|xⱼ) (N, N).
+def scores_of_table(table: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each draw is identified, and its information ln[q(zᵢ|xᵢ)/mean_j q(zᵢ|xⱼ)], from (N, N): two (N,) float64.
 
     Where several xⱼ tie for the largest density, the right one gets its share of the credit.
     """
     own = table.diagonal()
     best = table.max(1).values
     ties = (table == best[:, None]).sum(1)
-    accuracy = float(((own == best).double() / ties).mean())
+    identified = (own == best).double() / ties
     information = own.double() - (torch.logsumexp(table.double(), 1) - math.log(len(table)))
-    return accuracy, (float(information.mean()), float(information.std()) / len(table) ** 0.5)
+    return identified, information

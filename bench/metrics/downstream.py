@@ -1,0 +1,140 @@
+"""Downstream use of the code: nearest-neighbour and linear classification, and how well neighbours are kept.
+
+kNN (k = 10) and a multinomial probe on standardised codes μ(x), fitted on at most 10,000 training rows; the probe's
+penalty is chosen on validation. Baselines: pixels, the first L principal components and a random linear code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.contracts.metric import Metric, Missing, Value
+from bench.features import principal_components
+from bench.metrics.functional.classify import LabelledCodes, knn_accuracy, probe_accuracy
+from bench.shared import SharedData
+from bench.view import View
+
+
+class Downstream(Metric):
+    """Accuracies of two classifiers on codes, and of the same on three baselines."""
+
+    family = "downstream"
+    values = (
+        Value(
+            "knn_accuracy",
+            "Held-out accuracy of the 10 nearest training codes, after standardising each code dimension.",
+            True,
+            range="[0, 1]",
+            formula="kNN, k = 10",
+            needs=("encode", "labels"),
+            gauge="dependent",
+            primary=True,
+        ),
+        Value(
+            "probe_accuracy",
+            "Held-out accuracy of a multinomial logistic regression on standardised codes.",
+            True,
+            range="[0, 1]",
+            formula="softmax regression, L2 penalty chosen on validation",
+            needs=("encode", "labels"),
+            gauge="dependent",
+        ),
+        Value(
+            "knn_accuracy_pixels",
+            "knn_accuracy of the data themselves: a baseline.",
+            None,
+            range="[0, 1]",
+            formula="as knn_accuracy",
+            needs=("labels",),
+        ),
+        Value(
+            "probe_accuracy_pixels",
+            "probe_accuracy of the data themselves: a baseline.",
+            None,
+            range="[0, 1]",
+            formula="as probe_accuracy",
+            needs=("labels",),
+        ),
+        Value(
+            "knn_accuracy_pca",
+            "knn_accuracy of the first L principal components: a baseline.",
+            None,
+            range="[0, 1]",
+            formula="as knn_accuracy",
+            needs=("labels",),
+        ),
+        Value(
+            "probe_accuracy_pca",
+            "probe_accuracy of the first L principal components: a baseline.",
+            None,
+            range="[0, 1]",
+            formula="as probe_accuracy",
+            needs=("labels",),
+        ),
+        Value(
+            "knn_accuracy_random",
+            "knn_accuracy of a random linear code of L dimensions: a baseline.",
+            None,
+            range="[0, 1]",
+            formula="as knn_accuracy",
+            needs=("labels",),
+        ),
+        Value(
+            "probe_accuracy_random",
+            "probe_accuracy of a random linear code of L dimensions: a baseline.",
+            None,
+            range="[0, 1]",
+            formula="as probe_accuracy",
+            needs=("labels",),
+        ),
+    )
+
+    def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
+        """Accuracies on the model's codes and on the baselines, which are shared by all models of the data set."""
+        missing = _unfit(view.shared)
+        if missing is not None:
+            return {value.name: missing for value in self.values}
+        results: dict[str, Any] = dict(
+            view.shared.once(("downstream", view.latent_dim), lambda: _baselines(view.shared, view.latent_dim))
+        )
+        if view.lacks("encode") is None:
+            codes = _labelled(view.shared, {part: view.codes(part) for part in _parts(view.shared)})
+            results["knn_accuracy"], results["probe_accuracy"] = knn_accuracy(codes), probe_accuracy(codes)
+        return results
+
+
+def _unfit(shared: SharedData) -> Missing | None:
+    train, test = shared.rows("train"), shared.rows("test")
+    if len(train) < 20 or len(test) == 0:
+        return Missing(f"{len(train)} training rows are fewer than 20", "too_few")
+    if len(np.unique(train.labels)) < 2:
+        return Missing("the training data have one class only")
+    return None
+
+
+def _parts(shared: SharedData) -> list[str]:
+    validated = len(shared.rows("validation")) > 0 and shared.rows("validation").labels is not None
+    return ["train", "test", *(["validation"] if validated else [])]
+
+
+def _labelled(shared: SharedData, codes: dict[str, Any]) -> LabelledCodes:
+    labels = {part: shared.rows(part).labels for part in codes}
+    return LabelledCodes(codes, labels)
+
+
+def _baselines(shared: SharedData, latent_dim: int) -> dict[str, Any]:
+    pca = principal_components(shared)
+    weights = shared.normal("random code", shared.dimension, latent_dim)
+    maps = {
+        "pixels": lambda flat: flat,
+        "pca": lambda flat: pca.project(flat, latent_dim),
+        "random": lambda flat: (flat - pca.mean) @ weights,
+    }
+    results: dict[str, Any] = {}
+    for name, encode in maps.items():
+        codes = _labelled(shared, {part: encode(shared.rows(part).flat) for part in _parts(shared)})
+        results[f"knn_accuracy_{name}"] = knn_accuracy(codes)
+        results[f"probe_accuracy_{name}"] = probe_accuracy(codes)
+    return results

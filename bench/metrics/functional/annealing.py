@@ -1,0 +1,99 @@
+"""Chains of Hamiltonian Monte Carlo along ln p(z) + β ln p(x|z), forwards (β: 0 → 1) and in reverse."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from bench.contracts.model import Model
+from bench.density import draw, joint_log_prob
+from bench.metrics.functional.importance import log_likelihood
+
+
+def simulate(model: Model, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Data from the model: codes z (N, L), drawn from the prior, and x ~ p(x|z), (N, *data_shape)."""
+    with torch.no_grad():
+        params = model.decode_params(z)
+        uniform = torch.rand(params.shape, generator=generator).to(params)
+        if model.cost.name == "bernoulli":
+            return z, (uniform < torch.sigmoid(params)).float()
+        noise = torch.randn(params.shape, generator=generator).to(params)
+        return z, params + model.decoder_variance**0.5 * noise
+
+
+@dataclass
+class AnnealedChains:
+    """Annealing of one model.
+
+    Attributes:
+        model: needs `prior`, `decode_params` and a likelihood.
+        generator: all randomness.
+        chains: independent chains per datum.
+        temperatures: steps of β on a sigmoid schedule.
+        leapfrogs: leapfrog steps of each Hamiltonian proposal.
+    """
+
+    model: Model
+    generator: torch.Generator
+    chains: int = 8
+    temperatures: int = 200
+    leapfrogs: int = 5
+
+    @property
+    def schedule(self) -> list[float]:
+        """β from 0 to 1, `temperatures` + 1 values: a sigmoid, so that both ends are approached slowly."""
+        span = torch.sigmoid(torch.linspace(-4, 4, self.temperatures + 1, dtype=torch.float64))
+        return ((span - span[0]) / (span[-1] - span[0])).tolist()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimates of ln p(x), low on average, and their errors: (N, *data_shape) → two (N,)."""
+        z = draw(self.model.prior(), (self.chains, len(x)), self.generator).to(x)
+        weights = self._anneal(z, x, self.schedule)
+        share = torch.softmax(weights, 0)
+        errors = (share.square().sum(0) - 1 / self.chains).clamp_min(0).sqrt()
+        return torch.logsumexp(weights, 0) - math.log(self.chains), errors
+
+    def reverse(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimates of ln p(x), high on average, from exact posterior draws z (N, L), and their errors: two (N,)."""
+        weights = self._anneal(z.expand(self.chains, *z.shape).clone(), x, self.schedule[::-1])
+        share = torch.softmax(weights, 0)
+        errors = (share.square().sum(0) - 1 / self.chains).clamp_min(0).sqrt()
+        return math.log(self.chains) - torch.logsumexp(weights, 0), errors
+
+    def _anneal(self, z: Tensor, x: Tensor, schedule: list[float]) -> Tensor:
+        """Log weights (chains, N) of chains z (chains, N, L) that follow the schedule of β."""
+        weights = torch.zeros(z.shape[:2], device=z.device)
+        step = torch.full(z.shape[:2], 0.1, device=z.device)
+        for before, after in pairwise(schedule):
+            with torch.no_grad():
+                weights += (after - before) * log_likelihood(self.model, z, x)
+            z, accepted = self._hamiltonian(z, x, after, step)
+            step = torch.where(accepted, step * 1.02, step * 0.95).clamp(1e-4, 1.0)  # about 70 % accepted
+        return weights
+
+    def _hamiltonian(self, z: Tensor, x: Tensor, beta: float, step: Tensor) -> tuple[Tensor, Tensor]:
+        """One proposal that leaves p(z) p(x|z)^β invariant: new codes, and which chains moved (chains, N)."""
+        size = step[..., None]
+        momentum = torch.randn(z.shape, generator=self.generator).to(z)
+        energy, gradient = self._potential(z, x, beta)
+        start = energy + 0.5 * momentum.square().sum(-1)
+        position, moving = z, momentum - 0.5 * size * gradient
+        for leap in range(self.leapfrogs):
+            position = position + size * moving
+            energy, gradient = self._potential(position, x, beta)
+            moving = moving - (size if leap < self.leapfrogs - 1 else 0.5 * size) * gradient
+        end = energy + 0.5 * moving.square().sum(-1)
+        uniform = torch.rand(start.shape, generator=self.generator).to(start)
+        accepted = torch.log(uniform) < start - end  # NaN compares as False
+        return torch.where(accepted[..., None], position, z), accepted
+
+    def _potential(self, z: Tensor, x: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_(True)
+            energy = -joint_log_prob(self.model.prior(), z) - beta * log_likelihood(self.model, z, x)
+            (gradient,) = torch.autograd.grad(energy.sum(), z)
+        return energy.detach(), gradient

@@ -1,0 +1,78 @@
+"""Importance weights ln p(x, z) - ln q(z|x), the bounds that they give, and the bound of eq. 9."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.contracts.model import Model
+from bench.density import draw, joint_log_prob
+
+_CHUNK_NUMBERS = 2**21
+
+
+def log_likelihood(model: Model, z: Tensor, x: Tensor) -> Tensor:
+    """ln p(x|z) of every draw: z (S, B, L), x (B, *data_shape) → (S, B)."""
+    params = model.decode_params(z.flatten(0, 1)).reshape(*z.shape[:2], -1)  # (S, B, d)
+    flat = x.flatten(1)
+    if model.cost.name == "bernoulli":  # x·logit - softplus(logit) reads each decode twice only
+        return torch.einsum("sbd,bd->sb", params, flat) - F.softplus(params).sum(-1)
+    return model.cost.log_likelihood(params, flat, model.decoder_variance)
+
+
+def log_weights(model: Model, x: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """ln w of `count` posterior draws for each of x (N, *data_shape): (N, count), in blocks of bounded memory."""
+    d, prior, columns = x[0].numel(), model.prior(), []
+    with torch.no_grad():
+        for rows in x.split(64):
+            posterior = model.posterior(rows)
+            size = max(1, _CHUNK_NUMBERS // (d * len(rows)))
+            parts = []
+            for start in range(0, count, size):
+                z = draw(posterior, (min(size, count - start),), generator)  # (S, B, L)
+                log_ratio = joint_log_prob(prior, z) - joint_log_prob(posterior, z)
+                parts.append(log_likelihood(model, z, rows) + log_ratio)
+            columns.append(torch.cat(parts).T)
+    return torch.cat(columns)
+
+
+def importance_bounds(weights: Tensor, counts: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """IWAE_K for each K of `counts` from ln w (N, S), and its Monte-Carlo error.
+
+    K draws at a time in S // K disjoint groups. The error of an image's bound is the spread over its groups, or the
+    delta method's √(1/ESS - 1/S) where there is a single group; images are not resampled.
+    """
+    weights = weights.double()
+    bounds = {}
+    for count in counts:
+        groups = weights.shape[1] // count
+        parts = weights[:, : groups * count].reshape(len(weights), groups, count)
+        logs = torch.logsumexp(parts, 2) - torch.log(torch.tensor(count).double())  # (N, groups)
+        if groups > 1:
+            variances = logs.var(1) / groups
+        else:
+            share = torch.softmax(weights, 1)
+            variances = (share.square().sum(1) - 1 / weights.shape[1]).clamp_min(0)
+        bounds[count] = (float(logs.mean()), float(variances.sum().sqrt()) / len(weights))
+    return bounds
+
+
+def prior_bound(model: Model, x: Tensor, z: Tensor) -> tuple[float, float]:
+    """Mean over x (N, *data_shape) and prior draws z (M, L) of ln p(x|z) (eq. 9), and its error over draws.
+
+    ln p(x|z) is linear in x for Bernoulli cost, and for the others E_x ‖x̂-x‖² = ‖x̂-x̄‖² + tr Cov(x), so that the mean
+    over all pairs needs x̄ and tr Cov(x) alone.
+    """
+    flat = x.flatten(1)
+    mean, means = flat.mean(0, keepdim=True), []
+    with torch.no_grad():
+        for part in z.split(max(1, _CHUNK_NUMBERS // flat.shape[1])):
+            params = model.decode_params(part).reshape(len(part), 1, -1)
+            means.append(model.cost.log_likelihood(params, mean, model.decoder_variance)[:, 0].double())
+    draws = torch.cat(means)
+    if model.cost.name != "bernoulli":
+        draws -= float(flat.var(0, correction=0).sum(dtype=torch.float64)) / (2 * model.decoder_variance)
+    return float(draws.mean()), float(draws.std()) / len(draws) ** 0.5

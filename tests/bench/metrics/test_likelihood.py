@@ -1,0 +1,164 @@
+"""Likelihood: exact log p of the linear-Gaussian model from IWAE, AIS and eq. 9; Bernoulli floors; calibration."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Normal
+
+from bench.contracts.model import Model
+from bench.losses import ReconstructionCost
+from bench.metrics.annealed import Annealed
+from bench.metrics.calibration import Calibration
+from bench.metrics.functional.annealing import AnnealedChains, simulate
+from bench.metrics.functional.importance import importance_bounds, log_likelihood, log_weights, prior_bound
+from bench.metrics.functional.likelihoods import (
+    bernoulli_cost,
+    calibrated_gaussian_nll,
+    continuous_bernoulli_log_constant,
+    entropy_floor,
+)
+from bench.metrics.importance import Importance
+
+S2 = 0.25
+
+
+def exact_log_p(toolbox, latent_dim: int, x: np.ndarray) -> np.ndarray:
+    """log N(x; 0, W Wᵀ + s² I) of the linear model of `toolbox.linear_vae`."""
+    variances = np.full(len(toolbox.eigenvalues), S2)
+    live = toolbox.eigenvalues[:latent_dim] > S2
+    variances[:latent_dim][live] = toolbox.eigenvalues[:latent_dim][live]
+    return -0.5 * (np.log(2 * np.pi * variances) + x.astype(float) ** 2 / variances).sum(1)
+
+
+def test_exact_posterior_has_zero_variance_at_every_k(toolbox, gaussian_split):
+    model, x = toolbox.linear_vae(S2), torch.as_tensor(gaussian_split.test[:40])
+    weights = log_weights(model, x, 200, torch.Generator().manual_seed(0))
+    expected = exact_log_p(toolbox, 6, gaussian_split.test[:40])
+    assert weights.numpy() == pytest.approx(np.repeat(expected[:, None], 200, 1), abs=2e-4)
+    for bound, error in importance_bounds(weights, (1, 10, 200)).values():
+        assert bound == pytest.approx(expected.mean(), abs=1e-4)
+        assert error < 1e-4
+
+
+def test_wrong_posterior_costs_its_kl_at_k_1_and_nothing_in_the_limit(toolbox, gaussian_split):
+    """q with inflated σ: IWAE_1 = log p - KL(q ‖ posterior), growing with K towards log p."""
+    base, factor = toolbox.linear_vae(S2), 1.5
+
+    def wide(x):
+        q = base.posterior(x)
+        return Normal(q.loc, q.scale * factor, validate_args=False)
+
+    x = torch.as_tensor(gaussian_split.test[:100])
+    weights = log_weights(dataclasses.replace(base, posterior=wide), x, 5000, torch.Generator().manual_seed(0))
+    bounds = importance_bounds(weights, (1, 10, 100, 1000, 5000))
+    log_p = exact_log_p(toolbox, 6, gaussian_split.test[:100]).mean()
+    kl = 6 * (0.5 * (factor**2 - 1) - math.log(factor))
+    assert bounds[1][0] == pytest.approx(log_p - kl, abs=4 * bounds[1][1] + 1e-3)
+    values = [bounds[count][0] for count in (1, 10, 100, 1000, 5000)]
+    assert values == sorted(values)
+    assert values[-1] == pytest.approx(log_p, abs=4 * bounds[5000][1] + 2e-3)
+    assert 0 < bounds[5000][1] < 0.01
+
+
+def test_bounds_do_not_overflow():
+    weights = torch.full((3, 100), -20_000.0)
+    assert importance_bounds(weights, (1, 100))[100][0] == pytest.approx(-20_000)
+
+
+def test_effective_samples_and_rows(toolbox, gaussian_split):
+    measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, Importance())
+    assert measured["iwae_effective_samples"].value == pytest.approx(5000, rel=1e-3)
+    assert measured["iwae_5000"].value == pytest.approx(measured["iwae_1"].value, abs=1e-3)
+
+
+def scalar_model(w: float, s2: float) -> Model:
+    return Model(
+        "scalar",
+        1,
+        (1,),
+        ReconstructionCost("squared"),
+        decode=lambda z: w * z,
+        decode_params=lambda z: w * z,
+        prior=lambda: Normal(torch.zeros(1), torch.ones(1), validate_args=False),
+        kl_weight=2 * s2,
+    )
+
+
+@pytest.mark.parametrize(("w", "expected"), [(2.0, -11.606), (0.0, -3.606)])
+def test_equation_9_by_its_closed_form(w, expected):
+    """w = 2, s = .5, x = 1.3: eq. 9 gives -11.606, and more (-3.606) for a decoder that ignores z."""
+    z = torch.randn(200_000, 1, generator=torch.Generator().manual_seed(0))
+    bound, error = prior_bound(scalar_model(w, 0.25), torch.tensor([[1.3]]), z)
+    assert bound == pytest.approx(expected, abs=4 * error + 1e-3)
+
+
+@pytest.mark.parametrize("cost", [ReconstructionCost("squared"), ReconstructionCost("bernoulli")])
+def test_prior_bound_is_the_mean_over_all_pairs(cost, toolbox, gaussian_split):
+    x = torch.as_tensor(gaussian_split.test[:20]).sigmoid()
+    z = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    model = dataclasses.replace(toolbox.linear_vae(S2), cost=cost)
+    pairs = log_likelihood(model, z[:, None].expand(30, 20, 6).contiguous(), x)
+    assert prior_bound(model, x, z)[0] == pytest.approx(pairs.mean().item(), rel=1e-5)
+
+
+def test_fast_bernoulli_likelihood_is_the_cost(toolbox, gaussian_split):
+    x = torch.as_tensor(gaussian_split.test[:20]).sigmoid()
+    model = dataclasses.replace(toolbox.linear_vae(S2), cost=ReconstructionCost("bernoulli"))
+    z = torch.randn(3, 20, 6, generator=torch.Generator().manual_seed(0))
+    assert log_likelihood(model, z, x).numpy() == pytest.approx(
+        -model.cost(model.decode_params(z), x).numpy(), rel=1e-5
+    )
+
+
+def test_annealed_chains_bracket_the_exact_value(toolbox, gaussian_split):
+    model = toolbox.linear_vae(S2)
+    z = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    z, x = simulate(model, z, torch.Generator().manual_seed(1))
+    exact = exact_log_p(toolbox, 6, x.numpy()).mean()
+    chains = AnnealedChains(model, torch.Generator().manual_seed(2), chains=8, temperatures=400)
+    lower, upper = chains.forward(x)[0].mean().item(), chains.reverse(x, z)[0].mean().item()
+    assert lower < upper
+    assert lower == pytest.approx(exact, abs=0.15)
+    assert upper == pytest.approx(exact, abs=0.15)
+    short = AnnealedChains(model, torch.Generator().manual_seed(2), chains=8, temperatures=4)
+    assert short.forward(x)[0].mean().item() < lower - 0.5  # too little annealing is a bad lower bound
+
+
+def test_annealed_row(toolbox, gaussian_split):
+    measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, Annealed())
+    rows = toolbox.shared(gaussian_split).rows("test").flat[:100].numpy()
+    assert measured["ais_log_likelihood"].value == pytest.approx(exact_log_p(toolbox, 6, rows).mean(), abs=0.15)
+    assert 0 <= measured["ais_gap"].value < 0.5
+
+
+def test_bernoulli_floor_and_continuous_bernoulli_by_quadrature():
+    from scipy.integrate import quad
+
+    x = torch.tensor([[0.0, 0.3, 1.0]])
+    assert entropy_floor(x).item() == pytest.approx(-(0.3 * math.log(0.3) + 0.7 * math.log(0.7)), rel=1e-5)
+    perfect = torch.logit(x.clamp(1e-6, 1 - 1e-6))
+    assert (bernoulli_cost(perfect, x) - entropy_floor(x)).item() == pytest.approx(0, abs=1e-4)
+    for p in (0.5, 0.4999, 0.1, 0.97):
+        mass = quad(lambda t, p=p: p**t * (1 - p) ** (1 - t), 0, 1)[0]
+        logit = torch.tensor(math.log(p / (1 - p)), dtype=torch.float64)
+        assert continuous_bernoulli_log_constant(logit).item() == pytest.approx(-math.log(mass), abs=1e-9)
+    assert continuous_bernoulli_log_constant(torch.tensor(0.0)).item() == pytest.approx(math.log(2))
+
+
+def test_calibrated_gaussian_nll(toolbox, gaussian_split):
+    """D_q is the same on train and test, so that NLL = d/2 (ln 2πŝ² + 1) with ŝ² = D_q/d."""
+    measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, Calibration())
+    ell = toolbox.eigenvalues
+    variance = ((ell > S2).sum() * S2 + ell[ell <= S2].sum()) / 8
+    assert measured["gaussian_variance"].value == pytest.approx(variance, rel=0.01)
+    assert measured["gaussian_nll"].value == pytest.approx(4 * (math.log(2 * math.pi * variance) + 1), abs=0.06)
+    assert measured["bernoulli_excess"].reason == "the reconstruction cost is not bernoulli"
+    assert calibrated_gaussian_nll(2.0, 0.5, 3) == pytest.approx(1.5 * math.log(math.pi) + 2)
+
+
+def test_bernoulli_values_refuse_data_outside_the_unit_interval(toolbox, gaussian_split):
+    model = dataclasses.replace(toolbox.linear_vae(S2), cost=ReconstructionCost("bernoulli"))
+    assert "[0, 1]" in toolbox.evaluate(model, gaussian_split, Calibration())["bernoulli_excess"].reason

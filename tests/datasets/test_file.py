@@ -51,6 +51,11 @@ def test_csv_dialects(read, delimiter, end, mark):
     assert split.label_names == ("x", "y", "z")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_name(read):
+    content = "\ufeffkind,a\n" + "".join(f"{'xy'[i % 2]},{i}\n" for i in range(20))
+    assert read(content, label="kind").label_names == ("x", "y")
+
+
 def test_csv_labels_belong_to_their_rows(read):
     split = read(CSV, label="kind", scale="none")
     of = {tuple(np.float32(row).tolist()): code for row, code in zip(ROWS, CODES, strict=True)}

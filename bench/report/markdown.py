@@ -22,7 +22,7 @@ def escape(text: str) -> str:
     return html.escape(_SPECIAL.sub(r"\\\1", text), quote=False).replace("\\&lt;", "&lt;").replace("\\&gt;", "&gt;")
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Lines of a table; the first `left` columns are flush left, the others flush right."""
     rule = [":---" if place < left else "---:" for place in range(len(header))]
     return [f"| {' | '.join(line)} |" for line in (header, rule, *rows)] + [""]
@@ -37,7 +37,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
         lines += _summary(section)
     lines += _counts(report)
     lines += ["## How it was run", ""]
-    lines += _table(("", ""), [(escape(name), escape(text)) for name, text in report.header], left=2)
+    lines += table(("", ""), [(escape(name), escape(text)) for name, text in report.header], left=2)
     lines += ["```sh", report.command.replace("`", "'"), "```", ""]
     for section in report.sections:
         lines += _details(section, [figure for figure in figures if figure.dataset == section.label])
@@ -58,7 +58,7 @@ def _summary(section: Section) -> list[str]:
             )
             for v in found
         ]
-        lines += _table(("Question", "Winner", "Its value", "Margin", "Sure?"), rows, left=5)
+        lines += table(("Question", "Winner", "Its value", "Margin", "Sure?"), rows, left=5)
     lines += _numbers(section, section.primary)
     return lines
 
@@ -73,7 +73,7 @@ def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
         cells = [section.cells[index, metric.name] for metric in metrics]
         texts = [f"{_bold(cell.text, cell.mark)}{'†' if cell.flagged else ''}" for cell in cells]
         rows.append([name, row.kl_weight, row.decoder_variance, row.cells, *texts])
-    lines = _table(header, rows)
+    lines = table(header, rows)
     if len(section.rows) > MOST_ROWS:
         lines += [f"{len(section.rows) - MOST_ROWS} more rows are in summary.csv.", ""]
     return lines
@@ -114,12 +114,12 @@ def _differences(section: Section) -> list[str]:
         (escape(d.variant), escape(d.metric), d.difference, d.relative, d.verdict, d.p, d.correlation, d.more)
         for d in difference_rows(section)[: 5 * MOST_ROWS]
     ]
-    return [f"### Differences from {escape(base)}, paired by seed", "", *_table(names, rows, left=2)]
+    return [f"### Differences from {escape(base)}, paired by seed", "", *table(names, rows, left=2)]
 
 
 def _costs(section: Section) -> list[str]:
     rows = [[escape(cell.text) for cell in row] for row in cost_rows(section)[:MOST_ROWS]]
-    return ["### Cost", "", *_table(COST_NAMES, rows)]
+    return ["### Cost", "", *table(COST_NAMES, rows)]
 
 
 def _counts(report: Report) -> list[str]:
@@ -133,7 +133,7 @@ def _counts(report: Report) -> list[str]:
             (escape(f.variant), escape(f.dataset), str(f.seed), f.status, escape(f.reason), escape(f.error_type))
             for f in report.failures[:MOST_FAILURES]
         ]
-        lines += _table(("Variant", "Data", "Seed", "Status", "Reason", "Error"), rows, left=6)
+        lines += table(("Variant", "Data", "Seed", "Status", "Reason", "Error"), rows, left=6)
         if len(report.failures) > MOST_FAILURES:
             lines += [f"{len(report.failures) - MOST_FAILURES} more are in results.csv.", ""]
     return lines

@@ -190,6 +190,8 @@ def _stack_changes(label, base: _Side, new: _Side, names, known) -> list[tuple[C
     shared = _shared_reason(label, base, new, common)
     out = []
     for name in names:
+        if shared == "" and not any(_measured(side, name, common) for side in (base, new)):
+            continue  # it applies to neither
         change = Change(variant, dataset, name)
         out.append((change, None))
         if shared:
@@ -238,9 +240,13 @@ def _checksum(split: str) -> str:
     return str(json.loads(split).get("checksum"))
 
 
+def _measured(side: _Side, name: str, cells: Sequence[str]) -> bool:
+    return any(math.isfinite(side.values[name].get(i, math.nan)) for i in cells)
+
+
 def _missing_reason(name: str, common: Sequence[str], base: _Side, new: _Side) -> str:
     for side, which in ((base, "BASE"), (new, "NEW")):
-        if not any(math.isfinite(side.values[name].get(i, math.nan)) for i in common):
+        if not _measured(side, name, common):
             why = next((side.reasons[i, name] for i in common if (i, name) in side.reasons), "not measured")
             return f"no value in {which}: {why}"
     return "no seed has a value in both runs"

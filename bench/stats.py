@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -141,20 +143,24 @@ def seeds_to_separate(
 ) -> int | None:
     """Seeds that a paired t test needs to see `difference` with `power`, given the sd of the differences.
 
-    The least n whose power under the non-central t is at least `power`; None when it exceeds `most` or sd is unknown.
+    The least n whose power under the non-central t is at least `power`, up to n = 200; above, the normal approximation
+    (within 1 %). None when it exceeds `most` or when difference or sd are not known.
     """
     if not (np.isfinite(difference) and np.isfinite(sd)) or difference == 0:
         return None
     if sd == 0:
         return 2
     effect = abs(difference) / sd
-    low, high = 2, most
-    if _power(effect, most, alpha) < power:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _power(effect, middle, alpha) >= power else (middle + 1, high)
-    return low
+    quantile = special.ndtri(1 - alpha / 2)
+    guess = ((quantile + special.ndtri(power)) / effect) ** 2 + quantile**2 / 2
+    if guess > 200:
+        return math.ceil(guess) if guess <= most else None
+    n = max(2, math.floor(guess) - 2)
+    while n > 2 and _power(effect, n - 1, alpha) >= power:
+        n -= 1
+    while _power(effect, n, alpha) < power:
+        n += 1
+    return n
 
 
 def _power(effect: float, n: int, alpha: float) -> float:
@@ -162,11 +168,15 @@ def _power(effect: float, n: int, alpha: float) -> float:
 
     (scipy's non-central t gives NaN in parts of the tail.)
     """
-    critical = scipy_stats.t.ppf(1 - alpha / 2, n - 1)
-    shift = effect * np.sqrt(n)
-    levels = (np.arange(512) + 0.5) / 512
-    bound = critical * np.sqrt(scipy_stats.chi2.ppf(levels, n - 1) / (n - 1))
+    bound, shift = _bounds(n, alpha), effect * np.sqrt(n)
     return float(np.mean(special.ndtr(shift - bound) + special.ndtr(-shift - bound)))
+
+
+@functools.lru_cache(maxsize=512)
+def _bounds(n: int, alpha: float) -> np.ndarray:
+    """The critical value times equally likely values of the denominator, (256,)."""
+    levels = (np.arange(256) + 0.5) / 256
+    return scipy_stats.t.ppf(1 - alpha / 2, n - 1) * np.sqrt(scipy_stats.chi2.ppf(levels, n - 1) / (n - 1))
 
 
 def interquartile_mean(values: np.ndarray) -> float:

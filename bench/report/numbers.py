@@ -35,6 +35,8 @@ def with_interval(mean: float, half: float) -> str:
 def signed(mean: float, half: float) -> str:
     """A difference with its sign, e.g. "+0.0021 ± 0.0004"."""
     text = with_interval(mean, half)
+    if mean == 0 and half == 0:
+        return "0"
     return text if text.startswith("-") or text == "–" else f"+{text}"
 
 

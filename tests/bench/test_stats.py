@@ -99,7 +99,7 @@ def test_holm_keeps_the_family_wise_error():
     assert alarms < 0.065
 
 
-@pytest.mark.parametrize("effect", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("effect", [0.15, 0.5, 1.0, 2.0])
 def test_seeds_to_separate_has_the_power_it_promises(effect):
     n = stats.seeds_to_separate(effect, 1.0)
     rng = np.random.default_rng(1)

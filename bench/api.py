@@ -70,7 +70,7 @@ def run(
     Raises:
         UsageError: the request cannot be carried out; nothing has been written then.
     """
-    from bench.presets import read_preset
+    from bench.presets import over_preset, read_preset
 
     given = {
         "variant": variants, "dataset": datasets, "seeds": seeds, "latent_dim": latent_dim, "network": network,
@@ -89,9 +89,9 @@ def run(
         given["dataset"] = Call(ARRAYS, {"checksum": split.checksum()})
     elif labels is not None:
         raise UsageError("labels are given without data")
-    layers = [read_preset(preset)] if preset else []
-    layers += [read_config(Path(config))] if config else []
-    spec, options = build_run(combine(*layers, given))
+    layer = read_preset(preset) if preset else {}
+    later = [over_preset(layer, read_config(Path(config)))] if config else []
+    spec, options = build_run(combine(layer, *later, over_preset(layer, given)))
     registry = Registry.discover(spec.plugins)
     spec = spec.validate(registry)
     if split is None and any(call.name == ARRAYS for call in spec.datasets):

@@ -6,7 +6,7 @@ A later layer wins over an earlier one: preset, then file, then command line. Fi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from bench.spec import SPEC_KEYS, RunOptions, RunSpec
 
 #: Keys that say how a run is carried out and not what it computes.
 OPTION_KEYS = ("output", "n_jobs", "engine", "timeout", "force", "dry_run", "quiet")
+#: Keys of presets that say something about the run and nothing to it.
+_ABOUT = ("description", "anchor", "presets")
 _LARGEST_FILE = 1_000_000
 
 
@@ -42,8 +44,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, also: Sequence[str] = ()) -> dict[str, Any]:
     """The keys of a YAML file in snake_case, with the file's name as the run's `name` where it gives none.
+
+    Args:
+        path: the file.
+        also: keys that are allowed beside those of a configuration.
 
     Raises:
         UsageError: unreadable, not UTF-8, not YAML (with line and column), not a mapping, or an unknown key.
@@ -57,11 +63,11 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"{shown} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, ValueError) as error:
         raise UsageError(f"{shown} cannot be read: it is not UTF-8 text") from error
-    return {"name": path.stem, **parse_config(text, shown)}
+    return {"name": path.stem, **parse_config(text, shown, also)}
 
 
-def parse_config(text: str, shown: str) -> dict[str, Any]:
-    """The keys of YAML `text` in snake_case; `shown` names it in messages. Raises as `read_config` does."""
+def parse_config(text: str, shown: str, also: Sequence[str] = ()) -> dict[str, Any]:
+    """The keys of YAML `text` in snake_case; `shown` names it in messages. Otherwise as `read_config`."""
     try:
         values = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -72,7 +78,7 @@ def parse_config(text: str, shown: str) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise UsageError(f"{shown} holds a {type(values).__name__}; give keys and values, e.g. seeds: 10")
-    known = (*SPEC_KEYS, *OPTION_KEYS, "description")
+    known = (*SPEC_KEYS, *OPTION_KEYS, "description", *also)
     settings: dict[str, Any] = {}
     for key, value in values.items():
         name = normal_key(key)
@@ -113,7 +119,11 @@ def build_run(settings: Mapping[str, Any]) -> tuple[RunSpec, RunOptions]:
     Raises:
         UsageError: a value that cannot be read or is out of range.
     """
-    values = {key: value for key, value in settings.items() if value is not None and key != "description"}
+    if settings.get("presets"):
+        raise UsageError(
+            f"{settings['name']} stands for several runs; give one of them: {', '.join(settings['presets'])}"
+        )
+    values = {key: value for key, value in settings.items() if value is not None and key not in _ABOUT}
     given = {key: values.pop(key) for key in OPTION_KEYS if key in values}
     if "timeout" in given:
         given["timeout"] = read_duration(given["timeout"])

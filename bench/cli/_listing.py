@@ -67,11 +67,24 @@ def preset_lines(verbose: bool) -> list[str]:
         return _table((name, settings.get("description", "")) for name, settings in presets.items())
     blocks = []
     for name, settings in presets.items():
-        shown = {key: value for key, value in settings.items() if key not in ("name", "description")}
+        shown = {key: value for key, value in settings.items() if key not in ("name", "description", "anchor")}
         lines = [name, f"    {settings.get('description', '')}"]
         lines += [f"    {key.replace('_', '-')}: {_shown(value)}" for key, value in shown.items()]
+        lines += _published_lines(settings.get("anchor"))
         blocks.append("\n".join(lines))
     return ["\n\n".join(blocks)]
+
+
+def _published_lines(anchor: dict | None) -> list[str]:
+    """The published numbers that a preset reproduces, with their tolerances and source."""
+    if anchor is None:
+        return []
+    lines = [f"    reproduces: {anchor['source']}"]
+    for entry in anchor["values"]:
+        published = entry["published"] if isinstance(entry["published"], list) else [entry["published"]]
+        tolerance = f" ± {entry['tolerance']:g}" if "tolerance" in entry else ""
+        lines.append(f"        {entry['quantity']}: {' to '.join(f'{value:.10g}' for value in published)}{tolerance}")
+    return lines
 
 
 def signature(info: PluginInfo) -> str:

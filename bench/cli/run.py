@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -46,39 +45,16 @@ def command(context: click.Context, preset: str | None, config: str | None, **gi
     Without arguments: ae, stochastic-ae and vae at three KL weights on digits with ten seeds. A run that is called
     again goes on where it stopped. Put brackets in quotes, because shells expand them.
 
+    A preset's data set keeps its parameters where -d names it again: --preset anchor-linear -d 'mnist[root=PATH]'.
+
     \b
     aebench run -m ae -m 'vae[beta=[0.5,1,2]]' -d 'file[path=data.csv,label=species]' --latent-dim 4
 
     Exit codes: 0 all cells have results, 1 some cells failed (the report says which and why), 2 usage.
     """
-    from bench.config import build_run, combine, read_config
+    from bench.cli._running import carry_out
     from bench.errors import UsageError
-    from bench.presets import read_preset
-    from bench.registry import ARRAYS, Registry
 
     if given["steps"] is not None and given["epochs"] is not None:
         raise UsageError("both --steps and --epochs are given; give one of them")
-    layers = [read_preset(preset)] if preset else []
-    layers += [read_config(Path(config))] if config else []
-    settings = combine(*layers, {key: value for key, value in given.items() if value != ()})
-    spec, options = build_run(settings)
-    registry = Registry.discover(spec.plugins)
-    spec = spec.validate(registry)
-    if any(call.name == ARRAYS for call in spec.datasets):
-        raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
-    if options.dry_run:
-        from bench.cli._plan import describe_plan
-
-        click.echo(describe_plan(spec, options, registry))
-        return
-    from bench.runner import execute
-
-    outcome = execute(spec, options, registry)
-    good = outcome.n_cells - outcome.n_failed - outcome.n_skipped
-    counts = {"with results": good, "skipped": outcome.n_skipped, "without results": outcome.n_failed}
-    cells = "1 cell" if outcome.n_cells == 1 else f"{outcome.n_cells} cells"
-    click.echo(f"{cells}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
-    click.echo(f"results and report: {outcome.directory}")
-    if outcome.interrupted:
-        click.echo("stopped early; the same command again goes on from here", err=True)
-    context.exit(1 if outcome.n_failed else 0)
+    context.exit(carry_out(preset, config, {key: value for key, value in given.items() if value != ()}))

@@ -1,14 +1,21 @@
-"""Runs that are worth repeating, each a YAML file of the command line's keys in this folder (`--preset NAME`)."""
+"""Runs that are worth repeating, each a YAML file of the command line's keys in this folder (`--preset NAME`).
+
+A preset may hold the published numbers that it reproduces under `anchor` (see `bench.anchors`), or stand for several
+others, listed under `presets`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.config import read_config
 from bench.errors import unknown_name
+from bench.grammar import Call, parse_call
 
 FOLDER = Path(__file__).resolve().parent
+_KEYS = ("anchor", "presets")
 
 
 def preset_names() -> list[str]:
@@ -20,4 +27,33 @@ def read_preset(name: str) -> dict[str, Any]:
     """The settings of the preset `name`, with `name` and `description`; an unknown one raises `UsageError`."""
     if name not in preset_names():
         raise unknown_name("preset", name, preset_names())
-    return read_config(FOLDER / f"{name}.yaml")
+    return read_config(FOLDER / f"{name}.yaml", _KEYS)
+
+
+def preset_members(name: str) -> list[str] | None:
+    """The presets that `name` stands for, or None where it is a run of its own."""
+    return read_preset(name).get("presets")
+
+
+def over_preset(preset: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """The layer `later` with its data sets' missing parameters taken from the preset's data set of the same name.
+
+    So a preset says which part of MNIST it uses, and the user where the files are: `-d 'mnist[root=PATH]'`.
+    """
+    if not later.get("dataset") or not preset.get("dataset"):
+        return dict(later)
+    known = {_plain(call.name): call for call in _calls(preset["dataset"])}
+    merged = []
+    for call in _calls(later["dataset"]):
+        base = known.get(_plain(call.name))
+        merged.append(call if base is None else Call(base.name, {**base.params, **call.params}))
+    return {**later, "dataset": merged}
+
+
+def _calls(value: Any) -> list[Call]:
+    items = [value] if isinstance(value, (str, Call)) else value
+    return [item if isinstance(item, Call) else parse_call(item) for item in items]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "-")

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from bench.config import build_run, combine, parse_config, read_config, read_duration
 from bench.errors import UsageError
-from bench.presets import preset_names, read_preset
+from bench.grammar import parse_call
+from bench.presets import over_preset, preset_members, preset_names, read_preset
 from bench.registry import Registry
 from bench.spec import RunSpec
 from bench.text import printable
@@ -97,6 +98,9 @@ def test_durations_that_make_no_sense_are_refused(text):
 def test_every_preset_is_a_valid_run_and_says_what_it_is(name):
     settings = read_preset(name)
     assert settings["description"].endswith(".")
+    if members := preset_members(name):
+        assert set(members) <= set(preset_names()) - {name}
+        return
     spec, _ = build_run(settings)
     assert spec.name == name
     assert spec.cells(Registry.discover())
@@ -105,6 +109,28 @@ def test_every_preset_is_a_valid_run_and_says_what_it_is(name):
 def test_the_default_preset_is_the_run_without_arguments():
     spec, _ = build_run(read_preset("default"))
     assert spec.hash == RunSpec().hash
+
+
+def test_a_data_set_keeps_the_parameters_of_the_presets_data_set_of_that_name():
+    preset = {"dataset": ["fashion-mnist[validation=0,limit=500]", "digits"]}
+    later = over_preset(preset, {"dataset": ("fashion_mnist[root=here,limit=9]", "ring"), "steps": 3})
+    assert [str(call) for call in later["dataset"]] == ["fashion-mnist[validation=0,limit=9,root=here]", "ring"]
+    assert later["steps"] == 3
+    assert over_preset(preset, {"dataset": "digits[split_seed=2]"})["dataset"] == [parse_call("digits[split_seed=2]")]
+    assert over_preset(preset, {"dataset": None, "steps": 3}) == {"dataset": None, "steps": 3}
+    assert over_preset({}, {"dataset": "digits"}) == {"dataset": "digits"}
+
+
+def test_a_preset_of_several_runs_is_no_run_itself():
+    with pytest.raises(UsageError, match="anchors stands for several runs; give one of them: anchor-"):
+        build_run(read_preset("anchors"))
+
+
+def test_keys_of_presets_are_refused_in_a_configuration(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("anchor: {source: me}\n")
+    with pytest.raises(UsageError, match="unknown key 'anchor'"):
+        read_config(path)
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest():

@@ -1,0 +1,87 @@
+"""What `aebench run` does: one run, or the runs that a preset stands for, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.config import build_run, combine, read_config
+from bench.errors import UsageError
+from bench.presets import over_preset, read_preset
+from bench.registry import ARRAYS, Registry
+
+#: Exit code of the command when some cells have no result.
+FAILED = 1
+
+
+def carry_out(preset: str | None, config: str | None, given: Mapping[str, Any]) -> int:
+    """Carry out what the layers preset, file and command line say together; returns the exit code.
+
+    Args:
+        preset: a preset's name, or None.
+        config: path of a YAML file, or None.
+        given: the command line's own values; None says nothing.
+    """
+    layer = read_preset(preset) if preset else {}
+    return _members(layer, config, given) if layer.get("presets") else _one(layer, config, given)[0]
+
+
+def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]) -> tuple[int, Path | None, bool]:
+    """One run: its exit code, its directory (None if it was only planned) and whether the user stopped it."""
+    layers = [over_preset(preset, layer) for layer in ([read_config(Path(config))] if config else []) + [dict(given)]]
+    spec, options = build_run(combine(preset, *layers))
+    registry = Registry.discover(spec.plugins)
+    spec = spec.validate(registry)
+    if any(call.name == ARRAYS for call in spec.datasets):
+        raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
+    if options.dry_run:
+        from bench.cli._plan import describe_plan
+
+        click.echo(describe_plan(spec, options, registry))
+        return 0, None, False
+    from bench.runner import execute
+
+    outcome = execute(spec, options, registry)
+    good = outcome.n_cells - outcome.n_failed - outcome.n_skipped
+    counts = {"with results": good, "skipped": outcome.n_skipped, "without results": outcome.n_failed}
+    cells = "1 cell" if outcome.n_cells == 1 else f"{outcome.n_cells} cells"
+    click.echo(f"{cells}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
+    click.echo(f"results and report: {outcome.directory}")
+    if outcome.interrupted:
+        click.echo("stopped early; the same command again goes on from here", err=True)
+    return (FAILED if outcome.n_failed else 0), outcome.directory, outcome.interrupted
+
+
+def _members(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]) -> int:
+    """Every preset that `preset` lists, each into a directory of its own; then ours beside the published numbers."""
+    from bench.anchors import verdict_lines
+
+    code, directories = 0, []
+    for place, name in enumerate(preset["presets"]):
+        member = read_preset(name)
+        click.echo(f"{'' if place == 0 else chr(10)}{name}: {member.get('description', '')}")
+        if _lacks_device(member, config, given):
+            click.echo("not run: it asks for a GPU and torch sees none; give --device cpu to run it all the same")
+            continue
+        own = {**given, "output": Path(given["output"]) / name} if given.get("output") else given
+        failed, directory, interrupted = _one(member, config, own)
+        code = max(code, failed)
+        directories += [directory] if directory else []
+        if interrupted:
+            break
+    for line in verdict_lines(directories):
+        click.echo(line)
+    return code
+
+
+def _lacks_device(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]) -> bool:
+    """Whether a preset asks for a GPU, nothing says otherwise, and there is none."""
+    device = combine(preset, read_config(Path(config)) if config else {}, given).get("device")
+    if given.get("dry_run") or not str(device).startswith("cuda") or given.get("device"):
+        return False
+    import torch
+
+    return not torch.cuda.is_available()

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.contracts.model import Model
+from bench.contracts.scaling import rescale
+from bench.contracts.tables import arrange
 from bench.contracts.variant import Batch, Context, Variant
 from bench.errors import UsageError, unknown_name
 from bench.grammar import parse_call
@@ -85,7 +87,7 @@ class TrainedModel:
     def __init__(self, variant: Variant, shift: np.ndarray, scale: np.ndarray, info: dict) -> None:
         self.variant = variant.eval().requires_grad_(False)
         self.info = info
-        self._shift, self._scale = np.asarray(shift, np.float32), np.asarray(scale, np.float32)
+        self._shift, self._scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Codes (N, L) of rows X (N, ...), given in the units of the training data's source.
@@ -102,7 +104,7 @@ class TrainedModel:
         codes = np.asarray(Z, dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.variant.latent_dim:
             raise UsageError(f"codes have shape {codes.shape}; expected (N, {self.variant.latent_dim})")
-        return self._batched(self.variant.decode, codes) * self._scale + self._shift
+        return (self._batched(self.variant.decode, codes) * self._scale + self._shift).astype(np.float32)
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """decode(encode(X)): rows (N, ...) → (N, *data_shape), in the units of the training data's source."""
@@ -125,15 +127,18 @@ class TrainedModel:
 
     def _standardised(self, X: np.ndarray) -> np.ndarray:
         try:
-            rows = np.asarray(X, dtype=np.float32)
+            rows = np.asarray(X)
+            rows = rows if rows.dtype.kind in "biuf" else rows.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise UsageError(f"X is not numeric ({error}); give an array of numbers") from error
         shape = self.variant.data_shape
-        if rows.ndim < 1 or rows[:1].size != int(np.prod(shape)):
+        if rows.ndim in (3, 4) and rows.shape[1:] != shape:
+            rows = arrange(rows, "X")  # without channels or with channels last, as training data may be given
+        if rows.ndim < 2 or rows.shape[1:] not in (shape, (int(np.prod(shape)),)):
             raise UsageError(f"X has shape {rows.shape}; expected (N, {', '.join(map(str, shape))}) as in training")
         if not np.isfinite(rows).all():
             raise UsageError("X holds missing or infinite values; remove or fill them first")
-        return (rows.reshape(-1, *shape) - self._shift) / self._scale
+        return rescale(rows.reshape(-1, *shape), self._shift, self._scale)
 
     def _batched(self, function, rows: np.ndarray) -> np.ndarray:
         with torch.no_grad():

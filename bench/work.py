@@ -240,8 +240,8 @@ def _evaluated(task, workshop: Workshop, cell, split, model, facts, variant: Var
         tensors = {name: value.detach().cpu().numpy() for name, value in variant.state_dict().items()}
         meta = checkpoint_meta(task, cell, split, model)
         tensors |= {
-            "data.shift": np.asarray(split.shift, np.float32),
-            "data.scale": np.asarray(split.scale, np.float32),
+            "data.shift": np.asarray(split.shift, np.float64),
+            "data.scale": np.asarray(split.scale, np.float64),
         }
     return CellResult(record, tensors, meta, arrays)
 

@@ -93,6 +93,7 @@ def test_ring_images_have_their_spot_where_the_angle_says(module):
     angle = everything(split, "_factors")[:, 0]
     assert np.abs(turned_by(np.arctan2(up, right), angle)).max() < 0.06
     np.testing.assert_allclose(np.hypot(right, up), split.truth["radius"], rtol=0.08)
+    assert everything(split).max((1, 2, 3)).min() > 0.98  # the middle of every spot is white
 
 
 def test_lines_point_where_the_angle_says(module):

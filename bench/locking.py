@@ -82,6 +82,12 @@ class DirectoryLock:
         self._close()
 
 
+def refuse_second_writer(directory: Path) -> None:
+    """`UsageError` at once when another run writes to `directory`, before any time is spent on preparations."""
+    if (Path(directory) / ".lock").is_file():
+        DirectoryLock(Path(directory)).release()
+
+
 def _forget_in_child() -> None:
     for lock in list(_held):
         lock._close()

@@ -18,6 +18,7 @@ from bench.contracts.dataset import Split
 from bench.engines import Engine, make_engine
 from bench.errors import UsageError
 from bench.keeper import Keeper
+from bench.locking import refuse_second_writer
 from bench.planning import notes, plan_tasks
 from bench.preflight import checks_for
 from bench.progress import Progress
@@ -59,6 +60,7 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     device = resolve_device(spec.device)
     cells = spec.cells(registry)
     directory = options.directory(spec)
+    refuse_second_writer(directory)
     workshop = Workshop(spec.plugins, arrays)
     fingerprints = Fingerprints(workshop.registry, spec.metrics)
     known = _known(directory, options.force, fingerprints, cells)

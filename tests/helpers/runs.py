@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ SMALL = {
     "variant": ["ae", "vae"], "dataset": ["linear-gaussian[d=6,n=300]"], "seeds": 2, "steps": 30, "latent_dim": 2,
     "batch_size": 50, "network": "mlp[hidden=[16]]", "metrics": "test_mse,val_mse,kl", "quiet": True,
 }  # fmt: skip
+#: What a command runs first when its report is of no interest, because figures take seconds.
+NO_REPORT = "import bench.runner; bench.runner.write_report = lambda directory: []"
 #: Columns of results.csv that may differ between two runs of the same cells.
 _VOLATILE = ("t_train", "t_eval", "peak_rss", "samples_per_second", "timing_valid", "started_at", "run_id", "engine",
              "num_threads", "env_hash", "git_sha", "peak_cuda")  # fmt: skip
@@ -32,9 +36,10 @@ def execute(output: Path, arrays: Any = None, **settings: Any) -> bench.runner.R
     return bench.runner.execute(spec, options, Registry.discover(spec.plugins), arrays)
 
 
-def command(output: Path, **settings: Any) -> list[str]:
-    """The command line of a small run."""
-    arguments = [sys.executable, "-m", "bench", "run", "-o", str(output)]
+def command(output: Path, before: str = "", **settings: Any) -> list[str]:
+    """The command line of a small run; `before` is Python that runs first, e.g. to bring a limit near."""
+    program = ["-c", f"{before}\nfrom bench.cli import main\nmain()"] if before else ["-m", "bench"]
+    arguments = [sys.executable, *program, "run", "-o", str(output)]
     for key, value in {**SMALL, **settings}.items():
         for one in value if isinstance(value, list) else [value]:
             option = f"--{key.replace('_', '-')}"
@@ -42,11 +47,11 @@ def command(output: Path, **settings: Any) -> list[str]:
     return arguments
 
 
-def start(output: Path, **settings: Any) -> subprocess.Popen:
+def start(output: Path, before: str = NO_REPORT, **settings: Any) -> subprocess.Popen:
     """Start a small run as a command; its output is text."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command(output, **settings),
+        command(output, before, **settings),
         cwd=ROOT,
         env=environment,
         text=True,
@@ -75,3 +80,19 @@ def assert_same_tables(one: Path, other: Path) -> None:
 def records(directory: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """(variant label, seed) → the latest record of each cell."""
     return {(record["variant_label"], record["seed"]): record for record in RunStore.open(directory).records().values()}
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """What `condition` returns as soon as that is true; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"still waiting after {seconds} s")
+
+
+def n_records(directory: Path) -> int:
+    """Whole lines in a run's `cells.jsonl`."""
+    path = Path(directory) / "cells.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0

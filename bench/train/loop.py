@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from bench.contracts.variant import Variant
 from bench.train.batches import BatchOrder, Rows
+from bench.train.gradients import Gradients
 from bench.train.memory import keep_freed_memory
 from bench.train.noise import NoiseSource
 from bench.train.optim import make_optimizer, rate
@@ -140,6 +142,7 @@ class _Run:
             term: make_optimizer(plan.optimizer, plan.optimizer_params, [self.stack.parameters[n] for n in names])
             for term, names in self.players.items()
         }
+        self.gradients = Gradients(self.stack, self.players, functools.partial(_precision, plan.precision, device))
         steps_of = type(self.stack.models[0]).player_steps
         self.substeps = {term: steps_of.get(term, 1) for term in self.players}
         self.best: dict[str, Tensor] | None = None
@@ -169,22 +172,17 @@ class _Run:
         for part in range(max(self.substeps.values())):
             requests = self.stack.requests(x[0], None if y is None else y[0], self.progress)
             noise = self.noise.at(self.step, part, requests, full)
-            with _precision(plan.precision, self.device):
-                terms = self.stack.terms(x, y, self.progress, requests, noise)
+            due = [term for term in self.players if part < self.substeps[term]]
+            terms, gradients = self.gradients(x, y, self.progress, requests, noise, due)
             if part == 0:
                 self.tracker.record(terms)
-            self.update([term for term in self.players if part < self.substeps[term]], terms, scale)
+            self.update(due, gradients, scale)
         self.step += 1
 
-    def update(self, due: list[str], terms: dict[str, Tensor], scale: float) -> None:
-        """Differentiate each due player's term with respect to its own parameters only, then step them together."""
-        for term in due:
-            own = [self.stack.parameters[name] for name in self.players[term]]
-            total = terms[term].mean(-1).sum()
-            gradients = torch.autograd.grad(total, own, retain_graph=term != due[-1], allow_unused=True)
-            for parameter, gradient in zip(own, gradients, strict=True):
-                # Fused optimisers walk memory, so a gradient must lie as its parameter does.
-                parameter.grad = None if gradient is None else gradient.contiguous()
+    def update(self, due: list[str], gradients: dict[str, Tensor | None], scale: float) -> None:
+        """Step the parameters of all due players together, each along the gradient of its own term."""
+        for name, gradient in gradients.items():
+            self.stack.parameters[name].grad = gradient
         for term in due:
             optimizer = self.optimizers[term]
             for group in optimizer.param_groups:

@@ -65,12 +65,27 @@ class Stack:
         return self._plans[key]
 
     def terms(
-        self, x: Tensor, y: Tensor | None, progress: Tensor, requests: Sequence[Request], noise: Sequence[Tensor]
+        self,
+        x: Tensor,
+        y: Tensor | None,
+        progress: Tensor,
+        requests: Sequence[Request],
+        noise: Sequence[Tensor],
+        parameters: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Loss terms (K, B) of batches x (K, B, *data_shape), y (K, B) or None, and draws (K, *shape)."""
+        """Loss terms (K, B) of batches x (K, B, *data_shape), y (K, B) or None, and draws (K, *shape).
+
+        `parameters` stand in for the live ones.
+        """
+        live = self.parameters if parameters is None else parameters
         if self.width == 1:
             label = None if y is None else y[0]
-            terms = self._module(x[0], label, progress, self.n_train, requests, [tensor[0] for tensor in noise])
+            inputs = (x[0], label, progress, self.n_train, requests, [tensor[0] for tensor in noise])
+            if live is self.parameters:
+                terms = self._module(*inputs)
+            else:
+                state = {f"variant.{name}": value for name, value in live.items()}
+                terms = functional_call(self._module, state, inputs)
             return {name: value.unsqueeze(0) for name, value in terms.items()}
 
         def one(parameters, buffers, x, y, noise):
@@ -79,7 +94,7 @@ class Stack:
 
         labels_dim = None if y is None else 0
         vectorised = torch.vmap(one, in_dims=(0, 0, 0, labels_dim, 0), randomness="error")
-        return vectorised(self.parameters, self.buffers, x, y, list(noise))
+        return vectorised(live, self.buffers, x, y, list(noise))
 
     def train_mode(self, training: bool) -> None:
         """Switch every model between training and evaluation behaviour (batch normalisation, dropout)."""

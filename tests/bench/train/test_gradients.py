@@ -1,0 +1,122 @@
+"""A recorded step gives the ordinary step's numbers to the last bit, and is dropped where it would not."""
+
+import contextlib
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from bench.contracts.variant import Context, Variant
+from bench.losses import ReconstructionCost
+from bench.networks import mlp
+from bench.registry import Registry
+from bench.train import TrainPlan, loop, train
+from bench.train.batches import Rows
+from bench.train.gradients import WARM_UP, Gradients
+
+CPU = torch.device("cpu")
+X = np.random.default_rng(0).random((200, 1, 4, 4), dtype=np.float32)
+PLAN = TrainPlan(4 * WARM_UP, 64, "adam", {"lr": 3e-3}, "cosine")
+
+
+class Counting(Variant):
+    """Keeps a count in Python, which a recording would freeze."""
+
+    def setup(self, context):
+        self.calls = 0
+
+    def loss(self, batch, draw):
+        self.calls += 1
+        return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x) * (1.0 + self.calls / 100)}
+
+    def encode(self, x):
+        return self.encoder(x)
+
+
+class Adversarial(Variant):
+    """Two players, so that each term is differentiated with respect to its own parameters only."""
+
+    players = {"loss": ("encoder.", "decoder."), "loss_critic": ("critic.",)}  # noqa: RUF012
+    player_steps = {"loss_critic": 2}  # noqa: RUF012
+
+    def setup(self, context):
+        self.critic = torch.nn.Linear(context.latent_dim, 1)
+
+    def loss(self, batch, draw):
+        z = self.encoder(batch.x)
+        score = self.critic(z).squeeze(-1)
+        fake = self.critic(draw.normal(z.shape)).squeeze(-1)
+        cost = self.reconstruction_cost(z, batch.x)
+        return {"loss": cost - 0.1 * score, "loss_critic": score.square() + (fake - 1).square()}
+
+    def encode(self, x):
+        return self.encoder(x)
+
+
+def trained(kind, seeds, monkeypatch, replay):
+    made = []
+
+    def gradients(stack, players, precision):
+        made.append(Gradients(stack, players, precision, replay))
+        return made[-1]
+
+    monkeypatch.setattr(loop, "Gradients", gradients)
+    cost = ReconstructionCost("squared")
+    models = [kind().attach(Context((1, 4, 4), 4, cost, mlp([16]), s, 200, None, lambda: 0.1)) for s in seeds]
+    rows = Rows(X, None, CPU)
+    results, _ = train(models, seeds, rows, rows, PLAN, CPU)
+    return [result.variant.state_dict() for result in results], made[0]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+@pytest.mark.parametrize("kind", ["ae", "stochastic-ae", "vae", "decoder-only", Adversarial])
+def test_replayed_training_equals_the_ordinary_one(kind, seeds, monkeypatch):
+    kind = Registry.discover().load("variant", kind) if isinstance(kind, str) else kind
+    ordinary, _ = trained(kind, seeds, monkeypatch, replay=False)
+    replayed, gradients = trained(kind, seeds, monkeypatch, replay=True)
+    assert any(recording and recording.trusted for recording in gradients._recordings.values())
+    for one, other in zip(ordinary, replayed, strict=True):
+        for name, value in one.items():
+            assert torch.equal(value, other[name]), name
+
+
+def test_a_loss_with_a_state_of_its_own_is_not_replayed(monkeypatch):
+    ordinary, _ = trained(Counting, (0, 1), monkeypatch, replay=False)
+    _, gradients = trained(Counting, (0, 1), monkeypatch, replay=True)
+    assert gradients._recordings and not any(gradients._recordings.values())
+    assert ordinary
+
+
+def test_a_player_moves_its_own_parameters_only():
+    cost = ReconstructionCost("squared")
+    context = Context((1, 4, 4), 4, cost, mlp([16]), 0, 200, None, lambda: 0.1)
+    run = loop._Run([Adversarial().attach(context)], (0,), Rows(X, None, CPU), Rows(X, None, CPU), PLAN, CPU)
+    assert run.players["loss_critic"] == ["critic.weight", "critic.bias"]
+    assert not set(run.players["loss"]) & set(run.players["loss_critic"])
+    x = torch.from_numpy(X[None, :64])
+    requests = run.stack.requests(x[0], None, run.progress)
+    noise = run.noise.at(0, 0, requests, True)
+    gradients = Gradients(run.stack, run.players, contextlib.nullcontext)
+    _, found = gradients(x, None, run.progress, requests, noise, ["loss_critic"])
+    assert sorted(found) == ["critic.bias", "critic.weight"]
+    terms = run.stack.terms(x, None, run.progress, requests, noise)
+    critic = run.stack.models[0].critic
+    expected = torch.autograd.grad(terms["loss_critic"].mean(), list(critic.parameters()))
+    for name, gradient in zip(("critic.weight", "critic.bias"), expected, strict=True):
+        assert torch.allclose(found[name], gradient, atol=1e-7), name
+
+
+def test_steps_per_player_are_kept(monkeypatch):
+    steps = {"loss": 0, "loss_critic": 0}
+    update = loop._Run.update
+
+    @functools.wraps(update)
+    def counted(self, due, gradients, scale):
+        for term in due:
+            steps[term] += 1
+        update(self, due, gradients, scale)
+
+    monkeypatch.setattr(loop._Run, "update", counted)
+    trained(Adversarial, (0,), monkeypatch, replay=True)
+    assert steps == {"loss": PLAN.steps, "loss_critic": 2 * PLAN.steps}

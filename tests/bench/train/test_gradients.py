@@ -63,6 +63,7 @@ def trained(kind, seeds, monkeypatch, replay):
 
     monkeypatch.setattr(loop, "Gradients", gradients)
     cost = ReconstructionCost("squared")
+    torch.manual_seed(0)
     models = [kind().attach(Context((1, 4, 4), 4, cost, mlp([16]), s, 200, None, lambda: 0.1)) for s in seeds]
     rows = Rows(X, None, CPU)
     results, _ = train(models, seeds, rows, rows, PLAN, CPU)

@@ -158,6 +158,15 @@ def test_stack_in_another_dimension_and_nested(cost):
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
+def test_stack_over_data_alone(cost):
+    params, x = normal(3, 6).requires_grad_(), data(4, 3, 6)
+    stacked = torch.vmap(cost, in_dims=(None, 0))(params, x)
+    torch.testing.assert_close(stacked, torch.stack([cost(params, own) for own in x]))
+    expected = torch.autograd.grad(sum(cost(params, own).sum() for own in x), params)[0]
+    torch.testing.assert_close(torch.autograd.grad(stacked.sum(), params)[0], expected)
+
+
+@pytest.mark.parametrize("cost", COSTS, ids=str)
 def test_functional_gradient_of_a_stack(cost):
     """`torch.func.grad` inside `torch.vmap` gives per-example gradients: those of autograd."""
     params, x = normal(4, 6), data(4, 6)

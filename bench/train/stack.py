@@ -46,6 +46,9 @@ class Stack:
             self.parameters = dict(self.models[0].named_parameters())
             self.buffers = dict(self.models[0].named_buffers())
             return
+        for module in self.models[0].modules():
+            if getattr(module, "inplace", False):
+                module.inplace = False  # vectorised, it would cost five copies in the backward pass
         parameters, self.buffers = stack_module_state(self.models)
         self.parameters = {name: value.detach().requires_grad_() for name, value in parameters.items()}
 

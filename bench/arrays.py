@@ -17,6 +17,8 @@ from bench.seeding import derived_seed
 
 #: Codes in a latent scatter, and training rows behind N(m̂, Σ̂).
 CODES = 1000
+#: Codes of models with L = 2, which are the figure and not a projection of it.
+PLANE_CODES = 4000
 FIT_ROWS = 2000
 #: Frames of an interpolation strip, both ends included.
 FRAMES = 11
@@ -109,7 +111,7 @@ def _rows_and_codes(model: Model, split: Split) -> dict[str, np.ndarray]:
         return arrays
     if model.decode is not None:
         arrays["reconstructions"] = _decode(model, _encode(model, x))
-    rows = _subset(n, CODES, "codes")
+    rows = _subset(n, PLANE_CODES if model.latent_dim == 2 else CODES, "codes")
     data = _load(split, "test", rows, model)
     codes = _encode(model, data)
     arrays["codes"] = codes.cpu().numpy().astype(np.float32)

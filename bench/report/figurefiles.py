@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from bench.errors import UsageError
 from bench.figures import curves, points, style, tiles
 from bench.files import write_bytes
+from bench.report.embedding import embedding
 from bench.report.model import Report, Section
 from bench.tables import results_frame, write_csv
 from bench.text import printable
@@ -368,3 +369,4 @@ DRAWERS: tuple[Callable, ...] = (
     _training,
     _phase,
 )
+    embedding,

@@ -39,7 +39,12 @@ class Interval:
 def t_quantile(n: int | np.ndarray, confidence: float = CONFIDENCE) -> np.ndarray:
     """The two-sided t quantile for n values; NaN for n < 2."""
     n = np.asarray(n, dtype=float)
-    return scipy_stats.t.ppf(0.5 + confidence / 2, np.where(n > 1, n - 1, np.nan))
+    return special.stdtrit(np.where(n > 1, n - 1, np.nan), 0.5 + confidence / 2)
+
+
+def two_sided_t(statistic: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """P(|T| > statistic) of Student's t, elementwise."""
+    return 2 * special.stdtr(degrees, -np.abs(statistic))
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
@@ -98,7 +103,7 @@ def paired_p(differences: np.ndarray) -> float:
     if np.ptp(d) == 0:
         return 1.0 if d[0] == 0 else 0.0
     statistic = d.mean() / (d.std(ddof=1) / np.sqrt(len(d)))
-    return float(2 * scipy_stats.t.sf(abs(statistic), len(d) - 1))
+    return float(two_sided_t(statistic, len(d) - 1))
 
 
 def welch_p(a: np.ndarray, b: np.ndarray) -> float:

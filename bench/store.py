@@ -227,9 +227,13 @@ class RunStore:
 
     # -- tables -------------------------------------------------------------------------------------------------
 
-    def export(self) -> list[Path]:
-        """Writes results.csv, summary.csv and history.csv, each atomically, and returns their paths."""
-        data = self.data()
+    def export(self, data: rundata.RunData | None = None) -> list[Path]:
+        """Writes results.csv, summary.csv and history.csv, each atomically, and returns their paths.
+
+        Args:
+            data: what `data()` returned, where it is at hand.
+        """
+        data = self.data() if data is None else data
         return [
             tables.write_results(data, self.directory / "results.csv"),
             tables.write_summary(data, self.directory / "summary.csv"),

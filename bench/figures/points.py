@@ -18,7 +18,8 @@ def values_of(frame: pd.DataFrame, metric: str) -> dict[str, pd.Series]:
     Args:
         frame: the tidy-long frame of a run (one data set).
     """
-    rows = frame[(frame["metric"] == metric) & np.isfinite(frame["value"])]
+    chosen = (frame["metric"] == metric) & np.isfinite(frame["value"])
+    rows = frame.loc[chosen, ["variant_label", "seed", "value"]]
     groups = {label: group for label, group in rows.groupby("variant_label", sort=False)}
     return {v: groups[v].set_index("seed")["value"] for v in in_order(frame["variant_label"]) if v in groups}
 

@@ -18,13 +18,13 @@ from bench.files import write_bytes
 from bench.report.embedding import embedding
 from bench.report.model import Report, Section
 from bench.tables import results_frame, write_csv
-from bench.text import printable
 
 #: Data sets and variants that figures show; tables show all.
 MOST_SECTIONS = 6
 MOST_ROWS = 12
 MOST_DOT_ROWS = 40
 _STRIPS = 3
+_PHASE = ("log_median_sigma", "log_rms_mu")
 _NUMBERS_IN_CSV = 200_000
 
 
@@ -69,12 +69,18 @@ def draw_all(report: Report, folder: Path) -> list[FigureFile]:
     with style.look():
         frame = results_frame(report.data)
         for section in report.sections[:MOST_SECTIONS]:
-            material = _material(report, section, frame[frame["dataset_label"].map(printable) == section.label])
+            own = (frame["dataset_label"] == section.name) & frame["metric"].isin(_drawn(section))
+            material = _material(report, section, frame[own])
             prefix = f"{_slug(section.label)}-" if len(report.sections) > 1 else ""
             for draw in DRAWERS:
                 for name, title, caption, figure, data, is_picture in draw(material):
                     files.append(_write(folder, section.label, prefix + name, title, caption, figure, data, is_picture))
     return files
+
+
+def _drawn(section: Section) -> set[str]:
+    """Metrics that figures show."""
+    return {metric.name for metric in section.primary} | {"test_mse", "coverage_fit", "recall_fit", *_PHASE}
 
 
 def _slug(text: str) -> str:
@@ -93,7 +99,7 @@ def _write(folder, dataset, name, title, caption, figure: Figure, data: pd.DataF
 def _material(report: Report, section: Section, frame: pd.DataFrame) -> Material:
     material = Material(section, frame)
     cells = report.data.cells
-    own = cells[(cells["dataset_label"].map(printable) == section.label) & (cells["status"] == "ok")]
+    own = cells[(cells["dataset_label"] == section.name) & (cells["status"] == "ok")]
     labels = [label for label in dict.fromkeys(own["variant_label"]) if not label.startswith("control:")]
     material.left_out = max(0, len(labels) - MOST_ROWS)
     labels = labels[:MOST_ROWS]
@@ -157,6 +163,7 @@ def _tradeoff(m: Material):
     pairs = [("test_mse", "coverage_fit"), ("test_mse", "recall_fit"), ("coverage_fit", "recall_fit")]
     pairs = [pair for pair in pairs if has.issuperset(pair)]
     frame = m.frame[~m.frame["variant_label"].str.startswith("control:")]
+    frame = frame[frame["variant_label"].isin(style.in_order(frame["variant_label"])[:MOST_DOT_ROWS])]
     if not pairs or frame["variant_label"].nunique() < 2:
         return
     figure = style.new_figure(4.1 * len(pairs) + 1.6, 3.9)
@@ -338,15 +345,16 @@ def _phase(m: Material):
 
 
 def _phase_points(m: Material) -> pd.DataFrame | None:
-    names = ("log_median_sigma", "log_rms_mu")
-    rows = m.frame[m.frame["metric"].isin(names) & np.isfinite(m.frame["value"])]
+    rows = m.frame[m.frame["metric"].isin(_PHASE) & np.isfinite(m.frame["value"])]
     table = rows.pivot_table(index=["variant_label", "seed"], columns="metric", values="value", sort=False)
-    table = table.reindex(columns=list(names)).dropna().reset_index()
+    table = table.reindex(columns=list(_PHASE)).dropna().reset_index()
     if m.history is not None:
-        follow = m.history[(m.history["part"] == "validation") & m.history["term"].isin(names)]
+        follow = m.history[(m.history["part"] == "validation") & m.history["term"].isin(_PHASE)]
         if len(follow):
             path = follow.pivot_table(index=["variant", "seed", "step"], columns="term", values="value", sort=False)
-            path = path.reindex(columns=list(names)).dropna().reset_index().rename(columns={"variant": "variant_label"})
+            path = (
+                path.reindex(columns=list(_PHASE)).dropna().reset_index().rename(columns={"variant": "variant_label"})
+            )
             table = path if len(table) == 0 else pd.concat([path, table.assign(step=path["step"].max() + 1)])
     if len(table) == 0:
         return None
@@ -364,9 +372,9 @@ DRAWERS: tuple[Callable, ...] = (
     _reconstructions,
     _samples,
     _interpolations,
+    embedding,
     _latent,
     _plane,
     _training,
     _phase,
 )
-    embedding,

@@ -11,11 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats as scipy_stats
 
-from bench.stats import CONFIDENCE, GREATEST_FVU, LEAST_DIVERSITY, correlation, holm, mean_interval, seeds_to_separate
+from bench.stats import (
+    CONFIDENCE,
+    GREATEST_FVU,
+    LEAST_DIVERSITY,
+    correlation,
+    holm,
+    mean_interval,
+    seeds_to_separate,
+    two_sided_t,
+)
 
 ALPHA = 1 - CONFIDENCE
+#: Variants of which all pairs are tested.
+MOST_PAIRED = 40
 
 
 @dataclass
@@ -55,7 +65,7 @@ def paired_p_against(values: np.ndarray, base: int) -> np.ndarray:
         t = np.abs(mean) / (sd / np.sqrt(n))
     equal = sd <= 1e-14 * np.abs(mean)  # the same difference in every seed
     t = np.where(equal, np.where(mean == 0, 0.0, np.inf), t)
-    return np.where(n > 1, 2 * scipy_stats.t.sf(t, np.maximum(n - 1, 1)), np.nan)
+    return np.where(n > 1, two_sided_t(t, np.maximum(n - 1, 1)), np.nan)
 
 
 def lead_of(values: np.ndarray, higher_is_better: bool | None, eligible: np.ndarray) -> Lead:
@@ -75,11 +85,7 @@ def lead_of(values: np.ndarray, higher_is_better: bool | None, eligible: np.ndar
     if len(order) == 1:
         return lead
     lead.rival = int(order[1])
-    p = np.stack([paired_p_against(values[order], row) for row in range(len(order))])  # row 0 is the leader
-    upper = np.triu_indices(len(order), 1)
-    adjusted = np.full(p.shape, np.nan)
-    adjusted[upper] = holm(p[upper])
-    against = adjusted[0, 1:]
+    against = _adjusted_against_first(values[order])
     separated = against < ALPHA  # False for NaN
     lead.tied = [int(row) for row in order[1:][~separated]]
     lead.p = float(against[separated].max()) if separated.any() else np.nan
@@ -90,6 +96,21 @@ def lead_of(values: np.ndarray, higher_is_better: bool | None, eligible: np.ndar
     elif separated.any():
         lead.marks = {row: "shared" for row in (lead.leader, *lead.tied)}
     return lead
+
+
+def _adjusted_against_first(values: np.ndarray) -> np.ndarray:
+    """p of the first row of (V, S) against the others, (V-1,), adjusted for all pairs: the first was chosen by looking.
+
+    Holm's adjustment; above `MOST_PAIRED` rows Bonferroni's, which is a little stricter and needs no other pair.
+    """
+    n = len(values)
+    if n > MOST_PAIRED:
+        return np.minimum(paired_p_against(values, 0)[1:] * (n * (n - 1) / 2), 1.0)
+    p = np.stack([paired_p_against(values, row) for row in range(n)])
+    upper = np.triu_indices(n, 1)
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[upper] = holm(p[upper])
+    return adjusted[0, 1:]
 
 
 def _compare_with_rival(lead: Lead, values: np.ndarray) -> None:

@@ -72,8 +72,9 @@ class Cell:
 
 @dataclass
 class Section:
-    """One data set: rows × metrics, who leads, differences from the baseline."""
+    """One data set: rows × metrics, who leads, differences from the baseline. `name` is the label as stored."""
 
+    name: str
     label: str
     data_line: str
     rows: list[Row]
@@ -217,6 +218,7 @@ def _section(data: RunData, label: str, known: Mapping[str, Metric], spec: Mappi
     }
     split = next((text for text in cells["split"] if text != "{}"), "{}")
     section = Section(
+        label,
         printable(label),
         header.data_line(split),
         rows,

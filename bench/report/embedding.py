@@ -32,9 +32,13 @@ def embedding(m: Material) -> Iterator[tuple[Any, ...]]:
     for (left, right), (label, arrays) in zip(axes, have, strict=True):
         codes, labels = arrays["codes"], arrays["code_labels"]
         colour = style.colour_of(label, m.order)
-        points.plot_latent(codes, labels, ax=left, title=style.short(label, 40), colour=colour)
+        points.plot_latent(codes, labels, ax=left, title=f"{style.short(label, 32)}: codes", colour=colour)
         originals = arrays.get("originals", np.zeros((0, 1)))
         tiles.plot_plane(arrays["grid"], arrays["grid_x"], arrays["grid_y"], tiles.Range.of(originals), "", right)
+        right.set_title("decoded", color=colour)
+        right.tick_params(labelsize=7.5)
+        for axis in (right.xaxis, right.yaxis):
+            axis.label.set_size(8.5)
         left.set_xlim(right.get_xlim())
         left.set_ylim(right.get_ylim())
         tables.append(pd.DataFrame({"variant": label, "x": codes[:, 0], "y": codes[:, 1], "label": labels}))

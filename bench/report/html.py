@@ -14,6 +14,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.anchors import COLUMNS, rows
 from bench.figures.style import colour_of
 from bench.report.figurefiles import FigureFile
 from bench.report.header import uses_arrays
@@ -77,6 +78,8 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "headline": headline,
         "verdicts": verdicts,
         "levels": LEVELS,
+        "published_columns": COLUMNS,
+        "published_rows": list(zip(report.published, rows(report.published), strict=True)),
         "excluded": excluded,
         "difference_rows": difference_rows,
         "missing": missing,

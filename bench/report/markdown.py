@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from bench.anchors import COLUMNS, rows
 from bench.report.catalogue import Metric
 from bench.report.figurefiles import FigureFile
 from bench.report.model import Report, Section
@@ -35,6 +36,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
         lines += ["Data sets: " + ", ".join(escape(section.label) for section in report.sections) + ".", ""]
     for section in report.sections:
         lines += _summary(section)
+    lines += _published(report)
     lines += _counts(report)
     lines += ["## How it was run", ""]
     lines += table(("", ""), [(escape(name), escape(text)) for name, text in report.header], left=2)
@@ -61,6 +63,16 @@ def _summary(section: Section) -> list[str]:
         lines += table(("Question", "Winner", "Its value", "Margin", "Sure?"), rows, left=5)
     lines += _numbers(section, section.primary)
     return lines
+
+
+def _published(report: Report) -> list[str]:
+    """Ours beside the published numbers that the run's preset reproduces."""
+    if report.anchor is None:
+        return []
+    lines = ["## Published numbers and ours", ""]
+    lines += table(COLUMNS, [tuple(map(escape, row)) for row in rows(report.published)])
+    texts = (f"Source: {report.anchor.source}", report.anchor.setup, report.anchor.remarks)
+    return lines + [line for text in texts if text for line in (escape(text), "")]
 
 
 def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.anchors import Anchor, Verdict, read_anchor, verdicts
 from bench.errors import UsageError
 from bench.report import header
 from bench.report.catalogue import Metric, catalogue, is_element
@@ -134,6 +135,8 @@ class Report:
     counts: dict[str, int]
     data: RunData
     store: RunStore
+    anchor: Anchor | None = None
+    published: list[Verdict] = field(default_factory=list)
 
 
 def load_report(directory: Path | str) -> Report:
@@ -159,6 +162,7 @@ def load_report(directory: Path | str) -> Report:
         lines.append(("Cells started", printable(f"{started.min()} to {started.max()}")))
     title = printable(store.spec.get("name") or Path(directory).name, 80)
     asked = header.command(store.spec)
+    published = verdicts(directory)
     return Report(
         Path(directory),
         title,
@@ -171,6 +175,8 @@ def load_report(directory: Path | str) -> Report:
         counts,
         data,
         store,
+        read_anchor(published[0].anchor) if published else None,
+        published,
     )
 
 

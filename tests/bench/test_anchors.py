@@ -14,6 +14,7 @@ from bench.config import build_run
 from bench.errors import UsageError
 from bench.presets import over_preset, read_preset
 from bench.registry import Registry
+from bench.report import write_report
 from bench.store import RunStore
 
 PRESET = {
@@ -220,6 +221,25 @@ def test_the_page_has_every_anchor_and_counts_what_is_judged(planted, capsys):
     assert "6 cells: 7.2 s of training, 3.6 s of evaluation." in page
     assert main(["nowhere"]) == 2
     assert "there is no directory" in capsys.readouterr().err
+
+
+def test_the_report_puts_ours_beside_theirs(planted):
+    directory = planted({0: {"test_mse": 1.0}})
+    write_report(directory, ("md", "html"))
+    markdown = (directory / "report.md").read_text()
+    assert "## Published numbers and ours" in markdown
+    assert "| AE's error | 0.5 | ± 0 | 0.67 ± 0.72 (3 seeds) | ✗ fail |" in markdown
+    assert r"Source: A paper \| with a bar." in markdown
+    html = (directory / "report.html").read_text()
+    assert '<span class="badge sure">pass</span>' in html
+    assert '<span class="badge bad">fail</span>' in html
+    assert "A paper | with a bar." in html
+
+
+def test_a_report_without_published_numbers_does_not_speak_of_them(planted):
+    directory = planted(preset={key: value for key, value in PRESET.items() if key != "anchor"})
+    write_report(directory, ("md", "html"))
+    assert "Published numbers" not in (directory / "report.md").read_text() + (directory / "report.html").read_text()
 
 
 def test_no_torch_is_needed():

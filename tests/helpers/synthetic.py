@@ -115,7 +115,8 @@ def arrays(variant: str, seed: int, latent_dim: int = 8, images: bool = True) ->
     out = {
         "codes": codes, "code_labels": labels, "originals": blobs[:8], "reconstructions": blobs[:8] * 0.9,
         "fit_samples": blobs[8:24], "strips": rng.uniform(size=(4, 9, *shape)),
-        "strip_ends": rng.uniform(size=(4, 2, *shape)), "strip_scores": rng.uniform(0.8, 1.2, size=4),
+        "strip_ends": rng.uniform(size=(4, 2, *shape)),
+        "strip_unevenness": rng.uniform(1, 1.2, size=4), "strip_realism": rng.uniform(0.8, 1.2, size=4),
         "history_step": steps, "history_epoch": steps / 9,
         "history_train_loss": curve, "history_validation_loss": curve + 0.05,
     }  # fmt: skip
@@ -124,6 +125,7 @@ def arrays(variant: str, seed: int, latent_dim: int = 8, images: bool = True) ->
         out["history_train_kl"] = 5 * (1 - np.exp(-steps / 200))
     if latent_dim == 2:
         out["grid"] = rng.uniform(size=(12, 12, *shape))
+        out["grid_x"], out["grid_y"] = np.linspace(-2, 2, 12), np.linspace(2, -2, 12)
     if variant != "ae":
         out["log_median_sigma"] = np.linspace(0, -2, len(steps))
     return {k: v if k == "code_labels" else v.astype(np.float32) for k, v in out.items()}

@@ -1,0 +1,113 @@
+"""Is one piece of code slower than another? Paired, interleaved timing in one process, with a control against noise.
+
+Every round times the subject, the reference, and the reference once more, in rotating order. The ratio of the two
+references is the control: what it shows is noise. Intervals are distribution-free intervals of the median over rounds.
+A machine too noisy to tell gives "inconclusive", never a false alarm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import comb
+
+import pytest
+
+#: The most a median interval may miss the true median.
+ERROR = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`outcome` is "ok", "slower" or "inconclusive"; the rest says why."""
+
+    outcome: str
+    ratio: float
+    interval: tuple[float, float]
+    control: tuple[float, float]
+    limit: float
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{self.outcome}: {self.ratio:.3f} × the reference (interval {low:.3f} to {high:.3f}), "
+            f"limit {self.limit:.2f}; the reference against itself {self.control[0]:.3f} to {self.control[1]:.3f}"
+        )
+
+
+def compare(
+    subject: Callable[[], object],
+    reference: Callable[[], object],
+    limit: float,
+    rounds: int = 21,
+    attempts: int = 3,
+    clock: Callable[[Callable[[], object]], float] | None = None,
+) -> Verdict:
+    """Whether `subject` takes more than `limit` times as long as `reference`.
+
+    "slower": the whole interval of the ratio lies above the limit, also with the control's own bias taken off, and the
+    control's interval is narrower than the limit. "ok": the whole interval lies below. Otherwise more rounds are added,
+    and after the last attempt it stays "inconclusive".
+    """
+    clock = clock or _seconds
+    ratios: list[float] = []
+    controls: list[float] = []
+    turns = [("subject", subject), ("reference", reference), ("control", reference)]
+    for _, function in turns[:2]:
+        clock(function)
+    for attempt in range(attempts):
+        for number in range(rounds):
+            shift = (attempt + number) % 3
+            times = {name: clock(function) for name, function in turns[shift:] + turns[:shift]}
+            ratios.append(times["subject"] / times["reference"])
+            controls.append(times["control"] / times["reference"])
+        verdict = judge(ratios, controls, limit)
+        if verdict.outcome != "inconclusive":
+            return verdict
+    return verdict
+
+
+def judge(ratios: list[float], controls: list[float], limit: float) -> Verdict:
+    """The verdict on paired ratios."""
+    middle, low, high = median_interval(ratios)
+    control_middle, control_low, control_high = median_interval(controls)
+    bias = max(control_middle, 1 / control_middle)
+    quiet = 1 / limit < control_low and control_high < limit
+    outcome = "slower" if quiet and low > limit * bias else "ok" if high <= limit else "inconclusive"
+    return Verdict(outcome, middle, (low, high), (control_low, control_high), limit)
+
+
+def median_interval(values: list[float], error: float = ERROR) -> tuple[float, float, float]:
+    """Median and an interval of order statistics that misses the true one with at most probability `error`."""
+    ordered, n = sorted(values), len(values)
+    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    missed, rank = 0.0, 0
+    while rank < n // 2 and 2 * (missed + comb(n, rank) / 2**n) <= error:
+        missed += comb(n, rank) / 2**n
+        rank += 1
+    rank = max(rank - 1, 0)
+    return middle, ordered[rank], ordered[n - 1 - rank]
+
+
+def require(verdict: Verdict) -> None:
+    """Fail the test on "slower", skip it on "inconclusive"."""
+    if verdict.outcome == "inconclusive":
+        pytest.skip(f"this machine is too noisy to tell: {verdict}")
+    assert verdict.outcome == "ok", str(verdict)
+
+
+def repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
+    """Calls `function` so many times: a unit of work long enough to time."""
+
+    def run() -> None:
+        for _ in range(times):
+            function()
+
+    return run
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contracts.metric import NEEDS, Missing
-from bench.contracts.model import Model
+from bench.calls import Calls
+from bench.contracts.metric import Missing
 from bench.density import GaussianFit, draw, draw_antithetic, factorised_kl, joint_kl, moments, sample_mixture
 from bench.features import FeatureSpace
 from bench.seeding import derived_seed
-from bench.shared import MAX_NUMBERS, MAX_ROWS, Rows, SharedData
+from bench.shared import MAX_NUMBERS, MAX_ROWS, Rows
 
 #: Draws per example of every expectation over q(z|x).
 POSTERIOR_DRAWS = 16
@@ -28,53 +28,13 @@ SOURCES = ("seg", "vp", "fit", "mixture", "prior")
 COLLAPSE_BOUND = 0.5
 #: Most midpoints of held-out codes.
 MIDPOINTS = 8192
-_BATCH_NUMBERS = 2**21
 
 
-class View:
+class View(Calls):
     """What a metric sees of one model. Properties are cached; nothing here is changed by a metric.
 
-    Args:
-        model: the trained or control model.
-        shared: its data set's shared quantities.
-        seed: of the model's evaluation noise (posterior draws); use the same for all models of a data set.
+    Args: as `Calls`.
     """
-
-    def __init__(self, model: Model, shared: SharedData, seed: int = 0) -> None:
-        self.model = model
-        self.shared = shared
-        self.split = shared.split
-        self.seed = seed
-        self.device = torch.device(model.device)
-        self.latent_dim = model.latent_dim
-        self.dimension = shared.dimension
-        self._cache: dict[object, object] = {}
-
-    # --- what the model is -------------------------------------------------------------------------------------
-
-    def lacks(self, need: str) -> str | None:
-        """Why this model and data set do not fulfil `need` (a key of `NEEDS`), or None when they do."""
-        return None if self._has(need) else NEEDS[need]
-
-    def _has(self, need: str) -> bool:
-        model = self.model
-        if need == "encode":
-            return model.encode is not None or model.posterior is not None
-        if need in ("decode", "posterior", "prior"):
-            return getattr(model, need) is not None
-        if need == "likelihood":
-            variance = model.decoder_variance
-            likely = model.cost.name == "bernoulli" or (variance is not None and variance > 0)
-            return likely and model.decode_params is not None and model.prior is not None
-        if need == "labels":
-            return self.split.train_labels is not None and self.split.test_labels is not None
-        if need == "factors":
-            return self.split.test_factors is not None
-        if need == "images":
-            return len(self.split.data_shape) == 3
-        if need == "plane":
-            return self.latent_dim == 2
-        raise KeyError(f"unknown need {need!r}; known: {', '.join(NEEDS)}")
 
     @cached_property
     def defect(self) -> str | None:
@@ -84,64 +44,18 @@ class View:
         if not bool(torch.isfinite(self.test.x).all()):
             return "the test data are not finite"
         checks = []
-        if self._has("encode"):
+        if self.has("encode"):
             checks.append(("codes", lambda: self.codes("test")))
-            if self._has("decode"):
+            if self.has("decode"):
                 checks.append(("reconstructions", lambda: self.reconstructions("test")))
-        if self._has("posterior"):
+        if self.has("posterior"):
             checks.append(("posterior standard deviations", lambda: self.posterior_moments("test")[1]))
-        if self._has("prior"):
+        if self.has("prior"):
             checks.append(("prior samples", lambda: self.latents("prior")))
         for what, compute in checks:
             if not bool(torch.isfinite(compute()).all()):
                 return f"the model's {what} are not finite"
         return None
-
-    # --- calls of the model ------------------------------------------------------------------------------------
-
-    @property
-    def batch_size(self) -> int:
-        """Rows per call of the model."""
-        return int(np.clip(_BATCH_NUMBERS // self.dimension, 32, 4096))
-
-    def generator(self, role: str) -> torch.Generator:
-        """A fresh CPU generator for this evaluation's own noise, by role."""
-        return torch.Generator().manual_seed(derived_seed(self.seed, "view", role))
-
-    def _batched(self, function, rows: Tensor) -> Tensor:
-        with torch.no_grad():
-            parts = [function(batch) for batch in rows.split(self.batch_size)]
-        return torch.cat(parts)
-
-    def _encode(self, x: Tensor) -> Tensor:
-        if self.model.encode is not None:
-            return self.model.encode(x)
-        return moments(self.model.posterior(x), self.generator("moments"))[0]
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes μ(x) of data (N, *data_shape) or (N, d): (N, L)."""
-        return self._batched(self._encode, x.reshape(len(x), *self.split.data_shape).to(self.device))
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Data-space means Θ(z) of codes (N, L), flat: (N, d)."""
-        return self._batched(lambda batch: self.model.decode(batch).reshape(len(batch), -1), z.to(self.device))
-
-    def cycle(self, decoded: Tensor) -> Tensor:
-        """‖Θ(μ(y)) - y‖² of decoded points y (N, d), unnormalised: (N,)."""
-
-        def error(y: Tensor) -> Tensor:
-            codes = self._encode(y.reshape(len(y), *self.split.data_shape))
-            return (self.model.decode(codes).reshape(len(y), -1) - y).square().sum(-1)
-
-        return self._batched(error, decoded)
-
-    def once(self, key: object, compute):
-        """`compute()` the first time that `key` is asked for of this model, the stored result ever after."""
-        if key not in self._cache:
-            self._cache[key] = compute()
-        return self._cache[key]
-
-    # --- data, codes, reconstructions --------------------------------------------------------------------------
 
     def rows(self, part: str) -> Rows:
         """The rows of a part that pairwise metrics use (all, or a fixed sub-sample)."""
@@ -179,7 +93,7 @@ class View:
 
         def compute() -> Tensor:
             generator = self.generator(f"codes {part} {replicate}")
-            return self._batched(lambda x: draw(self.model.posterior(x), (), generator), self.rows(part).x)
+            return self.batched(lambda x: draw(self.model.posterior(x), (), generator), self.rows(part).x)
 
         return self.once(("sampled", part, replicate), compute)
 
@@ -211,7 +125,7 @@ class View:
         """‖Θ(μ(x)) - x‖² of every test or validation row, and of `rows("train")`: (N,) float64."""
 
         def error(x: Tensor) -> Tensor:
-            decoded = self.model.decode(self._encode(x)).reshape(len(x), -1)
+            decoded = self.model.decode(self.encode_batch(x)).reshape(len(x), -1)
             return (decoded - x.reshape(len(x), -1)).square().sum(-1).double()
 
         def compute() -> Tensor:
@@ -244,8 +158,6 @@ class View:
             return means.reshape(2, -1).mean(0) if paired else means
 
         return self.once(("sampled errors", part), compute)
-
-    # --- latent sources ----------------------------------------------------------------------------------------
 
     @property
     def n_samples(self) -> int:
@@ -333,7 +245,7 @@ class View:
         """Why this model counts as collapsed and may not be marked best, or None."""
         if self.shared.test_total_variance <= 0:
             return None
-        if self._has("encode") and self._has("decode"):
+        if self.has("encode") and self.has("decode"):
             fvu = float(self.squared_errors("test").mean()) / self.shared.test_total_variance
             if fvu > COLLAPSE_BOUND:
                 return f"collapsed: {fvu:.2f} of the held-out variance is unexplained (above {COLLAPSE_BOUND})"

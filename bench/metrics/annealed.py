@@ -51,8 +51,9 @@ class Annealed(Metric):
         x = view.test.x[:POINTS]
         chains = AnnealedChains(view.model, view.generator("annealed"))
         z, fakes = simulate(view.model, view.latents("prior")[: len(x)], view.generator("simulated"))
-        lower, _ = chains.forward(fakes)
-        upper, _ = chains.reverse(fakes, z)
+        steps = chains.step_sizes(fakes)
+        lower, _ = chains.forward(fakes, steps)
+        upper, _ = chains.reverse(fakes, z, steps)
         gap = (upper - lower).double()
         return {
             "ais_log_likelihood": Estimate(*_mean(*chains.forward(x))),

@@ -13,6 +13,9 @@ from bench.contracts.model import Model
 from bench.density import draw, joint_log_prob
 from bench.metrics.functional.importance import log_likelihood
 
+#: Chains that find step sizes and are thrown away.
+PILOTS = 4
+
 
 def simulate(model: Model, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Data from the model: codes z (N, L), drawn from the prior, and x ~ p(x|z), (N, *data_shape)."""
@@ -49,30 +52,44 @@ class AnnealedChains:
         span = torch.sigmoid(torch.linspace(-4, 4, self.temperatures + 1, dtype=torch.float64))
         return ((span - span[0]) / (span[-1] - span[0])).tolist()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Estimates of ln p(x), low on average, and their errors: (N, *data_shape) → two (N,)."""
+    def forward(self, x: Tensor, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Estimates of ln p(x), low on average, and their errors: (N, *data_shape) → two (N,).
+
+        `steps` are those of `step_sizes(x)`, which are found first where they are not given.
+        """
+        steps = self.step_sizes(x) if steps is None else steps
         z = draw(self.model.prior(), (self.chains, len(x)), self.generator).to(x)
-        weights = self._anneal(z, x, self.schedule)
-        share = torch.softmax(weights, 0)
-        errors = (share.square().sum(0) - 1 / self.chains).clamp_min(0).sqrt()
-        return torch.logsumexp(weights, 0) - math.log(self.chains), errors
+        weights = self._anneal(z, x, self.schedule, steps[1:])
+        return torch.logsumexp(weights, 0) - math.log(self.chains), _errors(weights)
 
-    def reverse(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    def reverse(self, x: Tensor, z: Tensor, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Estimates of ln p(x), high on average, from exact posterior draws z (N, L), and their errors: two (N,)."""
-        weights = self._anneal(z.expand(self.chains, *z.shape).clone(), x, self.schedule[::-1])
-        share = torch.softmax(weights, 0)
-        errors = (share.square().sum(0) - 1 / self.chains).clamp_min(0).sqrt()
-        return math.log(self.chains) - torch.logsumexp(weights, 0), errors
+        steps = self.step_sizes(x) if steps is None else steps
+        start = z.expand(self.chains, *z.shape).clone()
+        weights = self._anneal(start, x, self.schedule[::-1], steps.flip(0)[1:])
+        return math.log(self.chains) - torch.logsumexp(weights, 0), _errors(weights)
 
-    def _anneal(self, z: Tensor, x: Tensor, schedule: list[float]) -> Tensor:
-        """Log weights (chains, N) of chains z (chains, N, L) that follow the schedule of β."""
+    def step_sizes(self, x: Tensor) -> Tensor:
+        """Leapfrog steps by temperature and datum, (T+1, N), that accept about 70 %, from pilot chains.
+
+        The chains whose weights count use these fixed steps: steps that a chain adapts to its own moves leave its
+        density no longer invariant (tried: .13 nats of bias in six dimensions).
+        """
+        z = draw(self.model.prior(), (PILOTS, len(x)), self.generator).to(x)
+        step, steps = torch.full((len(x),), 0.1, device=x.device), []
+        for beta in self.schedule:
+            z, accepted = self._hamiltonian(z, x, beta, step.expand(PILOTS, -1))
+            step = (step * torch.exp(0.15 * (accepted.float().mean(0) - 0.7))).clamp(1e-4, 1.0)
+            steps.append(step)
+        return torch.stack(steps)
+
+    def _anneal(self, z: Tensor, x: Tensor, schedule: list[float], steps: Tensor) -> Tensor:
+        """Log weights (chains, N) of chains z (chains, N, L) along a schedule of T+1 β with steps (T, N)."""
         weights = torch.zeros(z.shape[:2], device=z.device)
-        step = torch.full(z.shape[:2], 0.1, device=z.device)
-        for before, after in pairwise(schedule):
+        for (before, after), step in zip(pairwise(schedule), steps, strict=True):
             with torch.no_grad():
                 weights += (after - before) * log_likelihood(self.model, z, x)
-            z, accepted = self._hamiltonian(z, x, after, step)
-            step = torch.where(accepted, step * 1.02, step * 0.95).clamp(1e-4, 1.0)  # about 70 % accepted
+            z, _ = self._hamiltonian(z, x, after, step.expand(len(z), -1))
         return weights
 
     def _hamiltonian(self, z: Tensor, x: Tensor, beta: float, step: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,3 +114,9 @@ class AnnealedChains:
             energy = -joint_log_prob(self.model.prior(), z) - beta * log_likelihood(self.model, z, x)
             (gradient,) = torch.autograd.grad(energy.sum(), z)
         return energy.detach(), gradient
+
+
+def _errors(weights: Tensor) -> Tensor:
+    """Delta-method standard errors (N,) of ln mean w over chains, from ln w (chains, N)."""
+    share = torch.softmax(weights, 0)
+    return (share.square().sum(0) - 1 / len(weights)).clamp_min(0).sqrt()

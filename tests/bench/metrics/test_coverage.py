@@ -83,7 +83,9 @@ def test_neighbours_agree_with_sklearn_in_any_chunk_size(monkeypatch):
     assert own.numpy() == pytest.approx(
         NearestNeighbors(n_neighbors=3).fit(points.double().numpy()).kneighbors()[0], rel=1e-4
     )
-    assert torch.equal(radii(points, 3), own[:, -1])
+    assert radii(points, 3).numpy() == pytest.approx(
+        own[:, -1].numpy(), rel=1e-3
+    )  # without recomputing from differences
 
 
 def test_excluded_rows_are_no_neighbours():

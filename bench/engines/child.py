@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -50,9 +51,9 @@ def main(file_number: int) -> None:
         score.write(_OOM_SCORE)
     os.dup2(2, 1)  # what a plugin prints must not mix with the parent's own output
     connection = Connection(file_number)
-    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
-    setup: Setup = tasks.get()
+    messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, messages), daemon=True).start()
+    setup: Setup = pickle.loads(messages.get())
 
     import torch
 
@@ -62,7 +63,7 @@ def main(file_number: int) -> None:
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # torch loads another part of itself with the first one
     workshop = Workshop(setup.plugins, None if setup.data is None else unpack(*setup.data))
     while True:
-        task = tasks.get()
+        task = pickle.loads(messages.get())
         connection.send(("begun", None))
         if isinstance(task, CheckTask):
             _check(connection, task.checks, workshop)
@@ -71,11 +72,14 @@ def main(file_number: int) -> None:
         connection.send(("end", None))
 
 
-def _listen(connection: Connection, tasks: queue.SimpleQueue[Any]) -> None:
-    """Take in tasks; when the parent is gone, end this process and whatever a plugin started in it."""
+def _listen(connection: Connection, messages: queue.SimpleQueue[bytes]) -> None:
+    """Take in messages; when the parent is gone, end this process and whatever a plugin started in it.
+
+    They are unpickled elsewhere: that imports torch, which two threads had better not do at the same time.
+    """
     try:
         while True:
-            tasks.put(connection.recv())
+            messages.put(connection.recv_bytes())
     except (EOFError, OSError):
         os.killpg(os.getpgid(0), signal.SIGKILL)
 

@@ -18,8 +18,10 @@ KINDS = ("variant", "dataset", "metric")
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 LOOK = """
 import importlib.util, json, site, sys
-for place in json.loads(sys.argv[1]):
+places, packages = json.loads(sys.argv[1])
+for place in places:
     site.addsitedir(place)
+sys.path += packages
 from bench.registry import Registry, builtin_folder
 from bench.presets import preset_names
 import bench
@@ -86,7 +88,10 @@ def library(tmp_path_factory):
 
 def look(places, cwd, *options):
     """What a fresh interpreter in `cwd` finds with `places` as site folders, in that order."""
-    command = [sys.executable, "-W", "ignore", "-c", LOOK, json.dumps([str(place) for place in places]), *options]
+    # -S: an editable install in the interpreter's own environment would answer before the one under test.
+    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    given = json.dumps([[str(place) for place in places], packages])
+    command = [sys.executable, "-S", "-W", "ignore", "-c", LOOK, given, *options]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

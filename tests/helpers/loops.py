@@ -20,6 +20,7 @@ from bench.registry import Registry
 from bench.train import TrainPlan
 from bench.train.batches import Rows
 from bench.train.loop import _Run
+from bench.train.memory import keep_freed_memory
 
 CPU = torch.device("cpu")
 
@@ -74,6 +75,7 @@ def models(job: Job, **parameters) -> list[Variant]:
 
 def suite_step(job: Job, warm_up: int = 30, **parameters) -> Callable[[], None]:
     """One step of `bench.train` at a time, after as many as it takes to settle (recordings, allocator)."""
+    keep_freed_memory()
     rows = Rows(job.data(), None, CPU)
     plan = TrainPlan(steps=1_000_000, batch_size=job.batch_size, optimizer_params={"lr": 1e-3})
     run = _Run(models(job, **parameters), list(range(job.width)), rows, rows, plan, CPU)

@@ -14,7 +14,8 @@ from bench.density import moments
 from bench.seeding import derived_seed
 from bench.shared import SharedData
 
-_BATCH_NUMBERS = 2**21
+#: Data values in one call of the model; a convolutional decoder holds about a hundred times as many activations.
+_BATCH_NUMBERS = 2**20
 
 
 class Calls:

@@ -22,6 +22,9 @@ from bench.seeding import derived_seed
 MAX_ROWS = 10_000
 #: Most float32 numbers in one cached array of rows (128 MB).
 MAX_NUMBERS = 2**25
+#: Numbers that a pass over a whole part reads at a time (4 MB): blocks this small are served from memory that the last
+#: one left, where large ones would each take new memory from a fragmented heap.
+BLOCK_NUMBERS = 2**20
 #: Seed of everything that models of a data set share.
 REFERENCE_SEED = 0
 _BINARISE_BLOCK = 256
@@ -85,6 +88,11 @@ class SharedData:
         """Most rows that are cached at once: 10,000, or what fits 128 MB."""
         return max(1, min(MAX_ROWS, MAX_NUMBERS // self.dimension))
 
+    @property
+    def block_rows(self) -> int:
+        """Rows that a pass over a whole part reads at a time."""
+        return max(1, BLOCK_NUMBERS // self.dimension)
+
     def load(self, part: str, indices: np.ndarray) -> Tensor:
         """Rows of a part as a float32 tensor (n, *data_shape) on the device.
 
@@ -132,7 +140,7 @@ class SharedData:
     def train_mean(self) -> Tensor:
         """x̄, the mean of all training rows, (d,)."""
         total = torch.zeros(self.dimension, dtype=torch.float64, device=self.device)
-        for x in self.batches("train", self.max_rows):
+        for x in self.batches("train", self.block_rows):
             total += x.reshape(len(x), -1).sum(0, dtype=torch.float64)
         return (total / max(self.size("train"), 1)).float()
 
@@ -140,7 +148,7 @@ class SharedData:
     def test_total_variance(self) -> float:
         """T = E‖x - x̄‖² over the whole test split with the training mean x̄: what a constant decoder scores."""
         total = 0.0
-        for x in self.batches("test", self.max_rows):
+        for x in self.batches("test", self.block_rows):
             total += float((x.reshape(len(x), -1) - self.train_mean).square().sum(dtype=torch.float64))
         return total / max(self.size("test"), 1)
 

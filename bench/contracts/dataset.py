@@ -131,9 +131,8 @@ class Split:
         for part in PARTS:
             rows = getattr(self, part)
             digest.update(repr((part, tuple(rows.shape))).encode())
-            for start in range(0, len(rows), 4096):
-                block = np.ascontiguousarray(rows[start : start + 4096], dtype=np.float32)
-                digest.update(memoryview(block).cast("B"))
+            for span in blocks(tuple(rows.shape)):
+                digest.update(memoryview(np.ascontiguousarray(rows[span], dtype=np.float32)).cast("B"))
             for extra in ("labels", "factors"):
                 values = getattr(self, f"{part}_{extra}")
                 if values is not None:

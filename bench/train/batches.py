@@ -6,6 +6,7 @@ Data that fit are one tensor on the device and batches are gathered there; large
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,9 +65,10 @@ class Rows:
 
 
 def _tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
-    contiguous = np.ascontiguousarray(array)
-    # A read-only array would make torch warn; the harness never writes into data, so a private copy is made instead.
-    return torch.from_numpy(contiguous if contiguous.flags.writeable else contiguous.copy()).to(dtype)
+    with warnings.catch_warnings():
+        # torch warns of read-only arrays; the tensor shares their memory, and only gathered copies leave `Rows`
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(array)).to(dtype)
 
 
 class BatchOrder:

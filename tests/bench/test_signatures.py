@@ -42,6 +42,7 @@ def test_names_and_defaults_are_those_of_the_running_function(parameters):
         ("f[a=x,c=2]", "c", 2.0),
         ("f[a=x,d=2]", "d", 2.0),
         ("f[a=x,d=auto]", "d", "auto"),
+        ("f[a=x,d=none]", "d", "none"),
         ("f[a=x,e=[3]]", "e", [3]),
         ("f[a=x,g=2024]", "g", "2024"),
         ("f[a=x,g=true]", "g", "true"),

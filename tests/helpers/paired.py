@@ -16,6 +16,9 @@ import pytest
 
 #: The most a median interval may miss the true median.
 ERROR = 0.01
+#: The control, whose true value is 1, may stray by this factor before a machine counts as too noisy, whatever the
+#: limit.
+NOISE = 1.15
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def compare(
     """Whether `subject` takes more than `limit` times as long as `reference`.
 
     "slower": the whole interval of the ratio lies above the limit, also with the control's own bias taken off, and the
-    control's interval is narrower than the limit. "ok": the whole interval lies below. Otherwise more rounds are added,
+    control's interval lies within `NOISE` of 1. "ok": the whole interval lies below. Otherwise more rounds are added,
     and after the last attempt it stays "inconclusive".
     """
     clock = clock or _seconds
@@ -73,7 +76,7 @@ def judge(ratios: list[float], controls: list[float], limit: float) -> Verdict:
     middle, low, high = median_interval(ratios)
     control_middle, control_low, control_high = median_interval(controls)
     bias = max(control_middle, 1 / control_middle)
-    quiet = 1 / limit < control_low and control_high < limit
+    quiet = 1 / NOISE < control_low and control_high < NOISE
     outcome = "slower" if quiet and low > limit * bias else "ok" if high <= limit else "inconclusive"
     return Verdict(outcome, middle, (low, high), (control_low, control_high), limit)
 

@@ -85,3 +85,11 @@ def test_median_interval_covers_the_median():
     values = [float(number) for number in range(1, 22)]
     assert median_interval(values) == (11.0, 5.0, 17.0)
     assert median_interval([2.0, 1.0]) == (1.5, 1.0, 2.0)
+
+
+@pytest.mark.parametrize("limit", [0.45, 0.7, 0.9, 1.0, 1.85])
+def test_a_gate_can_fail_whatever_its_limit(limit):
+    """Also where the subject has to be faster than the reference: the control is about 1, not about the limit."""
+    assert judge([1.3 * limit] * 21, [0.99, 1.0, 1.01] * 7, limit).outcome == "slower"
+    assert judge([0.9 * limit] * 21, [0.99, 1.0, 1.01] * 7, limit).outcome == "ok"
+    assert judge([1.3 * limit] * 21, [0.7, 1.0, 1.4] * 7, limit).outcome == "inconclusive"

@@ -47,6 +47,7 @@ def run(
     output: str | Path | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
     n_jobs: int | None = None,
+    engine: str | None = None,
     timeout: float | str | None = None,
     force: bool = False,
     quiet: bool = False,
@@ -77,6 +78,7 @@ def run(
         "recon": recon, "optimizer": optimizer, "schedule": schedule, "steps": steps, "epochs": epochs,
         "early_stopping": early_stopping, "batch_size": batch_size, "device": device, "metrics": metrics,
         "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None, "n_jobs": n_jobs,
+        "engine": engine,
         "timeout": timeout, "force": force or None, "quiet": quiet or None,
     }  # fmt: skip
     if steps is not None and epochs is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import secrets
 import time
 import zlib
@@ -21,6 +22,7 @@ import numpy as np
 from bench import binary
 from bench.errors import UsageError
 from bench.files import file_errors, make_directory, safe_id, write_text
+from bench.text import printable
 
 if TYPE_CHECKING:
     from bench.work import StackTask
@@ -31,6 +33,8 @@ FOLDER = "progress"
 EVERY = 60.0
 _SCHEMA = 1
 _TOKEN = "token"
+#: Names of files that may be deleted: the token, states, and what a killed process left of either.
+_OURS = re.compile(r"token|[0-9a-f]{16}-[0-9a-f]{16}\.safetensors|\..*\.tmp")
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,10 @@ def checkpoints_of(task: StackTask) -> Callable[[Sequence[int]], TrainingCheckpo
 
 def open_place(directory: Path) -> Place:
     """The place for training states in a run's directory; creates the folder where it is missing."""
-    folder = make_directory(Path(directory).absolute() / FOLDER)
+    folder = Path(directory).absolute() / FOLDER
+    if folder.is_symlink():
+        raise UsageError(f"{printable(folder)} is a link to somewhere else; remove it and run the same command again")
+    make_directory(folder)
     token = secrets.token_hex(8)
     write_text(folder / _TOKEN, token)
     return Place(str(folder), token, EVERY)
@@ -119,11 +126,11 @@ def open_place(directory: Path) -> Place:
 def tidy(directory: Path, unfinished: Collection[str] = ()) -> None:
     """Delete the states of all stacks but the `unfinished` ones (stack ids), and the folder when it is empty."""
     folder = Path(directory) / FOLDER
-    if not folder.is_dir():
+    if folder.is_symlink() or not folder.is_dir():
         return
     with file_errors("delete", folder):
         for path in folder.iterdir():
-            if path.name.partition("-")[0] not in unfinished:
+            if _OURS.fullmatch(path.name) and path.name.partition("-")[0] not in unfinished:
                 path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()

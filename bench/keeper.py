@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import environment
 from bench.cellrecord import one_line
-from bench.resume import FINAL, Fingerprints, Verdict, judge
+from bench.resume import FINAL, Fingerprints, History, Verdict, judge
 from bench.spec import CellSpec
 from bench.store import RunStore
 from bench.work import CellResult
@@ -26,6 +26,7 @@ class Keeper:
         store: open for writing.
         fingerprints: of code and metrics.
         cells: all planned cells.
+        history: of earlier calls.
         force: whether earlier results count for nothing.
 
     Attributes:
@@ -33,10 +34,12 @@ class Keeper:
         statuses: cell_id → status, of every cell with a record that counts.
     """
 
-    def __init__(self, store: RunStore, fingerprints: Fingerprints, cells: Sequence[CellSpec], force: bool) -> None:
+    def __init__(
+        self, store: RunStore, fingerprints: Fingerprints, cells: Sequence[CellSpec], history: History, force: bool
+    ) -> None:
         self._store, self._fingerprints = store, fingerprints
         self._cells = cells
-        records = store.records()
+        records = history.latest
         verdicts = judge(cells, records, store, fingerprints)
         self.verdicts = dict.fromkeys(verdicts, Verdict.TRAIN) if force else verdicts
         self.statuses = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +18,7 @@ _LISTED = 3
 def plan_tasks(
     cells: Sequence[CellSpec],
     verdicts: Mapping[str, Verdict],
-    records: Iterable[Mapping[str, Any]],
+    together: Mapping[str, Sequence[tuple[int, ...]]],
     store: RunStore,
     fingerprints: Fingerprints,
     **settings: Any,
@@ -28,11 +28,10 @@ def plan_tasks(
     Args:
         cells: all planned cells, the seeds of a stack next to each other.
         verdicts: cell_id → verdict.
-        records: of earlier calls, to find which seeds trained together.
+        together: stack_id → groups of seeds that have trained in one stack so far.
         settings: fields of `StackTask` that are the same for all stacks.
     """
     tasks = []
-    together = seeds_together(records)
     for stack_id, group in groupby(cells, key=lambda cell: cell.stack_id):
         due = [cell for cell in group if verdicts[cell.cell_id] is not Verdict.DONE]
         for seeds, part in _by_group(due, together.get(stack_id, [])):
@@ -47,16 +46,6 @@ def plan_tasks(
                 )
             )
     return tasks
-
-
-def seeds_together(records: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, ...]]]:
-    """stack_id → groups of seeds that have trained in one stack so far."""
-    groups: dict[str, list[tuple[int, ...]]] = {}
-    for record in records:
-        seeds = tuple(record.get("stack_seeds") or ())
-        if len(seeds) > 1 and seeds not in groups.setdefault(record["stack_id"], []):
-            groups[record["stack_id"]].append(seeds)
-    return groups
 
 
 def _by_group(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ EVALUATION_SOURCES = (
 PATH_PARAMETERS = ("path", "root")
 #: Facts of a training that an evaluation alone cannot know.
 TRAINING_FACTS = ("t_train", "samples_per_second", "flops", "stack_seeds", "steps_run", "timing_valid")
+#: Entries of a record that decide what is done with its cell.
+REMEMBERED = ("status", "code_hash", "metrics_hash", *TRAINING_FACTS)
 #: Statuses that trying again would not change.
 FINAL = ("ok", "diverged", "skipped")
 
@@ -46,6 +49,37 @@ class Verdict(enum.Enum):
     TRAIN = "train"
     CHANGED = "changed"
     RETRY = "retry"
+
+
+@dataclass(frozen=True)
+class History:
+    """What the records of earlier calls say, without their measurements, so that it stays small.
+
+    Attributes:
+        latest: cell_id → the latest record of that cell, reduced to `REMEMBERED`.
+        groups: stack_id → groups of seeds that have trained in one stack so far.
+        mark: size and time of the file that was read; None where there was none.
+    """
+
+    latest: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
+    mark: tuple[int, int] | None = None
+
+    @classmethod
+    def read(cls, store: RunStore, known: History | None = None) -> History:
+        """The history of a run, in one pass; `known` itself where nothing was written since it was read."""
+        stat = store.cells_path.stat()
+        mark = (stat.st_size, stat.st_mtime_ns)
+        if known is not None and known.mark == mark:
+            return known
+        history = cls(mark=mark)
+        for record in store.iter_records():
+            history.latest[record["cell_id"]] = {name: record[name] for name in REMEMBERED if name in record}
+            seeds = tuple(record.get("stack_seeds") or ())
+            groups = history.groups.setdefault(record["stack_id"], [])
+            if len(seeds) > 1 and seeds not in groups:
+                groups.append(seeds)
+        return history
 
 
 class Fingerprints:

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from bench import checkpointing
 from bench.contracts.dataset import Split
 from bench.engines import Engine, make_engine
-from bench.errors import UsageError
 from bench.keeper import Keeper
 from bench.locking import refuse_second_writer
 from bench.planning import notes, plan_tasks
@@ -24,7 +21,7 @@ from bench.preflight import checks_for
 from bench.progress import Progress
 from bench.registry import Registry
 from bench.report import write_report
-from bench.resume import Fingerprints, Verdict, judge
+from bench.resume import Fingerprints, History, Verdict, judge
 from bench.spec import CellSpec, RunOptions, RunSpec
 from bench.stopping import StopRequest
 from bench.store import RunStore
@@ -57,23 +54,24 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
     spec = spec.validate(registry)
-    device = resolve_device(spec.device)
     cells = spec.cells(registry)
     directory = options.directory(spec)
     refuse_second_writer(directory)
     workshop = Workshop(spec.plugins, arrays)
     fingerprints = Fingerprints(workshop.registry, spec.metrics)
-    known = _known(directory, options.force, fingerprints, cells)
+    history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(options, spec, arrays) as engine:
+        device = engine.device(spec.device)
         engine.check(checks_for(cells, known), workshop)
         with RunStore.create(directory, spec, plan=cells) as store:
-            keeper = Keeper(store, fingerprints, cells, options.force)
+            history = History.read(store, history)
+            keeper = Keeper(store, fingerprints, cells, history, options.force)
             if options.force:
                 checkpointing.tidy(directory)
             tasks = plan_tasks(
                 cells,
                 keeper.verdicts,
-                () if options.force else store.iter_records(),
+                {} if options.force else history.groups,
                 store,
                 fingerprints,
                 plugins=tuple(spec.plugins),
@@ -94,25 +92,16 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted)
 
 
-def resolve_device(name: str) -> str:
-    """The device that "auto", "cpu", "cuda" or "cuda:N" stands for here; `UsageError` when it does not exist."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda"):
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(name.partition(":")[2] or 0) >= count:
-            there = f"there {'is' if count == 1 else 'are'} {count}" if count else "torch sees none"
-            raise UsageError(f"device {name!r} does not exist here ({there}); give --device cpu or auto")
-    return name
-
-
-def _known(directory: Path, force: bool, fingerprints: Fingerprints, cells: Sequence[CellSpec]) -> set[str]:
-    """Cells that an earlier call left a valid result for, so that their data need not even be loaded."""
+def _known(
+    directory: Path, force: bool, fingerprints: Fingerprints, cells: Sequence[CellSpec]
+) -> tuple[History | None, set[str]]:
+    """The history of the directory, and the cells with a valid result, so that their data need not even be loaded."""
     if force or not (directory / "cells.jsonl").is_file():
-        return set()
+        return None, set()
     store = RunStore.open(directory)
-    verdicts = judge(cells, store.records(), store, fingerprints)
-    return {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
+    history = History.read(store)
+    verdicts = judge(cells, history.latest, store, fingerprints)
+    return history, {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
 
 
 def _run_all(

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bench.settings import TrainSettings
 DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]")
 DEFAULT_DATASETS = ("digits",)
 DEFAULT_SEEDS = 10
-ENGINES = ("local",)
+ENGINES = ("local", "dask")
 _SEED_LIMIT = 1 << 62
 _TRAIN_KEYS = tuple(TrainSettings.__dataclass_fields__)
 #: Keys of a configuration, in snake_case.
@@ -61,12 +62,12 @@ class CellSpec:
             if not getattr(self, f"{name}_label"):
                 object.__setattr__(self, f"{name}_label", format_call(getattr(self, name)))
 
-    @property
+    @cached_property
     def stack_id(self) -> str:
         """16 hex digits, the same for all seeds that are trained together."""
         return _digest({"variant": format_call(self.variant), "dataset": format_call(self.dataset)} | self._train())
 
-    @property
+    @cached_property
     def cell_id(self) -> str:
         """16 hex digits that hash what was asked of this cell, whatever else the run holds."""
         return _digest({"stack": self.stack_id, "seed": self.seed})
@@ -208,7 +209,8 @@ class RunOptions:
 
     Attributes:
         output: its directory; None for results/<name>-<spec hash>.
-        n_jobs: stacks trained at the same time. engine: of `ENGINES`.
+        n_jobs: stacks trained at the same time. engine: of `ENGINES`; dask=ADDRESS for a
+            cluster that runs already.
         timeout: seconds per stack, or None.
         force: redo every cell. dry_run: plan only. quiet: no progress.
 
@@ -226,8 +228,11 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         whole_number("n_jobs", self.n_jobs, 1)
-        if self.engine not in ENGINES:
-            raise unknown_name("engine", str(self.engine), ENGINES)
+        name, equals, address = str(self.engine).partition("=")
+        if name not in ENGINES:
+            raise unknown_name("engine", name, ENGINES)
+        if equals and (name != "dask" or not address):
+            raise UsageError(f"engine {self.engine!r} cannot be read; give local, dask, or dask=tcp://HOST:PORT")
         if self.timeout is not None:
             number_in("timeout", self.timeout, 0.0, open_low=True)
 

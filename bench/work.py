@@ -51,7 +51,8 @@ class StackTask:
         alone: whether nothing else computes on this machine meanwhile, so that timings mean something.
         together: the seeds that train in one stack, `cells`' own among them; a resumed stack trains all of them again,
             because the last bits of a seed can depend on the width of its stack.
-        weights: cell_id → file with saved weights, for cells that are evaluated again and not trained.
+        weights: cell_id → file with saved weights, for cells that are evaluated again; trained where the
+            file is not there.
         code_hash: of the code and data that are expected to run.
         progress: where long trainings keep their state, or None to keep none.
     """
@@ -116,15 +117,16 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints) -> Itera
     check_fit(first, split)
     device = torch.device(task.device)
     cost = cost_of(first)
-    saved = [cell for cell in task.cells if cell.cell_id in task.weights]
+    weights = {cell_id: Path(path) for cell_id, path in task.weights.items() if Path(path).is_file()}
+    saved = [cell for cell in task.cells if cell.cell_id in weights]
     for cell in saved:
         variant = workshop.attached(cell, split, cost).to(device)
-        tensors, _ = load_tensors(Path(task.weights[cell.cell_id]))
+        tensors, _ = load_tensors(weights[cell.cell_id])
         own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
         variant.load_state_dict(own)
         model = evaluated_model(variant, cell.variant_label, len(split.train), device)
         yield _evaluated(task, workshop, cell, split, model, {"n_params": _n_parameters(variant)}, None)
-    fresh = [cell for cell in task.cells if cell.cell_id not in task.weights]
+    fresh = [cell for cell in task.cells if cell.cell_id not in weights]
     if not fresh:
         return
     wanted = {cell.seed for cell in fresh}

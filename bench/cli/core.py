@@ -32,8 +32,8 @@ def command(variants, costs, batch_sizes, dims, latent_dim, device, compile_choi
 
     from bench.core import document, measure
     from bench.core.facts import facts_of
+    from bench.devices import resolve_device
     from bench.losses import ReconstructionCost
-    from bench.runner import resolve_device
 
     chosen = torch.device(resolve_device(device))
     rows = measure(

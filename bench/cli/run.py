@@ -32,7 +32,7 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--config", metavar="FILE.yaml", help="A file of the same keys; the command line wins over it.")
 @click.option("-o", "--output", metavar="DIR", help="Where to write (results/<name>-<hash>).")
 @click.option("-j", "--n-jobs", type=int, metavar="N", help="Stacks trained at the same time (1).")
-@click.option("--engine", metavar="NAME", help="What runs the cells: local.")
+@click.option("--engine", metavar="NAME", help="What runs the cells: local, dask, or dask=ADDRESS of a scheduler.")
 @click.option("--timeout", metavar="TIME", help="Limit per stack of seeds: 30s, 10m, 2h.")
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")
 @click.option("-n", "--dry-run", is_flag=True, default=None, help="Show what would run; write nothing.")

@@ -1,1 +1,1 @@
-"""The bases that plugins build on: `contracts.variant` (torch), `contracts.dataset` and `contracts.metric` (no torch)."""
+"""The bases that plugins build on: `contracts.variant` (torch); `contracts.dataset`, `contracts.metric` (no torch)."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.contracts.dataset import Split
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.preflight import Check
@@ -32,6 +34,10 @@ class Engine(Protocol):
 
     def __exit__(self, *exception: object) -> None: ...
 
+    def device(self, name: str) -> str:
+        """The device for the stacks that `name` ("auto", "cpu", "cuda", "cuda:N") stands for where they run."""
+        ...
+
     def check(self, checks: Sequence[Check], workshop: Workshop) -> None:
         """Carry out `checks` (see `bench.preflight`); `UsageError` for the first thing that is wrong."""
         ...
@@ -45,6 +51,15 @@ class Engine(Protocol):
 
 def make_engine(options: RunOptions, spec: RunSpec, arrays: Split | None) -> Engine:
     """The engine that the options ask for; `UsageError` for one that cannot serve this run."""
+    kind, _, address = options.engine.partition("=")
+    if kind == "dask":
+        if importlib.util.find_spec("distributed") is None:
+            raise UsageError("--engine dask needs dask.distributed; install it with: pip install 'aebench[dask]'")
+        if address and options.n_jobs > 1:
+            raise UsageError("--n-jobs is for one's own cluster; a running one has as many workers as were started")
+        from bench.engines.cluster import DaskEngine
+
+        return DaskEngine(address or None, options.n_jobs, options.timeout, spec.plugins, arrays)
     if options.n_jobs == 1 and options.timeout is None:
         from bench.engines.inline import InlineEngine
 

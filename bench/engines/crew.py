@@ -1,192 +1,127 @@
-"""Child processes as their parent sees them, and the watch that keeps each within its time and memory."""
+"""A crew of child processes that serve stacks one after another, so that torch is imported once per child.
+
+One that saw a failure is not used again. A crew may be used by several threads.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-from multiprocessing.connection import Connection
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import psutil
-
-from bench.engines.child import BOOTSTRAP, CheckTask, Setup
+from bench.cellrecord import base_record
+from bench.engines.child import CheckTask
+from bench.engines.handle import Child
 from bench.engines.handover import PackedSplit
-from bench.engines.memory import used_memory
-from bench.progress import duration
+from bench.engines.watch import Watch
+from bench.errors import UsageError
+from bench.preflight import Check
+from bench.work import CellResult, StackTask
 
-#: Seconds within which a child process must be ready.
-START_LIMIT = 300.0
-#: Seconds between two looks at a child's time and memory, and, as that is dear, at the processes it started.
-LOOK_EVERY = 0.1
-LOOK_DEEPER_EVERY = 2.0
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+#: What a cell can end with that makes its process suspect.
+_SUSPECT = ("error", "oom")
 
 
-class Child:
-    """A child process that runs one task at a time.
+class Crew:
+    """Child processes under a watch; a context manager.
 
     Args:
         plugins: `--plugins` paths.
         data: arrays given to `bench.run`, or None.
-        threads: what numerical libraries may use, or None to leave that to them.
-
-    Attributes:
-        connection: where its messages come from: (kind, content), see `bench.engines.child`.
-        task: what it works on, or None.
-        left: cell_id → cell of `task` without a result so far.
-        cause: (status, reason) why it was ended from here, or None.
-        suspect: whether a cell failed in it, so that it had better not be used again.
+        threads: what numerical libraries may use in each child, or None to leave that to them.
+        timeout: seconds of wall-clock time that a task may take, or None.
+        ceiling: bytes that a child may use.
+        reason: how the ceiling came about.
     """
 
-    def __init__(self, plugins: tuple[str, ...], data: PackedSplit | None, threads: int | None) -> None:
-        ours, theirs = socket.socketpair()
-        files = [theirs.fileno(), *([data.file.fileno()] if data else ())]
-        path = [entry or os.getcwd() for entry in sys.path]
-        environment = dict(os.environ)
-        if threads is not None:
-            environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", BOOTSTRAP, json.dumps(path), str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=files,
-                env=environment,
-                start_new_session=True,
-            )
-        self.connection = Connection(ours.detach())
-        self.view = psutil.Process(self.process.pid)
-        self.task: Any = None
-        self.left: dict[str, Any] = {}
-        self.cause: tuple[str, str] | None = None
-        self.suspect = False
-        self.deadline: float | None = None
-        self.limit: float | None = None
-        self._begun = False
-        self._send(Setup(plugins, data and (data.index, data.places, data.file.fileno())))
+    def __init__(
+        self,
+        plugins: Sequence[str],
+        data: PackedSplit | None,
+        threads: int | None,
+        timeout: float | None,
+        ceiling: int,
+        reason: str,
+    ) -> None:
+        self._plugins, self._data, self._threads, self._timeout = tuple(plugins), data, threads, timeout
+        self._watch = Watch(ceiling, reason)
+        self._children: list[Child] = []
+        self._lock = threading.Lock()
 
-    def assign(self, task: Any, limit: float | None) -> None:
-        """Give it a task that may take `limit` seconds, or None for as long as it likes."""
-        self.task, self.limit = task, limit
-        self.left = {} if isinstance(task, CheckTask) else {cell.cell_id: cell for cell in task.cells}
-        self.deadline, self._begun = time.monotonic() + START_LIMIT, False
-        self._send(task)
-
-    def receive(self) -> tuple[str, Any] | None:
-        """Its next message, or None when it has ended."""
-        try:
-            kind, content = self.connection.recv()
-        except Exception:  # the end of the line, or half a message from one that was killed
-            return None
-        if kind == "begun":
-            self._begun = True
-            self.deadline = None if self.limit is None else time.monotonic() + self.limit
-        elif kind == "result":
-            self.left.pop(content.record["cell_id"], None)
-        elif kind == "end":
-            self.deadline = self.task = None
-        return kind, content
-
-    @property
-    def usable(self) -> bool:
-        """Whether it can be given a task."""
-        return self.task is None and self.cause is None and self.process.poll() is None
-
-    def end(self, status: str, reason: str) -> None:
-        """Kill it with everything it started, and remember why."""
-        self.cause = self.cause or (status, reason)
-        self._kill()
-
-    def close(self) -> None:
-        """End it, if that has not happened yet, and wait until it is gone."""
-        self._kill()
-        self.process.wait()
-        self.connection.close()
-
-    def death(self) -> tuple[str, str]:
-        """(status, reason) for the cells it left, once its messages have come to an end."""
-        self.close()
-        if self.cause is not None:
-            return self.cause
-        code = self.process.returncode
-        if code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-            memory = "; the system may have run out of memory" if -code == signal.SIGKILL else ""
-            return "killed", f"its process was ended by signal {-code} ({name}){memory}"
-        return "killed", f"its process ended by itself, with exit code {code}, before it was done"
-
-    def _kill(self) -> None:
-        if self.process.returncode is not None:  # reaped: its number may belong to another process by now
-            return
-        with contextlib.suppress(psutil.Error):
-            for process in self.view.children(recursive=True):
-                process.kill()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-    def overtime(self) -> tuple[str, str] | None:
-        """(status, reason) when its time is up."""
-        if self.deadline is None or time.monotonic() < self.deadline:
-            return None
-        if not self._begun:
-            return "killed", f"its process was not ready within {duration(START_LIMIT)}"
-        return "timeout", f"not done after {duration(self.limit or 0)} (--timeout)"
-
-    def _send(self, message: Any) -> None:
-        with contextlib.suppress(OSError):  # one that has died is found out when its messages are read
-            self.connection.send(message)
-
-
-class Watch:
-    """A thread that ends every child that takes too long or more memory than its ceiling; used as a context manager.
-
-    Args:
-        ceiling: bytes that a child and what it started may use.
-        reason: how the ceiling came about, for the record of a cell that went above it.
-    """
-
-    def __init__(self, ceiling: int, reason: str) -> None:
-        self.ceiling, self._reason = ceiling, reason
-        self._children: set[Child] = set()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="aebench-watch", daemon=True)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
+    def __enter__(self) -> Crew:
+        self._watch.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+    def __exit__(self, *exception: object) -> None:
+        self._watch.__exit__(*exception)
+        with self._lock:
+            for child in self._children:
+                child.close()
+            self._children.clear()
 
-    def add(self, child: Child) -> None:
-        """Keep an eye on `child` from now on."""
-        self._children.add(child)
+    def busy(self) -> list[Child]:
+        """The children that are at work."""
+        return [child for child in self._children if child.task is not None]
 
-    def remove(self, child: Child) -> None:
-        """Leave `child` alone."""
-        self._children.discard(child)
+    def assign(self, task: StackTask | CheckTask) -> Child:
+        """Give `task` to a child that is free, or to a new one."""
+        with self._lock:
+            for child in [child for child in self._children if child.task is None and not child.usable]:
+                self._retire(child)
+            child = next((child for child in self._children if child.usable), None)
+            if child is None:
+                child = Child(self._plugins, self._data, self._threads)
+                self._children.append(child)
+            child.assign(task, self._timeout)
+        self._watch.add(child)
+        return child
 
-    def _look(self) -> None:
-        deeper = 0.0
-        while not self._stop.wait(LOOK_EVERY):
-            now = time.monotonic()
-            deep = now >= deeper
-            deeper = now + LOOK_DEEPER_EVERY if deep else deeper
-            for child in list(self._children):
-                if child.cause is None and (cause := child.overtime() or self._excess(child, deep)):
-                    child.end(*cause)
+    def hear(self, child: Child, on_step: Callable[[int, int], Any]) -> Iterator[CellResult]:
+        """Wait for the next message of `child`: at most one result, or all that is left when the child has ended."""
+        task, cells = child.task, dict(child.left)
+        message = child.receive()
+        if message is None:
+            status, reason = child.death()
+            with self._lock:
+                self._retire(child)
+            for cell in cells.values():
+                yield CellResult(base_record(task, cell) | {"status": status, "reason": reason})
+            return
+        kind, content = message
+        if kind == "step":
+            on_step(*content)
+        elif kind == "result":
+            child.suspect = child.suspect or content.record["status"] in _SUSPECT
+            yield content
+        elif kind == "end":
+            self._watch.remove(child)
+            if child.suspect:
+                with self._lock:
+                    self._retire(child)
 
-    def _excess(self, child: Child, deep: bool) -> tuple[str, str] | None:
-        used = used_memory(child.view, deep)
-        if used <= self.ceiling:
-            return None
-        taken, most = (f"{size / 2**30:.1f} GiB" for size in (used, self.ceiling))
-        return "oom", f"it used {taken}, above the ceiling of {most} ({self._reason})"
+    def check(self, checks: Sequence[Check]) -> None:
+        """Carry out `checks` in a child, as plugins can hang or take all memory there as well.
+
+        Raises:
+            UsageError: the first thing that is wrong.
+        """
+        todo = deque(checks)
+        while todo:
+            child = self.assign(CheckTask(tuple(todo)))
+            while child.task is not None:
+                kind, content = child.receive() or ("death", None)
+                if kind == "wrong":
+                    raise UsageError(content)
+                if kind == "checked":
+                    todo.popleft()
+                if kind == "death":
+                    todo.popleft()  # it will be recorded when its cells run
+                    child.death()
+            self._watch.remove(child)
+
+    def _retire(self, child: Child) -> None:
+        self._watch.remove(child)
+        if child in self._children:
+            self._children.remove(child)
+        child.close()

@@ -33,6 +33,17 @@ class PackedSplit:
     places: list[tuple[int, int]]
     file: IO[bytes]
 
+    def __enter__(self) -> PackedSplit:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.file.close()
+
+    def contents(self) -> tuple[bytes, list[tuple[int, int]], bytes]:
+        """Index, places and the arrays' bytes, to be sent to another machine."""
+        self.file.seek(0)
+        return self.index, self.places, self.file.read()
+
 
 def pack(split: Split) -> PackedSplit:
     """Write the arrays of `split` to a nameless file; arrays that are mapped from a file already stay there."""

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator, Sequence
 
 from bench.checkpointing import checkpoints_of
+from bench.devices import resolve_device
 from bench.engines.common import label_of, report_step
 from bench.preflight import Check, carry_out
 from bench.progress import Progress
@@ -25,6 +26,10 @@ class InlineEngine:
 
     def __exit__(self, *exception: object) -> None:
         """Nothing to end."""
+
+    def device(self, name: str) -> str:
+        """The device that `name` stands for on this machine; `UsageError` when it does not exist."""
+        return resolve_device(name)
 
     def check(self, checks: Sequence[Check], workshop: Workshop) -> None:
         """Carry out `checks`; `UsageError` for the first thing that is wrong."""

@@ -76,7 +76,7 @@ def _principal_components(shared: SharedData) -> PrincipalComponents:
         return PrincipalComponents(mean, components, scale.square() / len(rows))
     products = torch.zeros(d, d, dtype=torch.float64, device=shared.device)
     for x in shared.batches("train", 4096):
-        centred = (x.reshape(len(x), d) - mean).double()
+        centred = x.reshape(len(x), d) - mean
         products += centred.T @ centred
     variances, components = torch.linalg.eigh(products / shared.size("train"))
     return PrincipalComponents(mean, components.flip(1).float(), variances.flip(0).clamp_min(0).float())

@@ -41,7 +41,7 @@ class Model:
     prior: Callable[[], Distribution] | None = None
     loss: Callable[[Tensor, Tensor | None, torch.Generator], dict[str, Tensor]] | None = None
     kl_weight: float | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
     @property
     def decoder_variance(self) -> float | None:

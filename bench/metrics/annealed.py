@@ -16,6 +16,7 @@ from bench.metrics.functional.annealing import AnnealedChains, simulate
 from bench.view import View
 
 POINTS = 100
+TEMPERATURES = 200
 
 
 class Annealed(Metric):
@@ -43,13 +44,16 @@ class Annealed(Metric):
         ),
     )
 
+    #: Held-out data, and steps of the annealing schedule.
+    points, temperatures = POINTS, TEMPERATURES
+
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Forward chains on held-out data, both directions on simulated data."""
         if view.model.decode_params is None:
             missing = Missing("the variant has no decoder")
             return {"ais_log_likelihood": missing, "ais_gap": missing}
-        x = view.test.x[:POINTS]
-        chains = AnnealedChains(view.model, view.generator("annealed"))
+        x = view.test.x[: self.points]
+        chains = AnnealedChains(view.model, view.generator("annealed"), temperatures=self.temperatures)
         z, fakes = simulate(view.model, view.latents("prior")[: len(x)], view.generator("simulated"))
         steps = chains.step_sizes(fakes)
         lower, _ = chains.forward(fakes, steps)

@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.contracts.metric import Estimate, Metric, Missing, Value
 from bench.features import feature_space, space_features
 from bench.metrics.functional.frechet import frechet_distance
-from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared
+from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared, own_sums
 from bench.shared import SharedData
 from bench.view import View
 
@@ -122,18 +122,19 @@ class DistributionDistance(Metric):
         for source in ("fit", "mixture", "prior"):
             missing = view.lacks_source(source)
             features = None if missing else view.source_features(source, space)
-            pair = (missing, missing) if missing else _distances(features, real)
+            pair = (missing, missing) if missing else _distances(view.shared, features, real)
             results[f"kid_{source}"], results[f"frechet_{source}"] = pair
         return results
 
 
-def _distances(features: Tensor, real: Tensor) -> tuple[Estimate, Estimate]:
+def _distances(shared: SharedData, features: Tensor, real: Tensor) -> tuple[Estimate, Estimate]:
     """Both distances of features (M, f) to real (n, f), averaged over at most 30 disjoint replicates of n rows.
 
     Where there is one replicate only, the error is that of the kernel estimator, and the spread over fifths.
     """
     parts = [part for part in features.split(len(real)) if len(part) == len(real)][:REPLICATES]
-    kernel = [mmd_squared(part, real, cubic_polynomial) for part in parts]
+    sums = shared.once(("kernel sums", len(real)), lambda: own_sums(real, cubic_polynomial))
+    kernel = [mmd_squared(part, real, cubic_polynomial, sums) for part in parts]
     frechet = np.array([frechet_distance(part, real) for part in parts])
     if len(parts) > 1:
         values = np.array([value for value, _ in kernel])
@@ -150,5 +151,5 @@ def _bounds(shared: SharedData) -> dict[str, Any]:
     mean = space(shared.train_mean[None]).expand(n, -1)
     bounds: dict[str, Any] = {}
     for name, sample in (("floor", train[:n]), ("ceiling", mean)):
-        bounds[f"kid_{name}"], bounds[f"frechet_{name}"] = _distances(sample, test[:n])
+        bounds[f"kid_{name}"], bounds[f"frechet_{name}"] = _distances(shared, sample, test[:n])
     return bounds

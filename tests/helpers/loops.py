@@ -91,10 +91,10 @@ def suite_step(job: Job, warm_up: int = 30, **parameters) -> Callable[[], None]:
     return step
 
 
-def bare_step(job: Job) -> Callable[[], None]:
+def bare_step(job: Job, data: np.ndarray | None = None) -> Callable[[], None]:
     """What a careful user writes: data in memory, `randperm` batches, autograd, fused Adam; one model."""
     torch.manual_seed(0)
-    x = torch.from_numpy(job.data())
+    x = torch.from_numpy(job.data() if data is None else data)
     encoder = nn.Sequential(nn.Linear(job.dim, job.hidden), nn.ReLU(), nn.Linear(job.hidden, job.head_width))
     decoder = nn.Sequential(nn.Linear(job.latent_dim, job.hidden), nn.ReLU(), nn.Linear(job.hidden, job.dim))
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)

@@ -35,15 +35,15 @@ class AnnealedChains:
     Attributes:
         model: needs `prior`, `decode_params` and a likelihood.
         generator: all randomness.
-        chains: independent chains per datum.
         temperatures: steps of β on a sigmoid schedule.
+        chains: independent chains per datum.
         leapfrogs: leapfrog steps of each Hamiltonian proposal.
     """
 
     model: Model
     generator: torch.Generator
+    temperatures: int
     chains: int = 8
-    temperatures: int = 200
     leapfrogs: int = 5
 
     @property

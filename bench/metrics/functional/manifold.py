@@ -18,12 +18,16 @@ from bench.neighbours import distance_chunks, radii
 
 @dataclass(frozen=True)
 class ManifoldScores:
-    """The four scores; `coverage` and `recall` are to be read together."""
+    """The four scores; `coverage` and `recall` are to be read together.
+
+    `density_error` is the standard error of the density over the fakes, given the real sample.
+    """
 
     precision: float
     recall: float
     density: float
     coverage: float
+    density_error: float
 
 
 def manifold_scores(real: Tensor, fake: Tensor, k: int = 5, real_radii: Tensor | None = None) -> ManifoldScores:
@@ -32,7 +36,7 @@ def manifold_scores(real: Tensor, fake: Tensor, k: int = 5, real_radii: Tensor |
     reach_fake = radii(fake, k).square()  # (M,)
     covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     recalled = torch.zeros_like(covered)
-    precise, dense = 0, 0
+    precise, dense, dense_squared = 0, 0, 0
     for rows, squared in distance_chunks(fake, real):
         inside = squared < reach_real
         covered |= inside.any(0)
@@ -40,8 +44,11 @@ def manifold_scores(real: Tensor, fake: Tensor, k: int = 5, real_radii: Tensor |
         counts = inside.sum(1)
         precise += int((counts > 0).sum())
         dense += int(counts.sum())
+        dense_squared += int(counts.square().sum())
     M = len(fake)
-    return ManifoldScores(precise / M, float(recalled.float().mean()), dense / (k * M), float(covered.float().mean()))
+    spread = max(dense_squared / M - (dense / M) ** 2, 0.0) ** 0.5
+    recall, coverage = (float(hits.double().mean()) for hits in (recalled, covered))
+    return ManifoldScores(precise / M, recall, dense / (k * M), coverage, spread / (k * M**0.5))
 
 
 def coverage_null(n_real: int, n_fake: int, k: int = 5) -> float:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
 from bench.features import FeatureSpace, feature_space, space_features
-from bench.metrics.functional.manifold import ManifoldScores, manifold_scores
+from bench.metrics.functional.manifold import manifold_scores
 from bench.neighbours import radii
 from bench.view import View
 
-SCORES = tuple(ManifoldScores.__dataclass_fields__)
+SCORES = ("precision", "recall", "density", "coverage")
 #: Fewest held-out rows for which five-neighbour balls say something.
 LEAST_ROWS = 20
 #: Above this share of rows with k exact duplicates the balls are empty and the scores are flagged.
@@ -46,6 +46,8 @@ def replicated_scores(
         mean = float(scores.mean())
         if len(scores) > 1:
             error = float(scores.std(ddof=1) / len(scores) ** 0.5)
+        elif name == "density":
+            error = replicates[0]["density_error"]
         else:
             error = (max(mean * (1 - mean), 0.0) / N) ** 0.5
         results[name] = Estimate(mean, error)

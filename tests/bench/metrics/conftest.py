@@ -125,7 +125,11 @@ def toolbox() -> type[Toolbox]:
 
 @pytest.fixture(scope="session")
 def every_metric() -> list[Metric]:
-    return discovered_metrics()
+    """Every metric, the two long ones with fewer data and steps than by default."""
+    metrics = {type(metric).__name__: metric for metric in discovered_metrics()}
+    metrics["Importance"].images = 20
+    metrics["Annealed"].points, metrics["Annealed"].temperatures = 10, 20
+    return list(metrics.values())
 
 
 @pytest.fixture(scope="session")

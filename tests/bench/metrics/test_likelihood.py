@@ -115,16 +115,19 @@ def test_fast_bernoulli_likelihood_is_the_cost(toolbox, gaussian_split):
 
 def test_annealed_chains_bracket_the_exact_value(toolbox, gaussian_split):
     model = toolbox.linear_vae(S2)
-    z = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
     z, x = simulate(model, z, torch.Generator().manual_seed(1))
-    exact = exact_log_p(toolbox, 6, x.numpy()).mean()
-    chains = AnnealedChains(model, torch.Generator().manual_seed(2), chains=8, temperatures=400)
-    lower, upper = chains.forward(x)[0].mean().item(), chains.reverse(x, z)[0].mean().item()
-    assert lower < upper
-    assert lower == pytest.approx(exact, abs=0.15)
-    assert upper == pytest.approx(exact, abs=0.15)
-    short = AnnealedChains(model, torch.Generator().manual_seed(2), chains=8, temperatures=4)
-    assert short.forward(x)[0].mean().item() < lower - 0.5  # too little annealing is a bad lower bound
+    exact = torch.as_tensor(exact_log_p(toolbox, 6, x.numpy()))
+
+    def errors(temperatures):
+        chains = AnnealedChains(model, torch.Generator().manual_seed(2), temperatures)
+        steps = chains.step_sizes(x)
+        return (chains.forward(x, steps)[0].double() - exact, chains.reverse(x, z, steps)[0].double() - exact)
+
+    for error in errors(300):  # .06 for what annealing of this length leaves, on either side
+        assert abs(error.mean()) < 4 * error.std() / 40**0.5 + 0.06
+    low, high = errors(4)  # far too little annealing: clearly too low, and clearly too high
+    assert low.mean() < -0.3 and high.mean() > 0.3
 
 
 def test_annealed_row(toolbox, gaussian_split):

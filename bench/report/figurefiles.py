@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from bench.errors import UsageError
 from bench.figures import curves, points, style, tiles
 from bench.files import write_bytes
+from bench.report.claims import claims_figure
 from bench.report.embedding import embedding
 from bench.report.model import Report, Section
 from bench.tables import results_frame, write_csv
@@ -72,8 +73,9 @@ def draw_all(report: Report, folder: Path) -> list[FigureFile]:
             own = (frame["dataset_label"] == section.name) & frame["metric"].isin(_drawn(section))
             material = _material(report, section, frame[own])
             prefix = f"{_slug(section.label)}-" if len(report.sections) > 1 else ""
-            for draw in DRAWERS:
-                for name, title, caption, figure, data, is_picture in draw(material):
+            judged = claims_figure(report.claims, section.label)
+            for drawn in (*(draw(material) for draw in DRAWERS), judged):
+                for name, title, caption, figure, data, is_picture in drawn:
                     files.append(_write(folder, section.label, prefix + name, title, caption, figure, data, is_picture))
     return files
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from bench.anchors import COLUMNS, rows
 from bench.figures.style import colour_of
+from bench.report.claims import NOTE
 from bench.report.figurefiles import FigureFile
 from bench.report.header import uses_arrays
 from bench.report.model import Report, Section
@@ -87,6 +88,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "cost_rows": cost_rows,
         "most_rows": MOST_ROWS,
         "most_failures": MOST_FAILURES,
+        "claims_note": NOTE,
         "legend": (*LEGEND, *STATISTICS),
         "arrays": uses_arrays(report.spec),
     }

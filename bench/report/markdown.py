@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bench.anchors import COLUMNS, rows
 from bench.report.catalogue import Metric
+from bench.report.claims import NOTE
 from bench.report.figurefiles import FigureFile
 from bench.report.model import Report, Section
 from bench.report.notes import LEGEND, STATISTICS
@@ -43,6 +44,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     lines += ["```sh", report.command.replace("`", "'"), "```", ""]
     for section in report.sections:
         lines += _details(section, [figure for figure in figures if figure.dataset == section.label])
+    lines += _claims(report)
     lines += ["## How to read the numbers", "", *(f"- {escape(text)}" for text in (*LEGEND, *STATISTICS)), ""]
     return "\n".join(lines)
 
@@ -132,6 +134,21 @@ def _differences(section: Section) -> list[str]:
 def _costs(section: Section) -> list[str]:
     rows = [[escape(cell.text) for cell in row] for row in cost_rows(section)[:MOST_ROWS]]
     return ["### Cost", "", *table(COST_NAMES, rows)]
+
+
+def _claims(report: Report) -> list[str]:
+    if not report.claims:
+        return []
+    several = len(report.sections) > 1
+    names = ("#", "Claim", *(("Data",) if several else ()), "Verdict", "Evidence")
+    rows = []
+    for c in report.claims:
+        where = (escape(c.dataset),) if several else ()
+        said = escape(f"{c.claim.text} ({c.claim.prediction})")
+        rows.append((str(c.claim.number), said, *where, f"**{c.outcome.verdict}**", escape(c.evidence)))
+    lines = ["## Claims of the lecture note", "", escape(NOTE), "", *table(names, rows, left=len(names))]
+    untested = [f"- {number}: {escape(why)}" for number, why in report.untested.items()]
+    return lines + (["Not tested here:", "", *untested, ""] if untested else [])
 
 
 def _counts(report: Report) -> list[str]:

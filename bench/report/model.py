@@ -14,6 +14,7 @@ from bench.anchors import Anchor, Verdict, read_anchor, verdicts
 from bench.errors import UsageError
 from bench.report import header
 from bench.report.catalogue import Metric, catalogue, is_element
+from bench.report.claims import Judged, judge_claims
 from bench.report.marks import Difference, Lead, collapse_reason, differences, lead_of
 from bench.report.numbers import number, with_interval
 from bench.rundata import RunData
@@ -87,7 +88,6 @@ class Section:
     baseline: int | None
     differences: dict[int, list[Difference]]
     costs: list[dict[str, float]]
-    label_names: list[str] = field(default_factory=list)
 
     @property
     def primary(self) -> list[Metric]:
@@ -137,6 +137,8 @@ class Report:
     store: RunStore
     anchor: Anchor | None = None
     published: list[Verdict] = field(default_factory=list)
+    claims: list[Judged] = field(default_factory=list)
+    untested: dict[int, str] = field(default_factory=dict)
 
 
 def load_report(directory: Path | str) -> Report:
@@ -177,6 +179,7 @@ def load_report(directory: Path | str) -> Report:
         store,
         read_anchor(published[0].anchor) if published else None,
         published,
+        *judge_claims(sections, data.cells, store),
     )
 
 

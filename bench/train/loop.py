@@ -16,6 +16,7 @@ from torch import Tensor
 from bench.contracts.variant import Variant
 from bench.train.batches import BatchOrder, Rows
 from bench.train.gradients import Gradients
+from bench.train.latents import posterior_course
 from bench.train.memory import keep_freed_memory
 from bench.train.noise import NoiseSource
 from bench.train.optim import make_optimizer, rate
@@ -198,13 +199,14 @@ class _Run:
         return (uniform < x).to(x.dtype)
 
     def evaluate(self) -> dict[str, np.ndarray]:
-        """Means (K,) of every loss term over the validation part, with the same draws at every point."""
+        """Means (K,) of every loss term over the validation part, same draws at every point; the course of q(z|x)."""
         if len(self.validation) == 0:
             return {}
         self.stack.train_mode(False)
         limit = None if self.plan.early_stopping else HISTORY_ROWS
         noise = NoiseSource(self.seeds, self.device, "validation")
         sums: dict[str, Tensor] = {}
+        latents: dict[str, np.ndarray] = {}
         count = 0
         context = contextlib.nullcontext() if not self.stack.models[0].stackable else torch.no_grad()
         with context:
@@ -220,8 +222,9 @@ class _Run:
                 for name, value in terms.items():
                     part = value.detach().double().sum(-1)
                     sums[name] = sums[name] + part if name in sums else part
+                latents = latents or posterior_course(self.stack, x)
                 count += len(x)
-        return {name: (value / count).cpu().numpy() for name, value in sums.items()}
+        return latents | {name: (value / count).cpu().numpy() for name, value in sums.items()}
 
     def keep_best(self, improved: np.ndarray) -> None:
         if not improved.any():

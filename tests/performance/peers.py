@@ -1,6 +1,6 @@
 """Times the suite against its peers on one model: seconds per epoch of the MNIST VAE 784-400-20-400-784.
 
-    python tests/performance/peers.py [--images train-images-idx3-ubyte] [--threads 2] [--rounds 5] [--only aebench,bare]
+    python tests/performance/peers.py [--images train-images-idx3-ubyte] [--threads 2] [--rounds 5] [--only bare]
 
 Adam 1e-3, batch 128, Bernoulli cost + KL, 60,000 images. Each round starts one fresh process per peer, in rotating
 order, which trains for a while first and then times whole epochs; all are pinned to the same cores. Without `--images`

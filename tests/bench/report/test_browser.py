@@ -99,7 +99,7 @@ def test_it_renders_without_errors_and_no_request_leaves_the_file(browser, page)
         "return Array.from(document.images, width)"
         ".reduce((all, one) => all.then(list => one.then(w => [...list, w])), Promise.resolve([]))"
     )
-    assert len(sizes) == 10 and min(sizes) > 100
+    assert len(sizes) == 11 and min(sizes) > 100
     assert browser.get_log("browser") == []
     requests = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = {r["params"]["request"]["url"] for r in requests if r["method"] == "Network.requestWillBeSent"}

@@ -106,7 +106,7 @@ def test_every_figure_has_png_svg_and_data(run):
     folder = run / "figures"
     names = {path.stem for path in folder.iterdir()}
     assert names == {"tradeoff", "seeds", "reconstructions", "samples-fit", "samples-prior", "interpolation-1",
-                     "interpolation-2", "interpolation-3", "latent", "training"}  # fmt: skip
+                     "interpolation-2", "interpolation-3", "latent", "training", "claims"}  # fmt: skip
     for name in names:
         assert (folder / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert "<svg" in (folder / f"{name}.svg").read_text()[:2000]

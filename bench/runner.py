@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import checkpointing
 from bench.contracts.dataset import Split
+from bench.core.run import measure_run as measure_core
 from bench.engines import Engine, make_engine
 from bench.keeper import Keeper
 from bench.locking import refuse_second_writer
@@ -86,6 +87,8 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
             n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet, news)
             checkpointing.tidy(directory, keeper.unfinished())
             store.export()
+            if n_run and not interrupted and engine.name == "local":
+                measure_core(directory, spec.train, store.iter_records(), device)
     write_report(directory)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]

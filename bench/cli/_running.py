@@ -10,7 +10,7 @@ import click
 
 from bench.config import build_run, combine, read_config
 from bench.errors import UsageError
-from bench.presets import over_preset, read_preset
+from bench.presets import for_member, over_preset, read_preset
 from bench.registry import ARRAYS, Registry
 
 #: Exit code of the command when some cells have no result.
@@ -60,13 +60,14 @@ def _members(preset: Mapping[str, Any], config: str | None, given: Mapping[str, 
     from bench.anchors import verdict_lines
 
     code, directories = 0, []
-    for place, name in enumerate(preset["presets"]):
-        member = read_preset(name)
+    members = {name: read_preset(name) for name in preset["presets"]}
+    for place, (name, member) in enumerate(members.items()):
         click.echo(f"{'' if place == 0 else chr(10)}{name}: {member.get('description', '')}")
         if _lacks_device(member, config, given):
             click.echo("not run: it asks for a GPU and torch sees none; give --device cpu to run it all the same")
             continue
-        own = {**given, "output": Path(given["output"]) / name} if given.get("output") else given
+        own = for_member(member, list(members.values()), given)
+        own |= {"output": Path(given["output"]) / name} if given.get("output") else {}
         failed, directory, interrupted = _one(member, config, own)
         code = max(code, failed)
         directories += [directory] if directory else []

@@ -13,7 +13,6 @@ from bench.files import atomic_file, make_directory
 from bench.text import printable, spreadsheet_safe
 
 Row = Mapping[str, Any]
-_PATHS = ("idiom", "losses", "one-pass")
 
 
 def write_files(rows: Sequence[Row], facts: Mapping[str, str], directory: Path) -> list[Path]:
@@ -100,34 +99,12 @@ def _phases(rows: Sequence[Row]) -> list[str]:
 
 
 def figure_svg(rows: Sequence[Row]) -> str:
-    """Samples per second over batch size, one panel per cost and dimension, for the last stage and variant measured."""
-    from matplotlib.figure import Figure
+    """The figure of the rows, of which one at least was measured."""
+    from bench.figures.style import look, svg_bytes
+    from bench.figures.throughput import plot_throughput
 
-    from bench.figures.style import MARKERS, PALETTE, look
-
-    good = [row for row in rows if row["status"] == "ok"]
-    variant, stage = good[-1]["variant"], good[-1]["stage"]
-    shown = [row for row in good if row["variant"] == variant and row["stage"] == stage]
-    panels = list(dict.fromkeys((row["cost"], row["dim"]) for row in shown))
     with look():
-        figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
-        for axes, (cost, dim) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            for place, path in enumerate(_PATHS):
-                points = sorted(
-                    (row["batch_size"], row["samples_per_second"], row["seconds_low"], row["seconds_high"])
-                    for row in shown
-                    if (row["cost"], row["dim"], row["path"]) == (cost, dim, path)
-                )
-                sizes, speeds, low, high = zip(*points, strict=True)
-                bounds = [[b / s for b, s in zip(sizes, side, strict=True)] for side in (high, low)]
-                axes.plot(sizes, speeds, marker=MARKERS[place], color=PALETTE[place], label=path)
-                axes.fill_between(sizes, *bounds, color=PALETTE[place], alpha=0.2, linewidth=0)
-            axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel="samples per second")
-            axes.set_title(f"{variant}, {cost}, d = {dim}: {stage}")
-            axes.legend()
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+        return svg_bytes(plot_throughput([row for row in rows if row["status"] == "ok"])).decode()
 
 
 def _path(row: Row) -> str:

@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch.utils.benchmark import Timer
+
+from bench.kernels.compiler import quiet_tool_chain
+
+with quiet_tool_chain():  # it warns where a CUDA toolkit is installed and no GPU is
+    from torch.utils.benchmark import Timer
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,6 @@ def plot_training(
         log_ticks(ax.yaxis)
     ax.set_xlabel("training step")
     ax.set_ylabel(f"{part} {term}")
-    if legend and len(order) <= 12:
+    if legend and np.isfinite(lowest) and len(order) <= 12:
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax

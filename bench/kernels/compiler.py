@@ -65,7 +65,7 @@ def compiled(function: Callable[..., Any], compiler: Compiler) -> Callable[..., 
         nonlocal ready
         if ready:
             return fast(*arguments)
-        with _quiet():
+        with quiet_tool_chain():
             result = fast(*arguments)
         ready = True
         return result
@@ -78,7 +78,7 @@ def _tried(device_type: str) -> Compiler:
     backend = "C++" if device_type == "cpu" else "Triton"
     try:
         values = torch.linspace(-1, 1, 64, device=device_type)
-        with _quiet():
+        with quiet_tool_chain():
             result = torch.compile(lambda x: (x.exp() * 2).sum(), dynamic=False, fullgraph=True)(values)
         if not torch.allclose(result, (values.exp() * 2).sum()):
             raise RuntimeError("a trial kernel gave wrong numbers")
@@ -91,7 +91,7 @@ def _tried(device_type: str) -> Compiler:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_tool_chain() -> Iterator[None]:
     """Silence what the tool chain says about itself (missing CUDA tools, its own deprecations)."""
     logger = logging.getLogger("torch.utils.cpp_extension")
     level = logger.level

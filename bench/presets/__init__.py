@@ -6,7 +6,7 @@ others, listed under `presets`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,37 @@ def preset_members(name: str) -> list[str] | None:
 def over_preset(preset: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """The layer `later` with its data sets' missing parameters taken from the preset's data set of the same name.
 
-    So a preset says which part of MNIST it uses, and the user where the files are: `-d 'mnist[root=PATH]'`.
+    So a preset says which parts of MNIST it uses, and the user where the files are: `-d 'mnist[root=PATH]'`.
     """
     if not later.get("dataset") or not preset.get("dataset"):
         return dict(later)
-    known = {_plain(call.name): call for call in _calls(preset["dataset"])}
+    known = _calls(preset["dataset"])
     merged = []
     for call in _calls(later["dataset"]):
-        base = known.get(_plain(call.name))
-        merged.append(call if base is None else Call(base.name, {**base.params, **call.params}))
+        bases = [base for base in known if _plain(base.name) == _plain(call.name)]
+        merged += [Call(base.name, {**base.params, **call.params}) for base in bases] or [call]
     return {**later, "dataset": merged}
+
+
+def for_member(
+    member: Mapping[str, Any], members: Sequence[Mapping[str, Any]], later: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The layer `later` as it concerns one `member` of a preset of several.
+
+    Where every data set in it belongs to some member, it says more about those data sets and leaves other members'
+    alone; where one belongs to none, it replaces the data of all.
+    """
+    if not later.get("dataset"):
+        return dict(later)
+    given = _calls(later["dataset"])
+    if not {_plain(call.name) for call in given} <= set().union(*map(_names, members)):
+        return dict(later)
+    own = [call for call in given if _plain(call.name) in _names(member)]
+    return {**later, "dataset": own} if own else {key: value for key, value in later.items() if key != "dataset"}
+
+
+def _names(preset: Mapping[str, Any]) -> set[str]:
+    return {_plain(call.name) for call in _calls(preset.get("dataset") or [])}
 
 
 def _calls(value: Any) -> list[Call]:

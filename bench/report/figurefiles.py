@@ -18,12 +18,15 @@ from bench.files import write_bytes
 from bench.report.claims import claims_figure
 from bench.report.embedding import embedding
 from bench.report.model import Report, Section
+from bench.report.throughput import core_figure
 from bench.tables import results_frame, write_csv
 
 #: Data sets and variants that figures show; tables show all.
 MOST_SECTIONS = 6
 MOST_ROWS = 12
 MOST_DOT_ROWS = 40
+#: Where a figure stands that belongs to no data set.
+NO_DATASET = ""
 _STRIPS = 3
 _PHASE = ("log_median_sigma", "log_rms_mu")
 _NUMBERS_IN_CSV = 200_000
@@ -77,6 +80,7 @@ def draw_all(report: Report, folder: Path) -> list[FigureFile]:
             for drawn in (*(draw(material) for draw in DRAWERS), judged):
                 for name, title, caption, figure, data, is_picture in drawn:
                     files.append(_write(folder, section.label, prefix + name, title, caption, figure, data, is_picture))
+        files += [_write(folder, NO_DATASET, *drawn) for drawn in core_figure(report.core)]
     return files
 
 

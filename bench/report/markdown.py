@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 
 from bench.anchors import COLUMNS, rows
+from bench.report import throughput
 from bench.report.catalogue import Metric
 from bench.report.claims import NOTE
-from bench.report.figurefiles import FigureFile
+from bench.report.figurefiles import NO_DATASET, FigureFile
 from bench.report.model import Report, Section
 from bench.report.notes import LEGEND, STATISTICS
 from bench.report.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
@@ -44,7 +45,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     lines += ["```sh", report.command.replace("`", "'"), "```", ""]
     for section in report.sections:
         lines += _details(section, [figure for figure in figures if figure.dataset == section.label])
-    lines += _claims(report)
+    lines += _claims(report) + _core(report, [figure for figure in figures if figure.dataset == NO_DATASET])
     lines += ["## How to read the numbers", "", *(f"- {escape(text)}" for text in (*LEGEND, *STATISTICS)), ""]
     return "\n".join(lines)
 
@@ -149,6 +150,16 @@ def _claims(report: Report) -> list[str]:
     lines = ["## Claims of the lecture note", "", escape(NOTE), "", *table(names, rows, left=len(names))]
     untested = [f"- {number}: {escape(why)}" for number, why in report.untested.items()]
     return lines + (["Not tested here:", "", *untested, ""] if untested else [])
+
+
+def _core(report: Report, figures: Sequence[FigureFile]) -> list[str]:
+    if not report.core:
+        return []
+    lines = ["## Throughput of the sampling-and-loss core", "", escape(throughput.NOTE), ""]
+    for figure in figures:
+        lines += [f"![{escape(figure.title)}](figures/{figure.png.name})", ""]
+    rows = [tuple(escape(text) for text in row) for row in throughput.core_table(report.core)]
+    return [*lines, *table(throughput.COLUMNS, rows), ""]
 
 
 def _counts(report: Report) -> list[str]:

@@ -17,6 +17,7 @@ from bench.report.catalogue import Metric, catalogue, is_element
 from bench.report.claims import Judged, judge_claims
 from bench.report.marks import Difference, Lead, collapse_reason, differences, lead_of
 from bench.report.numbers import number, with_interval
+from bench.report.throughput import core_rows
 from bench.rundata import RunData
 from bench.stats import mean_interval
 from bench.store import RunStore
@@ -139,6 +140,7 @@ class Report:
     published: list[Verdict] = field(default_factory=list)
     claims: list[Judged] = field(default_factory=list)
     untested: dict[int, str] = field(default_factory=dict)
+    core: list[dict[str, Any]] = field(default_factory=list)
 
 
 def load_report(directory: Path | str) -> Report:
@@ -180,6 +182,7 @@ def load_report(directory: Path | str) -> Report:
         read_anchor(published[0].anchor) if published else None,
         published,
         *judge_claims(sections, data.cells, store),
+        core_rows(Path(directory)),
     )
 
 

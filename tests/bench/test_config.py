@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bench.config import build_run, combine, parse_config, read_config, read_duration
 from bench.errors import UsageError
 from bench.grammar import parse_call
-from bench.presets import over_preset, preset_members, preset_names, read_preset
+from bench.presets import for_member, over_preset, preset_members, preset_names, read_preset
 from bench.registry import Registry
 from bench.spec import RunSpec
 from bench.text import printable
@@ -119,6 +119,26 @@ def test_a_data_set_keeps_the_parameters_of_the_presets_data_set_of_that_name():
     assert over_preset(preset, {"dataset": "digits[split_seed=2]"})["dataset"] == [parse_call("digits[split_seed=2]")]
     assert over_preset(preset, {"dataset": None, "steps": 3}) == {"dataset": None, "steps": 3}
     assert over_preset({}, {"dataset": "digits"}) == {"dataset": "digits"}
+
+
+def test_every_part_of_a_preset_that_uses_a_data_set_learns_where_its_files_are():
+    preset = {"dataset": ["mnist[limit=100]", "mnist[limit=200]", "digits"]}
+    later = over_preset(preset, {"dataset": "mnist[root=here]"})
+    assert [str(call) for call in later["dataset"]] == ["mnist[limit=100,root=here]", "mnist[limit=200,root=here]"]
+
+
+def test_data_given_for_several_presets_concern_the_members_that_use_them():
+    members = [{"dataset": "digits"}, {"dataset": ["mnist[limit=9]", "digits"]}, {}]
+    given = {"dataset": ("mnist[root=here]",), "steps": 3}
+
+    def told(member, given):
+        return [str(call) for call in for_member(member, members, given).get("dataset", [])]
+
+    assert [told(member, given) for member in members] == [[], ["mnist[root=here]"], []]
+    assert all(for_member(member, members, given)["steps"] == 3 for member in members)
+    assert for_member({}, members, {"steps": 3}) == {"steps": 3}
+    others = {"dataset": ("mnist[root=here]", "ring")}  # ring belongs to none: it is meant for all
+    assert all(told(member, others) == ["mnist[root=here]", "ring"] for member in members)
 
 
 def test_a_preset_of_several_runs_is_no_run_itself():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.claims.catalogue import CLAIMS
 from bench.errors import BenchError
+from bench.presets import preset_names, read_preset
 from bench.report.claims import NOTE, Judged
 from bench.report.markdown import escape, table
 from bench.report.model import Report, load_report
@@ -46,8 +47,25 @@ def document(directories: Sequence[Path | str]) -> str:
     lines += ["## The runs", ""]
     for report in reports:
         facts = [f"- {escape(name)}: {escape(text)}" for name, text in report.header]
-        lines += [f"### {escape(report.title)}", "", "```sh", report.command.replace("`", "'"), "```", "", *facts, ""]
+        lines += [
+            f"### {escape(report.title)}",
+            "",
+            *_purpose(report),
+            "```sh",
+            report.command.replace("`", "'"),
+            "```",
+            "",
+            *facts,
+            "",
+        ]
     return "\n".join(lines)
+
+
+def _purpose(report: Report) -> list[str]:
+    """What the run's preset says of itself, where it is one."""
+    if report.title not in preset_names():
+        return []
+    return [escape(read_preset(report.title).get("description", "")), ""]
 
 
 def _column(report: Report, entry: Judged) -> str:

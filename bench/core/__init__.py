@@ -22,7 +22,7 @@ COLUMNS = {
     "latent_dim": "L",
     "device": "cpu or the accelerator's name",
     "threads": "CPU threads of torch",
-    "path": "idiom (autograd through torch.nn.functional), losses (bench.losses under autograd, what training runs) or "
+    "path": "idiom (autograd through torch.nn.functional), losses (bench.losses under autograd) or "
     "one-pass (value and gradient together, buffers reused)",
     "compiler": "inductor or eager: how the path was executed",
     "stage": "forward, or forward+backward",

@@ -61,8 +61,9 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
 
 _EXPLANATION = (
     "Draw z, reconstruction cost and KL per example, and their gradients; no matrix products. `idiom` is autograd",
-    "through `torch.nn.functional`, `losses` is what training runs (with the allocator set as in training), `one-pass`",
-    "makes value and gradient together in reused buffers. GB/s counts each input read once and each result written",
+    "through `torch.nn.functional`, `losses` are the functions of `bench.losses` under autograd, as a variant",
+    "calls them, with the allocator set as in training (which replays recorded steps and pays less), `one-pass` makes",
+    "value and gradient together in reused buffers. GB/s counts each input read once and each result written",
     "once; its share is of copying as many bytes, timed in turn with it. Times are medians with quartiles, ratios",
     "medians over rounds.",
 )

@@ -16,9 +16,10 @@ FILE = "core.csv"
 NOTE = (
     "Drawing z, the reconstruction cost and the KL term, with their gradients and without matrix products, at this "
     "run's dimensions, measured quickly once its cells were done, without a compiler; `aebench core` measures at "
-    "leisure. idiom: autograd through torch.nn.functional; losses: what training runs; one-pass: value and gradient "
-    "together in reused buffers. GB/s counts every input read once and every result written once; its share is of "
-    "copying as many bytes. Medians, in brackets quartiles."
+    "leisure. idiom: autograd through torch.nn.functional; losses: bench.losses under autograd, as a variant calls "
+    "them (training replays recorded steps and pays less for small batches); one-pass: value and gradient together in "
+    "reused buffers. GB/s counts every input read once and every result written once; its share is of copying as many "
+    "bytes. Medians, in brackets quartiles."
 )
 COLUMNS = ("Variant", "d", "Batch", "Path", "Device", "1000 samples/s", "GB/s", "Of copy", "× idiom")
 #: Columns of words, for alignment.

@@ -137,7 +137,10 @@ SCORES: tuple[Score, ...] = (
           _null_coverage(0.04)),
     Score("real", "recall_prior", "above 0.9", _REAL, _within(0.9, 1)),
     Score("real", "precision_prior", "above 0.9", _REAL, _within(0.9, 1)),
-    Score("real", "density_prior", "1 ± 0.1", f"{_REAL}: the null value of density", _near(1, 0.1)),
+    # MNIST misses this one: 5,000 of its training images score 1.005 against 5,000 others and .909 against 5,000 test
+    # images, which other people wrote.
+    Score("real", "density_prior", "1 ± 0.1", f"{_REAL}: the null value of density where the split is random (between "
+          "MNIST's training images it is 1.005, from them to its test images of other writers 0.909)", _near(1, 0.1)),
     Score("real", "diversity_prior", "1 ± 0.1", _REAL, _near(1, 0.1)),
     Score("real", "two_sample_prior", "0.5 ± 0.07", f"{_REAL}: chance", _near(0.5, 0.07)),
     Score("real", "realism_prior", "1 ± 0.1", f"{_REAL}, to which it is relative", _near(1, 0.1)),

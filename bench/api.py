@@ -52,6 +52,7 @@ def run(
     timeout: float | str | None = None,
     force: bool = False,
     quiet: bool = False,
+    tensorboard: bool = False,
 ) -> pd.DataFrame:
     """Run a benchmark: `aebench run` from Python, with the same words, defaults and files.
 
@@ -80,6 +81,7 @@ def run(
         "early_stopping": early_stopping, "batch_size": batch_size, "precision": precision, "device": device,
         "metrics": metrics, "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "engine": engine, "timeout": timeout, "force": force or None, "quiet": quiet or None,
+        "tensorboard": tensorboard or None,
     }  # fmt: skip
     if steps is not None and epochs is not None:
         raise UsageError("both steps and epochs are given; give one of them")

@@ -38,6 +38,7 @@ def run(
     epochs: int | None = None,
     early_stopping: int | None = None,
     batch_size: int | None = None,
+    precision: str | None = None,
     device: str | None = None,
     metrics: str | Sequence[str] | None = None,
     controls: bool | None = None,
@@ -51,6 +52,7 @@ def run(
     timeout: float | str | None = None,
     force: bool = False,
     quiet: bool = False,
+    tensorboard: bool = False,
 ) -> pd.DataFrame:
     """Run a benchmark: `aebench run` from Python, with the same words, defaults and files.
 
@@ -76,10 +78,10 @@ def run(
     given = {
         "variant": variants, "dataset": datasets, "seeds": seeds, "latent_dim": latent_dim, "network": network,
         "recon": recon, "optimizer": optimizer, "schedule": schedule, "steps": steps, "epochs": epochs,
-        "early_stopping": early_stopping, "batch_size": batch_size, "device": device, "metrics": metrics,
-        "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None, "n_jobs": n_jobs,
-        "engine": engine,
-        "timeout": timeout, "force": force or None, "quiet": quiet or None,
+        "early_stopping": early_stopping, "batch_size": batch_size, "precision": precision, "device": device,
+        "metrics": metrics, "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None,
+        "n_jobs": n_jobs, "engine": engine, "timeout": timeout, "force": force or None, "quiet": quiet or None,
+        "tensorboard": tensorboard or None,
     }  # fmt: skip
     if steps is not None and epochs is not None:
         raise UsageError("both steps and epochs are given; give one of them")

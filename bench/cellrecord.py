@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Characters of a traceback that a record keeps.
 TRACEBACK_CHARACTERS = 4000
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def checkpoint_meta(task: StackTask, cell: CellSpec, split: Split, model) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def failure_record(task: StackTask, cell: CellSpec, error: BaseException) -> dic
     status = "error"
     if isinstance(error, Incompatible):
         status = "skipped"
-    elif isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "out of memory" in str(error).lower():
+    elif out_of_memory(error):
         status = "oom"
     record = base_record(task, cell) | {"status": status, "reason": one_line(error, bare=isinstance(error, BenchError))}
     if status == "skipped":
@@ -72,6 +73,13 @@ def failure_record(task: StackTask, cell: CellSpec, error: BaseException) -> dic
         "error": printable(str(error), 1000),
         "traceback": text[-TRACEBACK_CHARACTERS:],
     }
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out; torch's allocator for the CPU says so in its text only."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(words in str(error).lower() for words in _NO_MEMORY)
 
 
 def split_facts(split: Split) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bench.readers import normal_key
 from bench.spec import SPEC_KEYS, RunOptions, RunSpec
 
 #: Keys that say how a run is carried out and not what it computes.
-OPTION_KEYS = ("output", "n_jobs", "engine", "timeout", "force", "dry_run", "quiet")
+OPTION_KEYS = ("output", "n_jobs", "engine", "timeout", "force", "dry_run", "quiet", "tensorboard")
 #: Keys of presets that say something about the run and nothing to it.
 _ABOUT = ("description", "anchor", "presets")
 _LARGEST_FILE = 1_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import environment
@@ -28,6 +28,7 @@ class Keeper:
         cells: all planned cells.
         history: of earlier calls.
         force: whether earlier results count for nothing.
+        kept: hears every record once its cell's results are stored.
 
     Attributes:
         verdicts: cell_id → what was to be done when this call began.
@@ -35,9 +36,16 @@ class Keeper:
     """
 
     def __init__(
-        self, store: RunStore, fingerprints: Fingerprints, cells: Sequence[CellSpec], history: History, force: bool
+        self,
+        store: RunStore,
+        fingerprints: Fingerprints,
+        cells: Sequence[CellSpec],
+        history: History,
+        force: bool,
+        kept: Callable[[dict[str, Any]], Any] = lambda record: None,
     ) -> None:
         self._store, self._fingerprints = store, fingerprints
+        self._kept = kept
         self._cells = cells
         records = history.latest
         verdicts = judge(cells, records, store, fingerprints)
@@ -63,6 +71,11 @@ class Keeper:
         Raises:
             UsageError: full disk, directory not writable.
         """
+        record = self._keep_or_refuse(result)
+        self._kept(record)
+        return record
+
+    def _keep_or_refuse(self, result: CellResult) -> dict[str, Any]:
         try:
             return self._keep(result)
         except (ValueError, TypeError) as error:

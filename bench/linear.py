@@ -64,7 +64,11 @@ class Linear(nn.Linear):
     """`torch.nn.Linear` (same parameters, same initial values) for inputs (..., I), fast when seeds are stacked."""
 
     def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight, self.bias
+        kind = x.device.type
+        if torch.is_autocast_enabled(kind):  # it would cast inside the forward pass and leave the backward pass alone
+            x, weight, bias = (value.to(torch.get_autocast_dtype(kind)) for value in (x, weight, bias))
         if x.dim() == 2:  # not a view, so that an activation in place costs no copies
-            return _Linear.apply(x, self.weight, self.bias)
-        y = _Linear.apply(x.reshape(-1, x.shape[-1]), self.weight, self.bias)
+            return _Linear.apply(x, weight, bias)
+        y = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
         return y.reshape(*x.shape[:-1], self.out_features)

@@ -15,6 +15,7 @@ from bench import checkpointing
 from bench.contracts.dataset import Split
 from bench.core.run import measure_run as measure_core
 from bench.engines import Engine, make_engine
+from bench.eventlog import EventLog, need_tensorboard
 from bench.keeper import Keeper
 from bench.locking import refuse_second_writer
 from bench.planning import notes, plan_tasks
@@ -54,6 +55,8 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
+    if options.tensorboard:
+        need_tensorboard()
     spec = spec.validate(registry)
     cells = spec.cells(registry)
     directory = options.directory(spec)
@@ -66,7 +69,11 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
         engine.check(checks_for(cells, known), workshop)
         with RunStore.create(directory, spec, plan=cells) as store:
             history = History.read(store, history)
-            keeper = Keeper(store, fingerprints, cells, history, options.force)
+            events = EventLog(store) if options.tensorboard else None
+            heard = {} if events is None else {"kept": events.write}
+            keeper = Keeper(store, fingerprints, cells, history, options.force, **heard)
+            if events is not None:
+                events.catch_up(key for key, verdict in keeper.verdicts.items() if verdict is Verdict.DONE)
             if options.force:
                 checkpointing.tidy(directory)
             tasks = plan_tasks(

@@ -32,7 +32,8 @@ SCHEDULES = {
     "cosine": {},
     "stages": {"lengths": Parameter(types=frozenset({"list"})), "factor": Parameter(0.1, _NUMBER)},
 }
-PRECISIONS = ("float32",)
+#: Number formats of products in training; parameters, losses and all of the evaluation are float32 in each.
+PRECISIONS = ("float32", "tf32", "bf16")
 DEFAULT_STEPS = 1500
 
 
@@ -50,7 +51,8 @@ class TrainSettings:
         steps, epochs: the length of the training; exactly one is set (1,500 steps where neither is given).
         early_stopping: epochs without a better validation loss until a seed stops, or None.
         batch_size: B.
-        precision: of `PRECISIONS`.
+        precision: of `PRECISIONS`: `tf32` (only a GPU has it) or `bf16` instead of `float32` for matrix products and
+            convolutions in training.
 
     Raises:
         UsageError: anything of the above out of range, unknown, or of the wrong type.

@@ -213,6 +213,7 @@ class RunOptions:
             cluster that runs already.
         timeout: seconds per stack, or None.
         force: redo every cell. dry_run: plan only. quiet: no progress.
+        tensorboard: whether event files are written as well (`bench.eventlog`).
 
     Raises:
         UsageError: a value out of range, an unknown engine.
@@ -225,6 +226,7 @@ class RunOptions:
     force: bool = False
     dry_run: bool = False
     quiet: bool = False
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         whole_number("n_jobs", self.n_jobs, 1)

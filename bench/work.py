@@ -20,7 +20,7 @@ import torch
 
 from bench.arrays import figure_arrays
 from bench.binary import load_tensors
-from bench.cellrecord import base_record, checkpoint_meta, failure_record, split_facts, weight_facts
+from bench.cellrecord import base_record, checkpoint_meta, failure_record, out_of_memory, split_facts, weight_facts
 from bench.checkpointing import Place
 from bench.containment import contained
 from bench.contracts.dataset import Split
@@ -169,17 +169,20 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
     seeds = [cell.seed for cell in cells]
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    smaller = 0
     try:
         place = checkpoints(seeds)
         trained, seconds = train(models, seeds, train_rows, validation_rows, plan, device, step, place)
     except Exception as error:
         if len(cells) == 1:
             raise
-        if isinstance(error, torch.OutOfMemoryError):
+        smaller = max(1, len(cells) // 2) if out_of_memory(error) else 1
+    if smaller:  # not in the handler: until it ends, the error's traceback keeps the whole stack in memory
+        del models, probe
+        if device.type == "cuda":
             torch.cuda.empty_cache()
-        half = max(1, len(cells) // 2) if isinstance(error, (torch.OutOfMemoryError, MemoryError)) else 1
-        for start in range(0, len(cells), half):
-            yield from _each(task, workshop, cells[start : start + half], split, cost, device, step, checkpoints)
+        for start in range(0, len(cells), smaller):
+            yield from _each(task, workshop, cells[start : start + smaller], split, cost, device, step, checkpoints)
         return
     examples = plan.steps * plan.batch_size
     facts = {

@@ -24,6 +24,7 @@ _NUMBER = {"type": int, "metavar": "N"}
 )
 @click.option("--early-stopping", type=int, metavar="PATIENCE", help="Epochs without gain until a seed stops.")
 @click.option("-b", "--batch-size", type=int, metavar="B", help="Examples per step (128).")
+@click.option("--precision", metavar="NAME", help="Of products in training: float32, tf32 (GPU only) or bf16.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")
 @click.option("--controls", is_flag=True, default=None, help="Also evaluate control models whose scores are known.")
@@ -36,6 +37,7 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--timeout", metavar="TIME", help="Limit per stack of seeds: 30s, 10m, 2h.")
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")
 @click.option("-n", "--dry-run", is_flag=True, default=None, help="Show what would run; write nothing.")
+@click.option("--tensorboard", is_flag=True, default=None, help="Also write event files to RUN/tensorboard.")
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")
 @click.option("-q", "--quiet", is_flag=True, default=None, help="No progress.")
 @click.pass_context

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from bench.errors import UsageError
 from bench.figures.style import CLASS_COLOURS, INK, PALETTE, QUIET, axes_or_new, colour_of, in_order, marker_of, short
 from bench.stats import mean_interval
 
@@ -17,7 +18,16 @@ def values_of(frame: pd.DataFrame, metric: str) -> dict[str, pd.Series]:
 
     Args:
         frame: the tidy-long frame of a run (one data set).
+
+    Raises:
+        UsageError: the frame holds several data sets, whose values would be mixed.
     """
+    datasets = in_order(frame["dataset_label"]) if "dataset_label" in frame else []
+    if len(datasets) > 1:
+        raise UsageError(
+            f"the frame holds {len(datasets)} data sets ({', '.join(short(name) for name in datasets[:3])}"
+            f"{', …' if len(datasets) > 3 else ''}); give one, e.g. frame[frame.dataset_label == {datasets[0]!r}]"
+        )
     chosen = (frame["metric"] == metric) & np.isfinite(frame["value"])
     rows = frame.loc[chosen, ["variant_label", "seed", "value"]]
     groups = {label: group for label, group in rows.groupby("variant_label", sort=False)}

@@ -13,7 +13,7 @@ from bench.tables import split_text
 from bench.text import printable
 
 _OPTIONS = ("epochs", "steps", "latent-dim", "network", "recon", "optimizer", "schedule", "early-stopping",
-            "batch-size", "metrics", "baseline", "device")  # fmt: skip
+            "batch-size", "precision", "metrics", "baseline", "device")  # fmt: skip
 #: What each cost means and at which decoder variance eq. 4 is an exact evidence lower bound.
 CONVENTIONS = {
     "squared": "squared error ‖x̂-x‖² (eq. 1), summed over data dimensions, mean over the batch; "
@@ -22,6 +22,12 @@ CONVENTIONS = {
     "eq. 4 is the ELBO at λ = 1",
     "gaussian": "Gaussian negative log-likelihood, summed over data dimensions, mean over the batch; "
     "eq. 4 is an exact ELBO at s² = λ · scale²",
+}
+#: What another number format than float32 means.
+PRECISIONS = {
+    "tf32": "tf32 products in training (on a GPU; on a CPU they are float32), evaluation in float32",
+    "bf16": "bf16 products of the networks in training (losses, parameters and optimiser in float32), "
+    "evaluation in float32",
 }
 
 
@@ -36,7 +42,7 @@ def command(spec: Mapping[str, Any]) -> str:
         plain = seeds == list(range(len(seeds)))
         parts += ["--seeds", str(len(seeds)) if plain else ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")]
     for key in _OPTIONS:
-        if spec.get(key) not in (None, "", "auto"):
+        if spec.get(key) not in (None, "", "auto") and (key, spec[key]) != ("precision", "float32"):
             parts += [f"--{key}", str(spec[key])]
     if spec.get("controls"):
         parts.append("--controls")
@@ -71,12 +77,17 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "Training",
             f"{spec.get('optimizer', '?')}, {spec.get('schedule', '?')} schedule, {length}, "
-            f"batch {spec.get('batch-size', '?')}, {spec.get('precision', 'float32')}{stop}",
+            f"batch {spec.get('batch-size', '?')}, {_precision(spec)}{stop}",
         ),
     ]
     if isinstance(seeds, list):
         lines.append(("Seeds", f"{len(seeds)}: {_ranges(seeds)}; a seed fixes initial weights, data order and noise"))
     return [(name, printable(text)) for name, text in lines]
+
+
+def _precision(spec: Mapping[str, Any]) -> str:
+    precision = str(spec.get("precision", "float32"))
+    return PRECISIONS.get(precision, precision)
 
 
 def _ranges(seeds: list[Any]) -> str:

@@ -20,6 +20,7 @@ from bench.train.latents import posterior_course
 from bench.train.memory import keep_freed_memory
 from bench.train.noise import NoiseSource
 from bench.train.optim import make_optimizer, rate
+from bench.train.precision import network_products, tf32_products
 from bench.train.stack import Stack
 from bench.train.tracker import Tracker
 
@@ -40,7 +41,8 @@ class TrainPlan:
         schedule, schedule_params: see `bench.train.optim.rate`.
         early_stopping: epochs without a better validation loss after which a seed stops and keeps its best weights.
         binarise: "dynamic" draws every batch's pixels from Bernoulli(x).
-        precision: "float32", "tf32" or "bf16" (automatic mixed precision of the forward pass).
+        precision: "float32", "tf32" or "bf16", of products in training (`bench.train.precision`); the validation part
+            is always looked at in float32.
     """
 
     steps: int
@@ -143,7 +145,8 @@ class _Run:
             term: make_optimizer(plan.optimizer, plan.optimizer_params, [self.stack.parameters[n] for n in names])
             for term, names in self.players.items()
         }
-        self.gradients = Gradients(self.stack, self.players, functools.partial(_precision, plan.precision, device))
+        precision = functools.partial(network_products, plan.precision, self.stack.models[0], device)
+        self.gradients = Gradients(self.stack, self.players, precision)
         steps_of = type(self.stack.models[0]).player_steps
         self.substeps = {term: steps_of.get(term, 1) for term in self.players}
         self.best: dict[str, Tensor] | None = None
@@ -153,10 +156,11 @@ class _Run:
         """Train up to the next evaluation point, then look at the validation part."""
         self.stack.train_mode(True)
         end = min((self.step // self.interval + 1) * self.interval, self.plan.steps)
-        while self.step < end:
-            self.one_step()
-            if self.step < end:
-                after_step()
+        with tf32_products(self.plan.precision, self.device):
+            while self.step < end:
+                self.one_step()
+                if self.step < end:
+                    after_step()
         improved = self.tracker.close_interval(self.step, self.step / self.order.steps_per_epoch, self.evaluate())
         self.keep_best(improved)
         after_step()
@@ -217,8 +221,7 @@ class _Run:
                 if self.plan.binarise == "dynamic":
                     xs = self.binarised(xs, NoiseSource(self.seeds, self.device, "validation pixels"), start)
                 requests = self.stack.requests(x, y, self.progress)
-                with _precision(self.plan.precision, self.device):
-                    terms = self.stack.terms(xs, ys, self.progress, requests, noise.at(start, 0, requests, False))
+                terms = self.stack.terms(xs, ys, self.progress, requests, noise.at(start, 0, requests, False))
                 for name, value in terms.items():
                     part = value.detach().double().sum(-1)
                     sums[name] = sums[name] + part if name in sums else part
@@ -318,9 +321,3 @@ def _players(model: Variant, parameters: dict[str, Tensor]) -> dict[str, list[st
         if matches:
             owned[max(matches)[1]].append(name)
     return {term: names for term, names in owned.items() if names}
-
-
-def _precision(precision: str, device: torch.device):
-    if precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return contextlib.nullcontext()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import bench
 from bench.errors import UsageError
@@ -58,13 +59,15 @@ def test_settings_are_those_of_the_command_line(executed, tmp_path):
     bench.run(
         ["ae", Call("vae", {"beta": [1, 2]})], "linear-gaussian", seeds=[1, 5], latent_dim=3, epochs=2,
         recon="gaussian", network="mlp[hidden=[]]", optimizer="sgd", schedule="constant", early_stopping=3,
-        batch_size=10, device="cpu", metrics=["test_mse", "kl"], controls=True, baseline="ae",
+        batch_size=10, precision="bf16", device="cpu", metrics=["test_mse", "kl"], controls=True, baseline="ae",
         output=tmp_path / "x", n_jobs=2, timeout="1m", force=True, quiet=True,
+        tensorboard=True,
     )  # fmt: skip
     ((spec, options, registry, _),) = executed
     assert [registry.label("variant", call) for call in spec.variants] == ["ae", "vae", "vae[beta=2]"]
     assert (spec.seeds, spec.train.epochs, spec.train.latent_dim, spec.metrics) == ((1, 5), 2, 3, "test_mse,kl")
     assert (options.output, options.n_jobs, options.timeout, options.force) == (tmp_path / "x", 2, 60.0, True)
+    assert (spec.train.precision, options.tensorboard) == ("bf16", True)
 
 
 def test_arrays_are_data_whose_content_names_the_cells(executed):
@@ -77,6 +80,47 @@ def test_arrays_are_data_whose_content_names_the_cells(executed):
     assert first.cells(registry)[0].dataset_label == ARRAYS
     bench.run("ae", data=split)
     assert executed[-1][3] is split and executed[-1][0].hash == first.hash
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda x: np.asfortranarray(x),
+        lambda x: np.repeat(x, 2, axis=0)[::2],
+        lambda x: np.concatenate([x, x], axis=1)[:, : x.shape[1]],
+        lambda x: np.ascontiguousarray(x[::-1])[::-1],
+        lambda x: x.astype(">f8"),
+        lambda x: torch.from_numpy(np.ascontiguousarray(x.T)).T,
+        lambda x: pd.DataFrame(x),
+    ],
+    ids=["column-major", "every second row", "some columns", "backwards", "big-endian", "tensor", "frame"],
+)
+def test_how_an_array_lies_in_memory_does_not_matter(executed, same):
+    given = same(DATA)
+    bench.run("ae", data=DATA)
+    bench.run("ae", data=given)
+    (first, _, _, plain), (second, _, _, other) = executed
+    assert first.hash == second.hash
+    for part in ("train", "validation", "test"):
+        rows = getattr(other, part)
+        assert rows.dtype == np.float32 and np.array_equal(rows, getattr(plain, part))
+
+
+def test_float64_data_that_do_not_lie_in_one_piece_are_trained_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+    images = np.random.default_rng(2).random((80, 4, 12)).transpose(0, 2, 1)[:, ::2]  # (80, 6, 4), float64
+    assert images.dtype == np.float64 and not images.flags.c_contiguous
+    settings = {"seeds": 1, "steps": 10, "latent_dim": 2, "batch_size": 16, "metrics": "test_mse", "quiet": True}
+    strided = bench.run("ae", data=images, output=tmp_path / "strided", **settings)
+    plain = bench.run("ae", data=np.ascontiguousarray(images), output=tmp_path / "plain", **settings)
+    assert list(strided.value) == list(plain.value) and strided.value.notna().all()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2], ids=["in this process", "in child processes"])
+def test_a_device_that_does_not_exist_is_named_before_anything_is_written(tmp_path, n_jobs):
+    with pytest.raises(UsageError, match=r"device 'cuda:99' does not exist here .* give --device cpu or auto"):
+        bench.run("ae", device="cuda:99", n_jobs=n_jobs, output=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_presets_and_files_combine_with_arguments(executed, tmp_path):

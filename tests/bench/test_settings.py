@@ -73,7 +73,9 @@ def test_to_dict_reads_back():
         ({"network": "mlp[hiden=[3]]"}, "unknown parameter of mlp 'hiden'; did you mean hidden?"),
         ({"network": "mlp[hidden=3]"}, "mlp: hidden=3 has the wrong type; give a list"),
         ({"network": 5}, "5 is not text"),
-        ({"precision": "float16"}, "unknown precision"),
+        ({"precision": "float16"}, "unknown precision 'float16'; did you mean float32"),
+        ({"precision": "bfloat16"}, "unknown precision 'bfloat16'; did you mean "),
+        ({"precision": 16}, "unknown precision '16'"),
     ],
 )
 def test_what_is_out_of_range_is_refused(changes, expected):

@@ -50,10 +50,11 @@ def test_every_option_reaches_the_run(call, executed, tmp_path):
         "run", "-m", "ae", "--variant", "mine[w=[1,2]]", "-d", "digits[split_seed=1]", "--dataset", "linear-gaussian",
         "--seeds", "0,3", "--epochs", "7", "--latent-dim", "3", "--network", "mlp[hidden=[8,4],activation=tanh]",
         "--recon", "gaussian[scale=0.5]", "--optimizer", "sgd[lr=0.1]", "--schedule", "constant",
-        "--early-stopping", "5", "-b", "32", "--device", "cpu", "--metrics", "test_mse,kl", "--controls",
-        "--baseline", "ae", "-o", "out", "-j", "2", "--engine", "local", "--timeout", "10m", "-f", "-q",
-        "--plugins", "mine.py",
+        "--early-stopping", "5", "-b", "32", "--precision", "bf16", "--device", "cpu", "--metrics",
+        "test_mse,kl", "--controls", "--baseline", "ae", "-o", "out", "-j", "2", "--engine", "local",
+        "--timeout", "10m", "-f", "-q", "--plugins", "mine.py", "--tensorboard",
     )  # fmt: skip
+    assert executed.calls[0][0].train.precision == "bf16" and executed.calls[0][1].tensorboard
     ((spec, options, registry),) = executed.calls
     assert [registry.label("variant", variant) for variant in spec.variants] == ["ae", "mine", "mine[w=2]"]
     assert [registry.label("dataset", data) for data in spec.datasets] == ["digits[split_seed=1]", "linear-gaussian"]
@@ -162,6 +163,7 @@ BAD = {
     "no jobs": (["-j", "0"], "n_jobs=0"),
     "unknown engine": (["--engine", "lokal"], "did you mean local?"),
     "no time": (["--timeout", "0s"], "timeout '0s'"),
+    "unknown precision": (["--precision", "bf61"], "did you mean bf16?"),
     "unknown device": (["--device", "gpu"], "device 'gpu'"),
     "baseline elsewhere": (["-m", "ae", "--baseline", "vae"], "not among the variants"),
     "unknown preset": (["--preset", "defalt"], "did you mean default?"),

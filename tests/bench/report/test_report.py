@@ -17,7 +17,7 @@ from synthetic import FakeCell, FakeSpec, make_run, measurement, record
 
 from bench.errors import UsageError
 from bench.report import write_report
-from bench.report.header import command
+from bench.report.header import command, training
 from bench.report.model import load_report
 from bench.report.numbers import with_interval
 from bench.store import RunStore
@@ -227,6 +227,20 @@ def test_the_command_repeats_the_run():
     )
     assert "--seeds 0,3,7" in command({"seeds": [0, 3, 7]})
     assert "--seeds 5," in command({"seeds": [5]})
+
+
+@pytest.mark.parametrize(
+    ("precision", "named"),
+    [
+        ("float32", ", float32"),
+        ("tf32", "on a CPU they are float32"),
+        ("bf16", "losses, parameters and optimiser in float32"),
+    ],
+)
+def test_the_precision_is_named_and_repeated(precision, named):
+    spec = {"variant": ["ae"], "dataset": ["digits"], "steps": 10, "precision": precision}
+    assert named in dict(training(spec))["Training"]
+    assert (f"--precision {precision}" in command(spec)) == (precision != "float32")
 
 
 def test_reports_need_no_torch(run):

@@ -34,5 +34,5 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
     if "html" in formats:
         written.append(write_text(report.directory / "report.html", html(report, figures)))
     if "csv" in formats:
-        written += report.store.export(report.data)
+        written += report.store.export(report.data, report.history)
     return written

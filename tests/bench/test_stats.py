@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -30,6 +31,15 @@ def test_t_intervals_cover_95_percent(n):
     half = stats.t_quantile(n) * x.std(1, ddof=1) / np.sqrt(n)
     covered = np.mean(np.abs(x.mean(1) - 3.0) <= half)
     assert covered == pytest.approx(0.95, abs=0.005)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 137])
+def test_intervals_of_many_rows_are_those_of_each_row_to_the_bit(n):
+    values = np.random.default_rng(n).normal(size=(7, n)) * 1e3
+    values[2, 0] = values[4] = np.nan
+    values[5] = 0.1
+    together, alone = stats.mean_intervals(values), [stats.mean_interval(row) for row in values]
+    assert np.array_equal(*(np.array([astuple(interval) for interval in x]) for x in (together, alone)), equal_nan=True)
 
 
 def test_paired_difference_agrees_with_scipy_and_reports_the_seed_correlation():

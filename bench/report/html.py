@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from bench.anchors import COLUMNS, rows
 from bench.figures.style import colour_of
+from bench.report import across
 from bench.report.claims import NOTE
 from bench.report.figurefiles import FigureFile
 from bench.report.header import uses_arrays
@@ -89,6 +90,8 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "most_rows": MOST_ROWS,
         "most_failures": MOST_FAILURES,
         "claims_note": NOTE,
+        "across_headline": across.headline,
+        "across_notes": across.notes,
         "legend": (*LEGEND, *STATISTICS),
         "arrays": uses_arrays(report.spec),
     }

@@ -14,6 +14,7 @@ import pandas as pd
 from bench.anchors import Anchor, Verdict, read_anchor, verdicts
 from bench.errors import UsageError
 from bench.report import header
+from bench.report.across import Across, across
 from bench.report.catalogue import Metric, catalogue, is_element
 from bench.report.claims import History, Judged, judge_claims
 from bench.report.marks import Difference, Lead, collapse_reason, differences, lead_of
@@ -143,6 +144,7 @@ class Report:
     published: list[Verdict] = field(default_factory=list)
     claims: list[Judged] = field(default_factory=list)
     untested: dict[int, str] = field(default_factory=dict)
+    across: Across | None = None
     history: History = field(default=lambda cell_id: {}, repr=False)
 
 
@@ -186,6 +188,7 @@ def load_report(directory: Path | str) -> Report:
         read_anchor(published[0].anchor) if published else None,
         published,
         *judge_claims(sections, data.cells, store.spec, history),
+        across=across(sections),
         history=history,
     )
 

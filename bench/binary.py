@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -68,15 +70,22 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
         content = stream.read(member.file_size + 1)
     if len(content) != member.file_size:
         raise ValueError("an array's size is not the one stated")
-    buffer = io.BytesIO(content)
+    end = 10 if content[6:7] == b"\x01" else 12  # version 1 states the header's length in two bytes, later ones in four
+    shape, fortran, dtype, start = _read_header(content[: end + int.from_bytes(content[8:end], "little")])
+    expected = math.prod(int(n) for n in shape) * dtype.itemsize
+    if dtype.hasobject or expected != len(content) - start:
+        raise ValueError("an array's header does not fit its content")
+    values = np.frombuffer(content, dtype=dtype, offset=start)
+    return values.reshape(shape, order="F" if fortran else "C").copy()
+
+
+@functools.lru_cache(maxsize=256)  # thousands of cells have the same few headers, and Python parses each
+def _read_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, order, type and length of the header with which an npy file starts."""
+    buffer = io.BytesIO(header)
     version = npy.read_magic(buffer)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read_header(buffer)
-    expected = int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize
-    if dtype.hasobject or expected != len(content) - buffer.tell():
-        raise ValueError("an array's header does not fit its content")
-    values = np.frombuffer(content, dtype=dtype, offset=buffer.tell())
-    return values.reshape(shape, order="F" if fortran else "C").copy()
+    return *read_header(buffer), buffer.tell()
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:

@@ -62,6 +62,21 @@ def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = CONF
     return Interval(mean, mean - half, mean + half, sd, n)
 
 
+def mean_intervals(values: np.ndarray, confidence: float = CONFIDENCE) -> list[Interval]:
+    """`mean_interval` of every row of (V, S), to the same bits, with complete rows taken together."""
+    values = np.ascontiguousarray(values, dtype=float)
+    n = values.shape[1]
+    whole = np.isfinite(values).all(1)
+    if n < 2 or not whole.any():
+        return [mean_interval(row, confidence) for row in values]
+    with np.errstate(all="ignore"):  # rows that are not whole are done below
+        mean, sd = values.mean(1), values.std(1, ddof=1)
+        half = float(t_quantile(n, confidence)) * sd / np.sqrt(n)
+    columns = (column.tolist() for column in (mean, mean - half, mean + half, sd))
+    rows = zip(values, whole.tolist(), *columns, strict=True)
+    return [Interval(*numbers, n) if ok else mean_interval(row, confidence) for row, ok, *numbers in rows]
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """Differences NEW - BASE over the seeds both have.
@@ -212,25 +227,71 @@ def stratified_bootstrap(
     return Interval(interquartile_mean(pooled), *ends, len(pooled))
 
 
+def paired_iqm_p(
+    base: Sequence[np.ndarray], new: Sequence[np.ndarray], rng: np.random.Generator, draws: int = 1000
+) -> float:
+    """Two-sided p that two variants have the same interquartile mean over data sets, seeds resampled in pairs.
+
+    The difference over its bootstrap standard error, against Student's t. Resampling n seeds shows (n-1)/n of their
+    variance, which is corrected; bootstrap percentiles could not reach the small p that many pairs ask for.
+
+    Args:
+        base, new: one array (n_seeds,) per data set each, matched by position; pairs with a missing value are left out.
+
+    Returns:
+        p; NaN unless every data set has two pairs.
+    """
+    pairs = [np.stack([np.asarray(b, float), np.asarray(n, float)]) for b, n in zip(base, new, strict=True)]
+    pairs = [pair[:, np.isfinite(pair).all(0)] for pair in pairs]  # (2, n_seeds)
+    if not pairs or min(pair.shape[1] for pair in pairs) < 2:
+        return float("nan")
+    rows = [rng.integers(pair.shape[1], size=(draws, pair.shape[1])) for pair in pairs]
+    resampled = np.concatenate([pair[:, chosen] for pair, chosen in zip(pairs, rows, strict=True)], axis=2)
+    means = scipy_stats.trim_mean(resampled, 0.25, axis=2)  # (2, draws)
+    seeds = sum(pair.shape[1] for pair in pairs)
+    degrees = seeds - len(pairs)
+    error = float((means[1] - means[0]).std(ddof=1)) * np.sqrt(seeds / degrees)
+    pooled = np.concatenate(pairs, axis=1)
+    difference = interquartile_mean(pooled[1]) - interquartile_mean(pooled[0])
+    if error <= 1e-14 * abs(difference):
+        return 1.0 if difference == 0 else 0.0
+    return float(two_sided_t(difference / error, degrees))
+
+
 def probability_of_improvement(
     base: Sequence[np.ndarray], new: Sequence[np.ndarray], rng: np.random.Generator, draws: int = 2000
 ) -> Interval:
     """P(a seed of NEW scores above a seed of BASE), averaged over data sets, with a stratified bootstrap interval.
 
     Args:
-        base, new: one array (n_seeds,) per data set each, higher is better. Ties count half.
+        base, new: one array (n_seeds,) per data set each, higher is better; missing values do not count, nor do data
+            sets where either has none. Ties count half.
+
+    Returns:
+        Its interval with the seeds of NEW as n; without ends where no data set has two seeds of each.
     """
-    chances = [_win_rate(np.asarray(b, float), np.asarray(n, float)) for b, n in zip(base, new, strict=True)]
-    samples = np.zeros(draws)
-    for b, n in zip(base, new, strict=True):
-        b, n = np.asarray(b, float), np.asarray(n, float)
-        b_rows, n_rows = b[rng.integers(len(b), size=(draws, len(b)))], n[rng.integers(len(n), size=(draws, len(n)))]
-        wins = (n_rows[:, :, None] > b_rows[:, None, :]) + 0.5 * (n_rows[:, :, None] == b_rows[:, None, :])
-        samples += wins.mean((1, 2)) / len(chances)
+    chances, samples, seeds, resampled = [], np.zeros(draws), 0, False
+    key = int(rng.integers(2**63))
+    for place, (b, n) in enumerate(zip(base, new, strict=True)):
+        b, n = (x[np.isfinite(x)] for x in (np.asarray(b, float), np.asarray(n, float)))
+        if len(b) == 0 or len(n) == 0:
+            continue
+        wins = (n[:, None] > b[None, :]) + 0.5 * (n[:, None] == b[None, :])  # (n_new, n_base)
+        chances.append(float(wins.mean()))
+        b_counts, n_counts = (_resampled_counts(key, 2 * place + side, len(x), draws) for side, x in enumerate((b, n)))
+        samples += ((n_counts @ wins) * b_counts).sum(1) / wins.size
+        seeds += len(n)
+        resampled = resampled or min(len(b), len(n)) > 1
+    if not chances:
+        return Interval(np.nan, np.nan, np.nan, np.nan, 0)
+    samples /= len(chances)
     low, high = np.quantile(samples, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    seeds = sum(len(n) for n in new)
-    return Interval(float(np.mean(chances)), float(low), float(high), float(samples.std(ddof=1)), seeds)
+    ends = (float(low), float(high), float(samples.std(ddof=1))) if resampled else (np.nan, np.nan, np.nan)
+    return Interval(float(np.mean(chances)), *ends, seeds)
 
 
-def _win_rate(base: np.ndarray, new: np.ndarray) -> float:
-    return float(np.mean((new[:, None] > base[None, :]) + 0.5 * (new[:, None] == base[None, :])))
+@functools.lru_cache(maxsize=128)  # a report compares many variants under the same draws
+def _resampled_counts(key: int, place: int, n: int, draws: int) -> np.ndarray:
+    """How often each of n values is drawn when n are drawn with replacement, (draws, n)."""
+    chosen = np.random.default_rng([key, place]).integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+    return np.bincount(chosen.ravel(), minlength=draws * n).reshape(draws, n).astype(float)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -225,25 +225,31 @@ class RunStore:
         path = self.arrays_path(cell_id)
         return binary.load_arrays(path, prefix) if path.exists() else {}
 
+    def load_history(self, cell_id: str) -> dict[str, np.ndarray]:
+        """The training curves of a cell, `history_<name>` → (T,); {} when there are none or their file is damaged."""
+        with contextlib.suppress(UsageError):
+            return self.load_arrays(cell_id, "history_")
+        return {}
+
     # -- tables -------------------------------------------------------------------------------------------------
 
-    def export(self, data: rundata.RunData | None = None) -> list[Path]:
+    def export(
+        self,
+        data: rundata.RunData | None = None,
+        history: Callable[[str], dict[str, np.ndarray]] | None = None,
+    ) -> list[Path]:
         """Writes results.csv, summary.csv and history.csv, each atomically, and returns their paths.
 
         Args:
             data: what `data()` returned, where it is at hand.
+            history: as `load_history`, where it is read already.
         """
         data = self.data() if data is None else data
         return [
             tables.write_results(data, self.directory / "results.csv"),
             tables.write_summary(data, self.directory / "summary.csv"),
-            tables.write_history(data, self._history, self.directory / "history.csv"),
+            tables.write_history(data, history or self.load_history, self.directory / "history.csv"),
         ]
-
-    def _history(self, cell_id: str) -> dict[str, np.ndarray]:
-        with contextlib.suppress(UsageError):
-            return self.load_arrays(cell_id, "history_")
-        return {}
 
     def _need_lock(self) -> None:
         if self._lock is None:

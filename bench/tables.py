@@ -93,21 +93,28 @@ def write_results(data: RunData, path: Path) -> Path:
     texts = [_quote(text) for text in data.texts]
     reasons = [_quote(reason) for reason in _cell_reasons(data)]
     cells, measurements = _result_rows(data)
-    values, errors = data.value.tolist(), data.error.tolist()
-    metric, status, reason = data.metric.tolist(), data.status.tolist(), data.reason.tolist()
+    ends = np.searchsorted(cells, np.arange(len(data.cells)), side="right")
+
+    def of_cell(c: int, rows: np.ndarray) -> str:
+        """All lines of a cell; joined, because a million short writes cost more than what they write."""
+        if len(rows) == 1 and rows[0] < 0:
+            return f"{firsts[c]},,,,,,{reasons[c]},{lasts[c]},\n"
+        columns = (data.metric, data.value, data.status, data.reason, data.error)
+        parts = zip(*(column[rows].tolist() for column in columns), strict=True)
+        first, last = firsts[c], lasts[c]
+        return "".join(
+            [
+                f"{first},{names[k]},{_number(value)},{kinds[k]},{texts[status]},{texts[reason]},{last},{_number(error)}\n"
+                for k, value, status, reason, error in parts
+            ]
+        )
 
     def lines() -> Iterable[str]:
         yield ",".join(RESULT_COLUMNS) + "\n"
-        for c, m in zip(cells.tolist(), measurements.tolist(), strict=True):
-            if m < 0:
-                yield f"{firsts[c]},,,,,,{reasons[c]},{lasts[c]},\n"
-                continue
-            k, value, error = metric[m], values[m], errors[m]
-            number = repr(value) if value == value else ""
-            mc_error = repr(error) if error == error else ""
-            yield (
-                f"{firsts[c]},{names[k]},{number},{kinds[k]},{texts[status[m]]},{texts[reason[m]]},{lasts[c]},{mc_error}\n"
-            )
+        start = 0
+        for c, end in enumerate(ends.tolist()):
+            yield of_cell(c, measurements[start:end])
+            start = end
 
     return _write_lines(path, lines())
 
@@ -200,13 +207,14 @@ def write_history(data: RunData, load: Callable[[str], dict[str, np.ndarray]], p
         for row in zip(*(_texts(data.cells, key) for key in keys), strict=True):
             arrays = load(row[0])
             step, epoch = (_column(arrays.get(f"history_{name}")) for name in ("step", "epoch"))
+            epochs = epoch if len(epoch) == len(step) else [""] * len(step)
+            places = [f",{s},{e}," for s, e in zip(step, epochs, strict=True)]
             for name, values in arrays.items():
                 part, _, term = name.removeprefix("history_").partition("_")
                 if part in ("train", "validation") and term and values.ndim == 1 and len(values) == len(step):
                     start = f"{_join(row)},{part},{_quote(term)}"
-                    epochs = epoch if len(epoch) == len(step) else [""] * len(step)
-                    for s, e, value in zip(step, epochs, _column(values), strict=True):
-                        yield f"{start},{s},{e},{value}\n"
+                    numbers = zip(places, _column(values), strict=True)
+                    yield "".join([f"{start}{place}{number}\n" for place, number in numbers])
 
     return _write_lines(path, lines())
 
@@ -228,6 +236,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> Path:
 def _texts(frame: pd.DataFrame, name: str) -> list[str]:
     """A column as CSV text: empty for missing, full precision for floats, guarded against formulas for text."""
     texts = []
+    safe: dict[str, str] = {}  # labels and hashes come again and again
     for value in frame[name].tolist():
         if value is None or value != value or value is pd.NaT:
             texts.append("")
@@ -238,8 +247,14 @@ def _texts(frame: pd.DataFrame, name: str) -> list[str]:
         elif isinstance(value, int):
             texts.append(str(value))
         else:
-            texts.append(spreadsheet_safe(value))
+            if value not in safe:
+                safe[value] = spreadsheet_safe(value)
+            texts.append(safe[value])
     return texts
+
+
+def _number(value: float) -> str:
+    return repr(value) if value == value else ""
 
 
 def _truth(value: bool | None) -> str:

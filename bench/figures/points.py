@@ -30,8 +30,8 @@ def values_of(frame: pd.DataFrame, metric: str) -> dict[str, pd.Series]:
         )
     chosen = (frame["metric"] == metric) & np.isfinite(frame["value"])
     rows = frame.loc[chosen, ["variant_label", "seed", "value"]]
-    groups = {label: group for label, group in rows.groupby("variant_label", sort=False)}
-    return {v: groups[v].set_index("seed")["value"] for v in in_order(frame["variant_label"]) if v in groups}
+    values, places = rows.set_index("seed")["value"], rows.groupby("variant_label", sort=False).indices
+    return {v: values.iloc[places[v]] for v in in_order(frame["variant_label"]) if v in places}
 
 
 def plot_dots(
@@ -42,17 +42,25 @@ def plot_dots(
     order = list(order) if order is not None else list(values)
     ax = axes_or_new(ax, 6.4, 0.9 + 0.34 * len(order))
     jitter = np.random.default_rng(0)
+    dots: dict[str, list[np.ndarray]] = {}  # by colour: an artist per row takes seconds where rows are many
+    intervals = []
     for index, label in enumerate(order):
         if label not in values:
             ax.text(0.5, index, "n/a", transform=ax.get_yaxis_transform(), ha="center", va="center", fontsize=8,
                     color=QUIET)  # fmt: skip
             continue
-        x, colour = values[label].to_numpy(), colour_of(label, order)
-        ax.scatter(x, index + jitter.uniform(-0.2, 0.2, len(x)), s=20, color=colour, alpha=0.7, lw=0, zorder=3)
+        x = values[label].to_numpy()
+        places = index + jitter.uniform(-0.2, 0.2, len(x))
+        dots.setdefault(colour_of(label, order), []).append(np.stack([x, places]))
         interval = mean_interval(x)
-        if np.isfinite(interval.low):
-            ax.plot([interval.low, interval.high], [index, index], color=INK, lw=1.3, zorder=2, solid_capstyle="butt")
-        ax.plot(interval.mean, index, marker="|", ms=11, mew=2, color=INK, zorder=4)
+        intervals.append((index, interval.mean, interval.low, interval.high))
+    for colour, parts in dots.items():
+        ax.scatter(*np.concatenate(parts, axis=1), s=20, color=colour, alpha=0.7, lw=0, zorder=3)
+    if intervals:
+        at, mean, low, high = np.array(intervals).T
+        ends, gaps = np.stack([low, high, np.full(len(at), np.nan)], 1), np.repeat(at, 3)
+        ax.plot(ends.ravel(), gaps, color=INK, lw=1.3, zorder=2, solid_capstyle="butt")
+        ax.plot(mean, at, marker="|", ms=11, mew=2, color=INK, zorder=4, ls="none")
     ax.set_yticks(range(len(order)), [short(label, 26) for label in order])
     ax.tick_params(axis="y", colors=INK, length=0)
     ax.set_ylim(len(order) - 0.45, -0.55)

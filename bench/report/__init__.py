@@ -18,10 +18,12 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
             written.
     """
     from bench.files import write_text
+    from bench.report import across
     from bench.report.figurefiles import draw_all
     from bench.report.html import html
     from bench.report.markdown import markdown
     from bench.report.model import load_report
+    from bench.tables import write_csv
 
     for name in formats:
         if name not in FORMATS:
@@ -34,5 +36,7 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
     if "html" in formats:
         written.append(write_text(report.directory / "report.html", html(report, figures)))
     if "csv" in formats:
-        written += report.store.export(report.data)
+        written += report.store.export(report.data, report.history)
+        if report.across is not None:
+            written.append(write_csv(across.frame(report.across), report.directory / "across.csv"))
     return written

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,16 @@ import pandas as pd
 
 from bench.claims import CLAIMS, Claim, Component, Outcome, judge
 from bench.claims.catalogue import WARM_UP
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError
 from bench.figures.claims import plot_claims
 from bench.grammar import parse_call
 from bench.report.numbers import number, p_value, with_interval
-from bench.store import RunStore
 
 if TYPE_CHECKING:
     from bench.report.model import Section
 
+#: A cell's training curves by its id (`bench.store.RunStore.load_history`).
+History = Callable[[str], dict[str, np.ndarray]]
 NOTE = (
     "Each claim is a test with a smallest effect of interest that was fixed in the code before the data. Supported: "
     "every condition is shown to be met; contradicted: one is shown not to be; inconclusive: neither. Two-sided t "
@@ -56,9 +56,9 @@ def _p(p: float) -> str:
 class SectionEvidence:
     """`bench.claims.Evidence` of one data set of a run."""
 
-    def __init__(self, section: Section, cells: pd.DataFrame, store: RunStore):
-        spec = {str(key).replace("_", "-"): value for key, value in store.spec.items()}
-        self._section, self._store = section, store
+    def __init__(self, section: Section, cells: pd.DataFrame, spec: Mapping[str, Any], history: History):
+        spec = {str(key).replace("_", "-"): value for key, value in spec.items()}
+        self._section, self._history = section, history
         self._row = {row.label: place for place, row in enumerate(section.rows)}
         own = cells[(cells["dataset_label"] == section.name) & (cells["status"] == "ok")]
         self._cell = {(v, int(s)): i for v, s, i in zip(own["variant_label"], own["seed"], own["cell_id"], strict=True)}
@@ -84,12 +84,11 @@ class SectionEvidence:
         return (ends[0], ends[1]) if np.isfinite(ends).all(0).any() else None
 
     def _curve(self, cell_id: str, term: str) -> tuple[float, float] | None:
-        with contextlib.suppress(UsageError):
-            arrays = self._store.load_arrays(cell_id, "history_")
-            steps, values = arrays.get("history_step"), arrays.get(f"history_validation_{term}")
-            if steps is not None and values is not None and len(steps) == len(values) >= 5:
-                start = int(np.searchsorted(steps, WARM_UP * steps[-1]))
-                return float(values[start]), float(values[-1])
+        arrays = self._history(cell_id)
+        steps, values = arrays.get("history_step"), arrays.get(f"history_validation_{term}")
+        if steps is not None and values is not None and len(steps) == len(values) >= 5:
+            start = int(np.searchsorted(steps, WARM_UP * steps[-1]))
+            return float(values[start]), float(values[-1])
         return None
 
 
@@ -102,13 +101,13 @@ def _is_linear(network: str) -> bool:
 
 
 def judge_claims(
-    sections: Sequence[Section], cells: pd.DataFrame, store: RunStore
+    sections: Sequence[Section], cells: pd.DataFrame, spec: Mapping[str, Any], history: History
 ) -> tuple[list[Judged], dict[int, str]]:
     """Every claim that a data set has the cells for, and why the others could not be tested, by number."""
     judged: list[Judged] = []
     missing: dict[int, str] = {}
     for section in sections:
-        evidence = SectionEvidence(section, cells, store)
+        evidence = SectionEvidence(section, cells, spec, history)
         tested: list[tuple[Claim, list[Component]]] = []
         for claim in CLAIMS:
             found = claim.test(evidence)

@@ -19,7 +19,8 @@ from bench.report.claims import claims_figure
 from bench.report.embedding import embedding
 from bench.report.model import Report, Section
 from bench.report.throughput import core_figure
-from bench.tables import results_frame, write_csv
+from bench.rundata import RunData
+from bench.tables import write_csv
 
 #: Data sets and variants that figures show; tables show all.
 MOST_SECTIONS = 6
@@ -71,10 +72,8 @@ def draw_all(report: Report, folder: Path) -> list[FigureFile]:
     """Draws and writes every figure that the run has the material for."""
     files = []
     with style.look():
-        frame = results_frame(report.data)
         for section in report.sections[:MOST_SECTIONS]:
-            own = (frame["dataset_label"] == section.name) & frame["metric"].isin(_drawn(section))
-            material = _material(report, section, frame[own])
+            material = _material(report, section, _frame(report.data, section))
             prefix = f"{_slug(section.label)}-" if len(report.sections) > 1 else ""
             judged = claims_figure(report.claims, section.label)
             for drawn in (*(draw(material) for draw in DRAWERS), judged):
@@ -87,6 +86,18 @@ def draw_all(report: Report, folder: Path) -> list[FigureFile]:
 def _drawn(section: Section) -> set[str]:
     """Metrics that figures show."""
     return {metric.name for metric in section.primary} | {"test_mse", "coverage_fit", "recall_fit", *_PHASE}
+
+
+def _frame(data: RunData, section: Section) -> pd.DataFrame:
+    """The tidy-long rows of a data set's drawn metrics: variant_label, seed, metric, value."""
+    drawn = _drawn(section)
+    is_drawn = np.array([metric.name in drawn for metric in data.metrics], dtype=bool)
+    is_own = (data.cells["dataset_label"] == section.name).to_numpy()
+    rows = np.flatnonzero(is_drawn[data.metric] & is_own[data.cell])
+    cell = data.cell[rows]
+    names = np.array([metric.name for metric in data.metrics], dtype=object)
+    columns = {name: data.cells[name].to_numpy()[cell] for name in ("variant_label", "seed")}
+    return pd.DataFrame({**columns, "metric": names[data.metric[rows]], "value": data.value[rows]})
 
 
 def _slug(text: str) -> str:
@@ -132,10 +143,7 @@ def _arrays(report: Report, cell_id: str) -> dict[str, np.ndarray]:
 def _history(report: Report, cells: pd.DataFrame) -> Iterator[pd.DataFrame]:
     columns = ("cell_id", "variant_label", "seed")
     for cell_id, label, seed in zip(*(cells[name] for name in columns), strict=True):
-        try:
-            arrays = report.store.load_arrays(cell_id, "history_")
-        except UsageError:
-            continue
+        arrays = report.history(cell_id)
         steps = arrays.get("history_step")
         for name, values in arrays.items():
             part, _, term = name.removeprefix("history_").partition("_")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from bench.anchors import COLUMNS, rows
-from bench.report import throughput
+from bench.report import across, throughput
 from bench.report.catalogue import Metric
 from bench.report.claims import NOTE
 from bench.report.figurefiles import NO_DATASET, FigureFile
@@ -36,6 +36,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     lines = [f"# {escape(report.title)}", ""]
     if len(report.sections) > 1:
         lines += ["Data sets: " + ", ".join(escape(section.label) for section in report.sections) + ".", ""]
+    lines += _across(report.across)
     for section in report.sections:
         lines += _summary(section)
     lines += _published(report)
@@ -66,6 +67,33 @@ def _summary(section: Section) -> list[str]:
         lines += table(("Question", "Winner", "Its value", "Margin", "Sure?"), rows, left=5)
     lines += _numbers(section, section.primary)
     return lines
+
+
+def _across(found: across.Across | None) -> list[str]:
+    """Scores and probabilities of improvement over data sets."""
+    if found is None:
+        return []
+    lines = ["## Across data sets", "", f"**{escape(across.headline(found))}**", ""]
+
+    def named(variant: str) -> str:
+        return escape(variant) + (" ⚠" if found.collapsed[variant] else "")
+
+    if found.anchored:
+        rows = []
+        for variant in found.variants[:MOST_ROWS]:
+            cells = [found.of(variant, metric) for metric in found.anchored]
+            rows.append([named(variant), *(_bold(cell.score_text, cell.mark) for cell in cells)])
+        lines += table(("Score", *(escape(metric.name) for metric in found.anchored)), rows)
+    if found.compared:
+        rows = [
+            [named(variant), *(found.of(variant, metric).improvement_text for metric in found.compared)]
+            for variant in found.others[:MOST_ROWS]
+        ]
+        names = (f"P(better than {escape(found.baseline)})", *(escape(metric.name) for metric in found.compared))
+        lines += table(names, rows)
+    if len(found.variants) > MOST_ROWS:
+        lines += [f"{len(found.variants) - MOST_ROWS} more rows are in across.csv.", ""]
+    return [*lines, *(f"- {escape(text)}" for text in across.notes(found)), ""]
 
 
 def _published(report: Report) -> list[str]:

@@ -16,6 +16,7 @@ from bench.stats import (
     CONFIDENCE,
     GREATEST_FVU,
     LEAST_DIVERSITY,
+    Interval,
     correlation,
     holm,
     mean_interval,
@@ -39,8 +40,11 @@ class Lead:
         rival: position of the closest other eligible variant (best mean after the leader), or None.
         p: the largest adjusted p of the leader against those it is separated from; NaN without any.
         rival_p: the adjusted p of leader against rival.
-        difference, sd: of leader - rival, over common seeds.
-        more_seeds: seeds in all that would separate leader and rival with 80 % power, or None.
+        difference: of leader - rival, over common seeds.
+        nearest: position of the best of `tied`, with which `more_seeds` deals, or None.
+        nearest_p: the adjusted p of leader against nearest.
+        more_seeds: seeds in all that would separate leader and nearest with 80 % power, at the level that Holm's
+            procedure leaves to the pairs still open; inf for more than anybody counts, None where it is not known.
     """
 
     leader: int | None = None
@@ -50,8 +54,9 @@ class Lead:
     p: float = np.nan
     rival_p: float = np.nan
     difference: float = np.nan
-    sd: float = np.nan
-    more_seeds: int | None = None
+    nearest: int | None = None
+    nearest_p: float = np.nan
+    more_seeds: float | None = None
 
 
 def paired_p_against(values: np.ndarray, base: int) -> np.ndarray:
@@ -85,12 +90,16 @@ def lead_of(values: np.ndarray, higher_is_better: bool | None, eligible: np.ndar
     if len(order) == 1:
         return lead
     lead.rival = int(order[1])
-    against = _adjusted_against_first(values[order])
+    against, n_open = _adjusted_against_first(values[order])
     separated = against < ALPHA  # False for NaN
     lead.tied = [int(row) for row in order[1:][~separated]]
     lead.p = float(against[separated].max()) if separated.any() else np.nan
     lead.rival_p = float(against[0])
-    _compare_with_rival(lead, values)
+    lead.difference = _paired(values, lead.leader, lead.rival).mean
+    if lead.tied:
+        lead.nearest = lead.tied[0]
+        lead.nearest_p = float(against[~separated][0])
+        lead.more_seeds = seeds_needed(_paired(values, lead.leader, lead.nearest), n_open)
     if separated.all():
         lead.marks = {lead.leader: "best"}
     elif separated.any():
@@ -98,30 +107,38 @@ def lead_of(values: np.ndarray, higher_is_better: bool | None, eligible: np.ndar
     return lead
 
 
-def _adjusted_against_first(values: np.ndarray) -> np.ndarray:
+def _adjusted_against_first(values: np.ndarray) -> tuple[np.ndarray, int]:
     """p of the first row of (V, S) against the others, (V-1,), adjusted for all pairs: the first was chosen by looking.
 
-    Holm's adjustment; above `MOST_PAIRED` rows Bonferroni's, which is a little stricter and needs no other pair.
+    Second, how many pairs are not separated. Holm's adjustment; above `MOST_PAIRED` rows Bonferroni's, which is a
+    little stricter and needs no other pair.
     """
     n = len(values)
     if n > MOST_PAIRED:
-        return np.minimum(paired_p_against(values, 0)[1:] * (n * (n - 1) / 2), 1.0)
+        return np.minimum(paired_p_against(values, 0)[1:] * (n * (n - 1) / 2), 1.0), n * (n - 1) // 2
     p = np.stack([paired_p_against(values, row) for row in range(n)])
     upper = np.triu_indices(n, 1)
     adjusted = np.full(p.shape, np.nan)
     adjusted[upper] = holm(p[upper])
-    return adjusted[0, 1:]
+    return adjusted[0, 1:], int(np.sum(adjusted[upper] >= ALPHA))
 
 
-def _compare_with_rival(lead: Lead, values: np.ndarray) -> None:
-    a, b = values[lead.leader], values[lead.rival]
-    both = np.isfinite(a) & np.isfinite(b)
-    d = a[both] - b[both]
-    if len(d):
-        lead.difference = float(d.mean())
-    if len(d) > 1:
-        lead.sd = float(d.std(ddof=1))
-        lead.more_seeds = seeds_to_separate(lead.difference, lead.sd)
+def _paired(values: np.ndarray, first: int, second: int) -> Interval:
+    """First - second row over their common seeds."""
+    d = values[first] - values[second]
+    return mean_interval(d[np.isfinite(d)])
+
+
+def seeds_needed(difference: Interval, n_open: int) -> float | None:
+    """Seeds in all for 80 % power to see a paired difference at 5 % / `n_open`.
+
+    Of the `n_open` tests that Holm's procedure has not rejected, the least p is held against that level. inf for more
+    seeds than `seeds_to_separate` counts; None for fewer than two pairs or no difference.
+    """
+    if difference.n < 2 or difference.mean == 0:
+        return None
+    needed = seeds_to_separate(difference.mean, difference.sd, alpha=ALPHA / max(n_open, 1))
+    return np.inf if needed is None else needed
 
 
 def collapse_reason(means: Mapping[str, float]) -> str | None:
@@ -151,7 +168,7 @@ class Difference:
         mean, half: of NEW - BASE, with the half-width of its t interval (NaN for fewer than two common seeds).
         n: common seeds. correlation: of the two over them. p: adjusted over the table.
         verdict: "better", "worse", "inconclusive" or "differs" (descriptive metric).
-        more_seeds: seeds in all for 80 % power where it is inconclusive.
+        more_seeds: as `seeds_needed` has it, where it is inconclusive.
     """
 
     metric: str
@@ -162,7 +179,7 @@ class Difference:
     correlation: float
     p: float
     verdict: str
-    more_seeds: int | None
+    more_seeds: float | None
 
 
 def differences(
@@ -177,14 +194,17 @@ def differences(
                 keys.append((row, name))
                 raw.append(p[row])
     adjusted = holm(np.array(raw, dtype=float))
+    n_open = int(np.sum(adjusted >= ALPHA))
     out: dict[int, list[Difference]] = {}
     for (row, name), p in zip(keys, adjusted, strict=True):
-        out.setdefault(row, []).append(_difference(name, values[name], base, row, float(p), directions.get(name)))
+        out.setdefault(row, []).append(
+            _difference(name, values[name], base, row, float(p), directions.get(name), n_open)
+        )
     return out
 
 
 def _difference(
-    name: str, table: np.ndarray, base: int, row: int, p: float, higher_is_better: bool | None
+    name: str, table: np.ndarray, base: int, row: int, p: float, higher_is_better: bool | None, n_open: int
 ) -> Difference:
     both = np.isfinite(table[base]) & np.isfinite(table[row])
     b, a = table[base][both], table[row][both]
@@ -194,7 +214,7 @@ def _difference(
         verdict = "differs" if good is None else ("better" if good else "worse")
     else:
         verdict = "inconclusive"
-    more = seeds_to_separate(interval.mean, interval.sd) if verdict == "inconclusive" and interval.n > 1 else None
+    more = seeds_needed(interval, n_open) if verdict == "inconclusive" else None
     scale = abs(float(b.mean())) if len(b) else np.nan
     relative = interval.mean / scale if scale else np.nan
     return Difference(

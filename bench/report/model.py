@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +14,21 @@ import pandas as pd
 from bench.anchors import Anchor, Verdict, read_anchor, verdicts
 from bench.errors import UsageError
 from bench.report import header
+from bench.report.across import Across, across
 from bench.report.catalogue import Metric, catalogue, is_element
-from bench.report.claims import Judged, judge_claims
+from bench.report.claims import History, Judged, judge_claims
 from bench.report.marks import Difference, Lead, collapse_reason, differences, lead_of
 from bench.report.numbers import number, with_interval
 from bench.report.throughput import core_rows
 from bench.rundata import RunData
-from bench.stats import mean_interval
+from bench.stats import Interval, mean_intervals
 from bench.store import RunStore
 from bench.text import printable
 
 CONTROL = "control:"
+#: Training curves that are kept, because grids, figures and history.csv read the same ones.
+_MOST_HISTORIES = 20_000
+_ROW_COLUMNS = ("variant_label", "status", "kl_weight", "decoder_variance")
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,8 @@ class Report:
     claims: list[Judged] = field(default_factory=list)
     untested: dict[int, str] = field(default_factory=dict)
     core: list[dict[str, Any]] = field(default_factory=list)
+    across: Across | None = None
+    history: History = field(default=lambda cell_id: {}, repr=False)
 
 
 def load_report(directory: Path | str) -> Report:
@@ -167,6 +174,7 @@ def load_report(directory: Path | str) -> Report:
     title = printable(store.spec.get("name") or Path(directory).name, 80)
     asked = header.command(store.spec)
     published = verdicts(directory)
+    history = functools.lru_cache(maxsize=_MOST_HISTORIES)(store.load_history)
     return Report(
         Path(directory),
         title,
@@ -181,8 +189,10 @@ def load_report(directory: Path | str) -> Report:
         store,
         read_anchor(published[0].anchor) if published else None,
         published,
-        *judge_claims(sections, data.cells, store),
-        core_rows(Path(directory)),
+        *judge_claims(sections, data.cells, store.spec, history),
+        core=core_rows(Path(directory)),
+        across=across(sections),
+        history=history,
     )
 
 
@@ -215,18 +225,17 @@ def _section(data: RunData, label: str, known: Mapping[str, Metric], spec: Mappi
     mine = np.flatnonzero(place[data.cell, 0] >= 0)
     values, reasons, flags = _fill(data, mine, place, (len(variants), len(seeds)))
     metrics = {name: metric for name, metric in known.items() if name in values}
-    rows = [_row(name, cells[cells["variant_label"] == name], values, index) for index, name in enumerate(variants)]
+    by_variant = dict(iter(cells[list(_ROW_COLUMNS)].groupby("variant_label", sort=False)))
+    rows = [_row(name, by_variant[name], values, index) for index, name in enumerate(variants)]
     eligible = np.array([not row.is_control and row.collapsed is None for row in rows])
     leads = {
         name: lead_of(values[name], metric.higher_is_better, eligible & ~flags[name])
         for name, metric in metrics.items()
     }
     table = {
-        (row, name): _cell(
-            values[name][row], leads[name].marks.get(row, ""), reasons.get((row, name), ""), flags[name][row]
-        )
+        (row, name): _cell(interval, leads[name].marks.get(row, ""), reasons.get((row, name), ""), flags[name][row])
         for name in metrics
-        for row in range(len(rows))
+        for row, interval in enumerate(mean_intervals(values[name]))
     }
     split = next((text for text in cells["split"] if text != "{}"), "{}")
     section = Section(
@@ -301,8 +310,7 @@ def _first(column: pd.Series) -> float | str:
     return float(given.iloc[0]) if len(given) else ""
 
 
-def _cell(values: np.ndarray, mark: str, reason: str, flagged: bool) -> Cell:
-    interval = mean_interval(values)
+def _cell(interval: Interval, mark: str, reason: str, flagged: bool) -> Cell:
     text = with_interval(interval.mean, interval.half_width) if interval.n else "n/a"
     return Cell(text, interval.mean, interval.low, interval.high, interval.n, mark, reason, bool(flagged))
 

@@ -14,5 +14,6 @@ STATISTICS = (
     "Intervals and tests speak about training seeds on the one data split named above; another split may differ.",
     "Differences are paired by seed (same split, initial weights and data order). The seed correlation says whether "
     "pairing bought anything; where it is near zero or negative it did not.",
-    "Seeds needed: in all, to see the measured difference with 80 % power in a paired t test at 5 %.",
+    "Seeds needed: in all, to see the measured difference with 80 % power in a paired t test at 5 %, corrected for the "
+    "comparisons of the table that are still open.",
 )

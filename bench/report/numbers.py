@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+#: More seeds than this are not worth naming.
+MOST_SEEDS = 1000
+
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number with `digits` significant digits; "–" for none."""
@@ -84,3 +87,27 @@ def size(value: float) -> str:
 def count(value: float) -> str:
     """A whole number with thousands separated."""
     return f"{int(value):,}" if math.isfinite(value) else "–"
+
+
+def between(mean: float, low: float, high: float, places: int) -> str:
+    """A number with the ends of its interval, e.g. "0.62 [0.58, 0.66]"; the number alone where there is no interval."""
+    if not math.isfinite(mean):
+        return "n/a"
+    if not math.isfinite(low):
+        return f"{mean:.{places}f}"
+    return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
+
+
+def seeds_text(needed: float, run: int) -> str:
+    """Seeds in all and how many more than were run, e.g. "about 34 seeds (24 more)"."""
+    if needed > MOST_SEEDS:
+        return f"more than {MOST_SEEDS:,} seeds"
+    more = f" ({needed - run:.0f} more)" if needed > run else ""
+    return f"about {needed:.0f} seeds{more}"
+
+
+def seeds_cell(needed: float | None) -> str:
+    """Seeds in all as a table shows them, e.g. "about 34"."""
+    if needed is None:
+        return ""
+    return f"about {needed:.0f}" if needed <= MOST_SEEDS else f"> {MOST_SEEDS:,}"

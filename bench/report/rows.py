@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from bench.report import numbers
 from bench.report.catalogue import Metric
 from bench.report.model import Section
-from bench.report.verdict import MOST_SEEDS
 
 #: Rows and failures that a table shows; CSV files have the rest.
 MOST_ROWS = 80
@@ -58,7 +57,6 @@ def difference_rows(section: Section) -> list[DifferenceRow]:
         for d in found:
             if d.n == 0:
                 continue
-            known = d.more_seeds is not None and d.more_seeds <= MOST_SEEDS
             verdict = "collapsed" if d.verdict == "better" and row.collapsed else d.verdict
             sign = "+" if d.relative > 0 else "-" if d.relative < 0 else ""
             relative = f"{sign}{numbers.percent(abs(d.relative))}" if math.isfinite(d.relative) else "–"
@@ -75,8 +73,8 @@ def difference_rows(section: Section) -> list[DifferenceRow]:
                     numbers.p_value(d.p),
                     sortable(d.correlation),
                     numbers.number(d.correlation, 2),
-                    d.more_seeds if known else "",
-                    f"about {d.more_seeds}" if known else "",
+                    "" if d.more_seeds is None else min(d.more_seeds, numbers.MOST_SEEDS + 1),
+                    numbers.seeds_cell(d.more_seeds),
                 )
             )
     return rows

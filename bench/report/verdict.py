@@ -9,10 +9,8 @@ import numpy as np
 
 from bench.report.marks import Lead
 from bench.report.model import Section
-from bench.report.numbers import p_value, percent
+from bench.report.numbers import p_value, percent, seeds_text
 
-#: More seeds than this are not worth naming.
-MOST_SEEDS = 1000
 #: How a verdict's level is called.
 LEVELS = {"sure": "sure", "shared": "shared lead", "open": "undecided"}
 
@@ -61,7 +59,7 @@ def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
         return name, "nothing else to compare with", "open"
     if lead.marks.get(lead.leader) == "best":
         return name, f"ahead of all others in paired tests (Holm p ≤ {p_value(lead.p).lstrip('< ')})", "sure"
-    seeds = _more_seeds(lead, section.rows[lead.rival].label)
+    seeds = _more_seeds(lead, section)
     if lead.marks:
         names = [name, *(section.rows[row].label for row in lead.tied)]
         return _listed(names), f"these cannot be told apart, the others are behind{seeds}", "shared"
@@ -70,10 +68,13 @@ def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
     return "no clear winner", f"{name} is ahead, but not beyond seed noise{seeds}", "open"
 
 
-def _more_seeds(lead: Lead, rival: str) -> str:
-    if lead.more_seeds is None or lead.more_seeds > MOST_SEEDS:
+def _more_seeds(lead: Lead, section: Section) -> str:
+    """What it would take to separate the leader from the nearest of those it cannot be told apart from."""
+    if lead.nearest is None or lead.more_seeds is None:
         return ""
-    return f"; about {lead.more_seeds} seeds would separate it from {rival}"
+    return (
+        f"; {seeds_text(lead.more_seeds, len(section.seeds))} would separate it from {section.rows[lead.nearest].label}"
+    )
 
 
 def _margin(section: Section, metric: str, lead: Lead) -> str:

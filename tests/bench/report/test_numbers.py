@@ -64,3 +64,15 @@ def test_what_is_written_reads_back_within_a_tenth_of_the_interval(mean, half):
 )
 def test_texts(call, text):
     assert call == text
+
+
+def test_seeds_are_named_with_how_many_more_up_to_what_anybody_runs():
+    assert numbers.seeds_text(34, 10) == "about 34 seeds (24 more)"
+    assert numbers.seeds_text(1001, 10) == "more than 1,000 seeds" == numbers.seeds_text(float("inf"), 10)
+    assert [numbers.seeds_cell(n) for n in (None, 34, float("inf"))] == ["", "about 34", "> 1,000"]
+
+
+def test_a_number_with_the_ends_of_its_interval():
+    nan = float("nan")
+    assert numbers.between(0.617, 0.58, 0.664, 2) == "0.62 [0.58, 0.66]"
+    assert numbers.between(0.617, nan, nan, 2) == "0.62" and numbers.between(nan, nan, nan, 2) == "n/a"

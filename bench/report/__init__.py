@@ -18,7 +18,7 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
             written.
     """
     from bench.files import write_text
-    from bench.report import across
+    from bench.report import across, grids
     from bench.report.figurefiles import draw_all
     from bench.report.html import html
     from bench.report.markdown import markdown
@@ -39,4 +39,6 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
         written += report.store.export(report.data, report.history)
         if report.across is not None:
             written.append(write_csv(across.frame(report.across), report.directory / "across.csv"))
+        if report.grids:
+            written.append(write_csv(grids.frame(report.grids), report.directory / "grids.csv"))
     return written

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bench.anchors import COLUMNS, rows
 from bench.figures.style import colour_of
-from bench.report import across, throughput
+from bench.report import across, grids, throughput
 from bench.report.claims import NOTE
 from bench.report.figurefiles import FigureFile
 from bench.report.header import uses_arrays
@@ -96,6 +96,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "core_table": throughput.core_table(report.core),
         "across_headline": across.headline,
         "across_notes": across.notes,
+        "grids_note": grids.NOTE,
         "legend": (*LEGEND, *STATISTICS),
         "arrays": uses_arrays(report.spec),
     }

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from bench.anchors import COLUMNS, rows
-from bench.report import across, throughput
+from bench.report import across, grids, throughput
 from bench.report.catalogue import Metric
 from bench.report.claims import NOTE
 from bench.report.figurefiles import NO_DATASET, FigureFile
@@ -39,6 +39,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     lines += _across(report.across)
     for section in report.sections:
         lines += _summary(section)
+    lines += _grids(report)
     lines += _published(report)
     lines += _counts(report)
     lines += ["## How it was run", ""]
@@ -96,6 +97,30 @@ def _across(found: across.Across | None) -> list[str]:
     return [*lines, *(f"- {escape(text)}" for text in across.notes(found)), ""]
 
 
+def _grids(report: Report) -> list[str]:
+    """The settings of every grid, which of them validation chooses and by which criterion."""
+    if not report.grids:
+        return []
+    lines = ["## Grids: the setting that validation chooses", "", escape(grids.NOTE), ""]
+    for grid in report.grids:
+        where = f" on {escape(grid.dataset)}" if len(report.sections) > 1 else ""
+        lines += [f"**{escape(grid.variant)}{where}.** {escape(grid.sentence)}", ""]
+        if not grid.criterion:
+            continue
+        rows = [
+            [
+                escape(s.row.label) + (" ⚠" if s.row.collapsed else "") + (" ✓" if s.chosen else ""),
+                s.row.kl_weight,
+                f"**{s.text}**" if s.chosen else s.text,
+                str(s.value.n),
+            ]
+            for s in grid.settings[:MOST_ROWS]
+        ]
+        lines += table(("Setting", "λ", f"{escape(grid.criterion)} ↓", "Seeds"), rows)
+        lines += [f"Criterion: {escape(grid.explanation)}.", ""]
+    return lines
+
+
 def _published(report: Report) -> list[str]:
     """Ours beside the published numbers that the run's preset reproduces."""
     if report.anchor is None:
@@ -113,6 +138,7 @@ def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
     for index, row in list(enumerate(section.rows))[:MOST_ROWS]:
         name = escape(row.label) + (" (control)" if row.is_control else "")
         name = f"{name} ⚠" if row.collapsed else name
+        name = f"{name} ✓" if index in section.chosen else name
         cells = [section.cells[index, metric.name] for metric in metrics]
         texts = [f"{_bold(cell.text, cell.mark)}{'†' if cell.flagged else ''}" for cell in cells]
         rows.append([name, row.kl_weight, row.decoder_variance, row.cells, *texts])

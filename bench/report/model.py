@@ -17,6 +17,7 @@ from bench.report import header
 from bench.report.across import Across, across
 from bench.report.catalogue import Metric, catalogue, is_element
 from bench.report.claims import History, Judged, judge_claims
+from bench.report.grids import Grid, grids
 from bench.report.marks import Difference, Lead, collapse_reason, differences, lead_of
 from bench.report.numbers import number, with_interval
 from bench.report.throughput import core_rows
@@ -80,7 +81,10 @@ class Cell:
 
 @dataclass
 class Section:
-    """One data set: rows × metrics, who leads, differences from the baseline. `name` is the label as stored."""
+    """One data set: rows × metrics, who leads, differences from the baseline. `name` is the label as stored.
+
+    `chosen` holds the rows that validation data choose among the settings of their variant.
+    """
 
     name: str
     label: str
@@ -94,6 +98,7 @@ class Section:
     baseline: int | None
     differences: dict[int, list[Difference]]
     costs: list[dict[str, float]]
+    chosen: set[int] = field(default_factory=set)
 
     @property
     def primary(self) -> list[Metric]:
@@ -147,6 +152,7 @@ class Report:
     untested: dict[int, str] = field(default_factory=dict)
     core: list[dict[str, Any]] = field(default_factory=list)
     across: Across | None = None
+    grids: list[Grid] = field(default_factory=list)
     history: History = field(default=lambda cell_id: {}, repr=False)
 
 
@@ -192,6 +198,7 @@ def load_report(directory: Path | str) -> Report:
         *judge_claims(sections, data.cells, store.spec, history),
         core=core_rows(Path(directory)),
         across=across(sections),
+        grids=grids(sections, data.cells, store.spec, history),
         history=history,
     )
 

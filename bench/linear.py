@@ -66,7 +66,8 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.weight, self.bias
         kind = x.device.type
-        if torch.is_autocast_enabled(kind):  # it would cast inside the forward pass and leave the backward pass alone
+        # Autocast itself would cast inside the forward pass and leave the backward pass alone.
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             x, weight, bias = (value.to(torch.get_autocast_dtype(kind)) for value in (x, weight, bias))
         if x.dim() == 2:  # not a view, so that an activation in place costs no copies
             return _Linear.apply(x, weight, bias)

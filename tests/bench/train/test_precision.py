@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.contracts.variant import Batch, Context, Variant
 from bench.conv import conv
+from bench.linear import Linear
 from bench.losses import ReconstructionCost
 from bench.networks import mlp
 from bench.registry import Registry
@@ -186,6 +187,11 @@ def test_networks_are_as_before_afterwards_even_after_an_error(digits):
     assert vars(model.encoder) == before and model.decoder.forward is own
     assert model.encoder(torch.zeros(2, 1, 8, 8)).dtype == torch.float32
     assert not torch.is_autocast_enabled("cpu")
+
+
+def test_the_stacked_layer_still_computes_on_devices_without_autocast():
+    with torch.device("meta"):
+        assert Linear(3, 2)(torch.zeros(4, 3)).shape == (4, 2)
 
 
 def test_tf32_is_switched_on_for_a_gpu_and_off_again_even_after_an_error():

@@ -134,7 +134,9 @@ def _score(out: Across, metric: Metric, own: Sequence[tuple[Section, dict[str, i
     for section, place in own:
         table = scores(section, metric.name)
         if isinstance(table, str):
-            reasons.append(table)
+            asked = any(row.is_control for other, _ in own for row in other.rows)
+            unfinished = asked and table == NEEDS_CONTROLS
+            reasons.append(f"the controls have no result on {section.label} yet" if unfinished else table)
         else:
             tables.append((section, place, table))
     reasons = list(dict.fromkeys(reasons))
@@ -212,7 +214,8 @@ def headline(out: Across) -> str:
 
 
 def _needed(out: Across) -> str:
-    return NEEDS_CONTROLS if any(NEEDS_CONTROLS in text for text in out.left_out) else "no metric has both anchors"
+    asked = any(NEEDS_CONTROLS in text for text in out.left_out)
+    return NEEDS_CONTROLS if asked else "no metric has both anchors on two of them"
 
 
 def notes(out: Across) -> list[str]:

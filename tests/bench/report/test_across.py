@@ -47,7 +47,7 @@ def planted(path, controls=True, datasets=("a", "b"), noise=0.02, collapsed=(), 
                 }
                 metrics["diversity_fit"] = measurement(0.1 if (variant, dataset) in collapsed else 0.9, None)
                 entries.append(record(cell, metrics))
-        for seed in range(SEEDS if controls else 0):
+        for seed in range(SEEDS if controls is True or controls == dataset else 0):
             low, high = (anchors or {}).get(dataset, ANCHORS[dataset]["coverage"])
             pca = {"test_mse": measurement(ANCHORS[dataset]["test_mse"], False), "coverage_fit": measurement(low, True)}
             real = {"coverage_prior": measurement(high, True)}
@@ -111,6 +111,12 @@ def test_without_controls_there_is_no_score_and_the_report_says_what_is_needed(t
         assert NEEDS_CONTROLS in text and "critical-difference diagram" in text
     table = pd.read_csv(run / "across.csv")
     assert table["score"].isna().all() and table["mark"].isna().all() and (table["improvement"].notna().sum() == 4)
+
+
+def test_controls_that_have_run_on_one_data_set_only_are_not_asked_for_again(tmp_path):
+    report = load_report(planted(tmp_path / "run", controls="a"))
+    assert report.across.anchored == [] and "the controls have no result on b yet" in report.across.left_out[0]
+    assert NEEDS_CONTROLS not in " ".join([*report.across.left_out, across.headline(report.across)])
 
 
 def test_a_collapsed_variant_and_one_with_missing_results_get_no_mark(tmp_path):

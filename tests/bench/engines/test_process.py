@@ -164,11 +164,12 @@ def test_results_that_cannot_be_stored_are_a_failed_cell_and_not_a_failed_run(tm
     store = SimpleNamespace(append=lambda entry: kept.append(entry), save_arrays=_refuse)
     prints = SimpleNamespace(of_record=lambda entry: {"code_hash": "c", "metrics_hash": "m"})
     keeper._store, keeper._fingerprints, keeper._earlier, keeper._provenance = store, prints, {}, {"run_id": "r"}
-    keeper.statuses = {}
+    keeper.statuses, heard = {}, []
+    keeper._kept = heard.append
     found = keeper.keep(CellResult(record, arrays={"codes": np.zeros(3)}))
     assert found["status"] == kept[0]["status"] == "error" and "metrics" not in found
     assert found["reason"] == "its results cannot be stored: ValueError: too many bytes"
-    assert keeper.statuses == {record["cell_id"]: "error"}
+    assert keeper.statuses == {record["cell_id"]: "error"} and heard == [found]
 
 
 def _refuse(*_):

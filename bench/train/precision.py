@@ -32,17 +32,18 @@ _SENSITIVE = frozenset({
 
 @contextlib.contextmanager
 def tf32_products(precision: str, device: torch.device) -> Iterator[None]:
-    """Let float32 products on CUDA round their factors to TF32 where `precision` is "tf32"; undone afterwards.
+    """Let float32 products on CUDA round their factors to TF32 where `precision` is "tf32", and only there.
 
-    It changes nothing on a CPU, which has no such products.
+    Undone afterwards. torch lets convolutions do so by default, which "float32" must not mean. It changes nothing on a
+    CPU, which has no such products.
     """
-    if precision != "tf32" or device.type != "cuda":
+    if device.type != "cuda":
         yield
         return
     products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     try:
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.allow_tf32 = True
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
         yield
     finally:
         torch.set_float32_matmul_precision(products)

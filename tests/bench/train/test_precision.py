@@ -195,14 +195,19 @@ def test_the_stacked_layer_still_computes_on_devices_without_autocast():
 
 
 def test_tf32_is_switched_on_for_a_gpu_and_off_again_even_after_an_error():
-    before = torch.get_float32_matmul_precision()
+    """Convolutions too, which torch would otherwise round to TF32 whatever the precision is called."""
+
+    def state():
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    before = state()
     seen = []
     for how, device in (("tf32", "cuda"), ("tf32", "cpu"), ("float32", "cuda"), ("bf16", "cuda")):
         with pytest.raises(ZeroDivisionError), precision.tf32_products(how, torch.device(device)):
-            seen.append(torch.get_float32_matmul_precision())
+            seen.append(state())
             raise ZeroDivisionError
-        assert torch.get_float32_matmul_precision() == before
-    assert seen == ["high", before, before, before]
+        assert state() == before
+    assert seen == [("high", True), before, ("highest", False), ("highest", False)]
 
 
 def test_training_has_tf32_on_in_its_steps_and_off_in_its_validation(digits, monkeypatch):

@@ -15,6 +15,7 @@ from bench import checkpointing
 from bench.contracts.dataset import Split
 from bench.core.run import measure_run as measure_core
 from bench.engines import Engine, make_engine
+from bench.errors import UsageError
 from bench.eventlog import EventLog, need_tensorboard
 from bench.keeper import Keeper
 from bench.locking import refuse_second_writer
@@ -66,6 +67,8 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(options, spec, arrays) as engine:
         device = engine.device(spec.device)
+        if spec.train.precision == "tf32" and not device.startswith("cuda"):
+            raise UsageError("precision tf32 needs a GPU, and this run is on the CPU; give float32 or bf16")
         engine.check(checks_for(cells, known), workshop)
         with RunStore.create(directory, spec, plan=cells) as store:
             history = History.read(store, history)
@@ -125,7 +128,7 @@ def _run_all(
 ) -> tuple[int, bool]:
     """Run the tasks and keep every result; returns the number of results and whether the user stopped the run."""
     n_due = sum(len(task.cells) for task in tasks)
-    count = 0
+    count, skipped = 0, set()
     stop = StopRequest()
     with Progress(n_due, quiet) as progress, stop.listening(progress):
         if n_due < n_cells and not quiet:
@@ -135,6 +138,10 @@ def _run_all(
         with contextlib.closing(engine.run(tasks, workshop, progress, stop)) as results:
             for result in results:
                 record = keeper.keep(result)
-                progress.done(1, record["status"], f"{record['variant_label']} on {record['dataset_label']}")
+                label = f"{record['variant_label']} on {record['dataset_label']}"
+                if record["status"] == "skipped" and label not in skipped and not quiet:  # its seeds share the reason
+                    skipped.add(label)
+                    progress.note(f"skipped: {label}: {record['reason']}")
+                progress.done(1, record["status"], label)
                 count += 1
     return count, stop.requested

@@ -37,7 +37,7 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--timeout", metavar="TIME", help="Limit per stack of seeds: 30s, 10m, 2h.")
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")
 @click.option("-n", "--dry-run", is_flag=True, default=None, help="Show what would run; write nothing.")
-@click.option("--tensorboard", is_flag=True, default=None, help="Also write event files to RUN/tensorboard.")
+@click.option("--tensorboard", is_flag=True, default=None, help="Also write event files (extra aebench[tensorboard]).")
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")
 @click.option("-q", "--quiet", is_flag=True, default=None, help="No progress.")
 @click.pass_context

@@ -71,7 +71,11 @@ def plot_dots(
 
 
 def plot_tradeoff(
-    frame: pd.DataFrame, x: str, y: str, ax: Axes | None = None, better: tuple[bool | None, bool | None] = (False, True)
+    frame: pd.DataFrame,
+    x: str = "test_mse",
+    y: str = "coverage_fit",
+    ax: Axes | None = None,
+    better: tuple[bool | None, bool | None] = (False, True),
 ) -> Axes:
     """Two metrics against each other: seeds as small dots, means with both 95 % t intervals; the good corner named."""
     ax = axes_or_new(ax)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from bench.figures.style import MARKERS, PALETTE, new_figure
 
@@ -38,6 +39,10 @@ def plot_throughput(rows: Sequence[Mapping[str, Any]]) -> Figure:
             axes.plot(sizes, speeds, marker=MARKERS[place], color=PALETTE[place], label=path)
             axes.fill_between(sizes, *bounds, color=PALETTE[place], alpha=0.2, linewidth=0)
         axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel="samples per second")
+        sizes = sorted({row["batch_size"] for row in shown})
+        axes.xaxis.set(major_locator=FixedLocator(sizes), major_formatter="{x:,.0f}", minor_locator=NullLocator())
+        axes.yaxis.set(major_locator=LogLocator(subs=(1.0, 3.0)), major_formatter=EngFormatter(sep=" "))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_title(f"{variant}, {cost}, d = {dim}: {stage}")
         axes.legend()
     return figure

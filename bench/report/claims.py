@@ -112,7 +112,7 @@ def judge_claims(
         for claim in CLAIMS:
             found = claim.test(evidence)
             if isinstance(found, str):
-                missing.setdefault(claim.number, found)
+                missing.setdefault(claim.number, f"{claim.text}: {found}")
             else:
                 tested.append((claim, found))
         outcomes = judge([components for _, components in tested])

@@ -2,8 +2,10 @@
 
 LEGEND = (
     "mean ± half the width of the 95 % t interval over seeds; one seed has no interval.",
-    "★ ahead of every other variant that may win; ☆ shares the lead with those it cannot be told apart from. Both rest "
-    "on paired t tests of all pairs in the column, Holm-adjusted at 5 %; no mark where nothing can be told apart.",
+    "★ ahead of every other variant that may win; ☆ the best mean and all that cannot be told apart from it. Both rest "
+    "on paired t tests of all pairs in the column, Holm-adjusted at 5 %; no mark where nothing can be told apart. "
+    "Pairing sees some differences better than others, so a mean nearer to the best may lack the ☆ that a "
+    "farther one has.",
     "✓ of the settings of one variant, the one that validation data choose.",
     "⚠ collapsed: its samples have less than half of the data's variance (diversity < 0.5), or it leaves more than "
     "half of the variance unexplained (test_fvu > 0.5). It gets no mark, however good single numbers look.",

@@ -15,13 +15,16 @@ from bench.report.numbers import number, percent
 FILE = "core.csv"
 NOTE = (
     "Drawing z, the reconstruction cost and the KL term, with their gradients and without matrix products, at this "
-    "run's dimensions, measured quickly once its cells were done, without a compiler; `aebench core` measures at "
+    "run's dimensions, measured quickly once its cells were done, without a compiler; aebench core measures at "
     "leisure. idiom: autograd through torch.nn.functional; losses: bench.losses under autograd, as a variant calls "
     "them (training replays recorded steps and pays less for small batches); one-pass: value and gradient together in "
     "reused buffers. GB/s counts every input read once and every result written once; its share is of copying as many "
-    "bytes. Medians, in brackets quartiles."
+    "bytes. Medians, in brackets quartiles; ⚠ where they are far apart, as on a busy machine: read no "
+    "ratio of such a row."
 )
 COLUMNS = ("Variant", "d", "Batch", "Path", "Device", "1000 samples/s", "GB/s", "Of copy", "× idiom")
+#: Quartiles farther apart than this say that the machine was busy.
+UNSTEADY = 1.5
 #: Columns of words, for alignment.
 WORDS = ("Variant", "Path", "Device")
 
@@ -52,7 +55,8 @@ def core_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 def _speed(row: Mapping[str, Any]) -> str:
     slow, fast = (row["batch_size"] / row[name] / 1e3 for name in ("seconds_high", "seconds_low"))
-    return f"{number(row['samples_per_second'] / 1e3, 3)} ({number(slow, 3)} – {number(fast, 3)})"
+    text = f"{number(row['samples_per_second'] / 1e3, 3)} ({number(slow, 3)} – {number(fast, 3)})"
+    return f"{text} ⚠" if fast > UNSTEADY * slow else text
 
 
 def core_figure(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:

@@ -62,7 +62,8 @@ def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
     seeds = _more_seeds(lead, section)
     if lead.marks:
         names = [name, *(section.rows[row].label for row in lead.tied)]
-        return _listed(names), f"these cannot be told apart, the others are behind{seeds}", "shared"
+        tied = _listed(names[1:])
+        return _listed(names), f"{name} has the best mean, {tied} cannot be told apart from it{seeds}", "shared"
     if not np.isfinite(lead.rival_p):
         return name, "one seed gives no interval; run more seeds", "open"
     return "no clear winner", f"{name} is ahead, but not beyond seed noise{seeds}", "open"
@@ -80,6 +81,8 @@ def _more_seeds(lead: Lead, section: Section) -> str:
 def _margin(section: Section, metric: str, lead: Lead) -> str:
     if lead.rival is None or not np.isfinite(lead.difference):
         return "–"
+    if lead.rival in lead.tied:
+        return f"best mean: {section.rows[lead.leader].label}"
     base = abs(section.cells[lead.rival, metric].mean)
     rival = section.rows[lead.rival].label
     if not base > 0:

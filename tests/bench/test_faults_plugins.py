@@ -7,6 +7,7 @@ from faulty import DATASETS, HOSTILE_VARIANTS, VARIANTS, write_plugins
 from runs import execute, records, table
 
 from bench.engines import process
+from bench.errors import UsageError
 
 FINE = ("prints", "seeds", "threads", "raising-numpy", "other-folder", "changes-data", "changes-data-in-encode")
 EXPECTED = {
@@ -156,3 +157,14 @@ def test_incompatible_pairs_are_skipped_with_the_reason_and_are_no_failure(tmp_p
     outcome = execute(tmp_path / "conv", variant=["ae"], network="conv", seeds=1)
     assert (outcome.n_skipped, outcome.n_failed) == (1, 0)
     assert "conv" in table(tmp_path / "conv").reason[0]
+
+
+def test_why_a_pair_is_skipped_is_said_once_while_the_run_goes(tmp_path, capsys):
+    execute(tmp_path / "run", variant=["ae"], recon="bernoulli", quiet=False)
+    assert capsys.readouterr().err.count("skipped: ae on linear-gaussian") == 1
+
+
+def test_tf32_without_a_gpu_is_one_line_and_nothing_is_written(tmp_path):
+    with pytest.raises(UsageError, match="precision tf32 needs a GPU"):
+        execute(tmp_path / "run", precision="tf32", device="cpu")
+    assert not (tmp_path / "run").exists()

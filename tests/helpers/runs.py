@@ -23,8 +23,11 @@ SMALL = {
     "variant": ["ae", "vae"], "dataset": ["linear-gaussian[d=6,n=300]"], "seeds": 2, "steps": 30, "latent_dim": 2,
     "batch_size": 50, "network": "mlp[hidden=[16]]", "metrics": "test_mse,val_mse,kl", "quiet": True,
 }  # fmt: skip
-#: What a command runs first when its report is of no interest, because figures take seconds.
-NO_REPORT = "import bench.runner; bench.runner.write_report = lambda directory: []"
+#: What a command runs first when its report is of no interest, because figures and the core take seconds.
+NO_REPORT = (
+    "import bench.runner; bench.runner.write_report = lambda directory: []; "
+    "bench.runner.measure_core = lambda *arguments: None"
+)
 #: Columns of results.csv that may differ between two runs of the same cells.
 _VOLATILE = ("t_train", "t_eval", "peak_rss", "samples_per_second", "timing_valid", "started_at", "run_id", "engine",
              "num_threads", "env_hash", "git_sha", "peak_cuda")  # fmt: skip

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.config import build_run
+from bench.documents import print_document
 from bench.errors import BenchError, UsageError
 from bench.grammar import Call, parse_call
 from bench.presets import preset_names, read_preset
@@ -291,12 +292,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the comparison of the runs in the directories `arguments` as Markdown; 2 when one of them is no run."""
     from bench.anchor_text import document
 
-    try:
-        sys.stdout.write(document([Path(argument) for argument in arguments]))
-    except UsageError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    return print_document(document, arguments)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import pandas as pd
 
 from bench.controls import CONTROLS
 from bench.controlscores import SCORES, Score
-from bench.errors import BenchError, UsageError
+from bench.documents import print_document
+from bench.errors import UsageError
 from bench.report.markdown import escape, table
 from bench.report.numbers import number
 from bench.store import RunStore
@@ -68,24 +70,26 @@ def _n_test(cells: pd.DataFrame, dataset: str) -> int:
 
 
 def document(directories: Sequence[Path | str]) -> str:
-    """The whole document over several runs."""
+    """The whole document over several runs; a missed score stands out by its ✗ and in the count at the top."""
     lines, tables = ["# Control models", ""], []
     for directory in directories:
         frame, judged = judge(directory)
-        met = sum(entry.met is True for entry in judged)
-        missed = [entry for entry in judged if entry.met is False]
         tables += _required(judged)
         for dataset, own in frame.groupby("dataset", sort=False):
-            tables += _all(str(dataset), own, [entry for entry in judged if entry.dataset == dataset])
-        names = ", ".join(dict.fromkeys(entry.dataset for entry in judged))
-        lines += [f"{escape(names)}: {met} of {len(judged)} required scores met, {len(missed)} missed.", ""]
+            entries = [entry for entry in judged if entry.dataset == dataset]
+            counts = Counter(entry.met for entry in entries)
+            lines += [
+                f"{escape(str(dataset))}: {counts[True]} of {len(entries)} required scores met, {counts[False]} missed."
+            ]
+            lines += [""]
+            tables += _all(str(dataset), own, entries)
     lines += [
         "Every metric also runs on models whose right score is known. ✓ the score it must have, ✗ another one, ? a "
         "value that it is relative to is missing. Controls do not train; where one draws at random it is the first "
         "seed's.",
         "",
     ]
-    return "\n".join(lines + tables)
+    return "\n".join(lines + tables).rstrip() + "\n"
 
 
 def _required(judged: Sequence[Judged]) -> list[str]:
@@ -133,16 +137,8 @@ def _all(dataset: str, frame: pd.DataFrame, judged: Sequence[Judged]) -> list[st
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the document of the runs named; exit code 2 for bad input, 1 for a missed score."""
-    if not arguments:
-        print("usage: python -m bench.controltable RUN...", file=sys.stderr)
-        return 2
-    try:
-        print(document(arguments))
-        return int(any(entry.met is False for directory in arguments for entry in judge(directory)[1]))
-    except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Print the document of the runs named; exit code 2 for bad input."""
+    return print_document(document, arguments, "python -m bench.controltable RUN...")
 
 
 if __name__ == "__main__":

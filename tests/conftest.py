@@ -1,6 +1,7 @@
 """Settings shared by all tests."""
 
 import pytest
+import torch
 from hypothesis import settings
 
 # Property tests never fail for being slow, because machines differ.
@@ -13,3 +14,18 @@ def no_core_figures(request, monkeypatch):
     """Runs inside the test process do not end with timing the core, but where a test is marked `core_figures`."""
     if request.node.get_closest_marker("core_figures") is None:
         monkeypatch.setattr("bench.runner.measure_core", lambda *arguments: None)
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """Runs inside the test process write no report, whose figures take seconds."""
+    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+
+
+@pytest.fixture
+def one_thread():
+    """torch computes with one thread, as the children of a run do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

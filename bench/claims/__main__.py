@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.claims.catalogue import CLAIMS
-from bench.errors import BenchError
+from bench.documents import print_document
 from bench.presets import preset_names, read_preset
 from bench.report.claims import NOTE, Judged
 from bench.report.markdown import escape, table
@@ -58,7 +58,7 @@ def document(directories: Sequence[Path | str]) -> str:
             *facts,
             "",
         ]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _purpose(report: Report) -> list[str]:
@@ -78,15 +78,7 @@ def _evidence(column: str, entry: Judged) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the document of the runs named; exit code 2 for bad input."""
-    if not arguments:
-        print("usage: python -m bench.claims RUN...", file=sys.stderr)
-        return 2
-    try:
-        print(document(arguments))
-    except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return print_document(document, arguments, "python -m bench.claims RUN...")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.core.measuring import measure
 
+#: The file of a run's own measurement, in its directory.
+RUN_FILE = "core.csv"
 #: Column → what it holds. A row whose status is not "ok" leaves the measured columns empty and says why in `reason`.
 COLUMNS = {
     "variant": "ae (cost alone), stochastic-ae (draw and cost), vae (draw, cost and KL)",
@@ -42,7 +44,7 @@ COLUMNS = {
     "reason": "why a row has no numbers",
 }
 
-__all__ = ["COLUMNS", "measure"]
+__all__ = ["COLUMNS", "RUN_FILE", "measure"]
 
 
 def __getattr__(name: str) -> Any:

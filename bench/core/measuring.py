@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from bench.cellrecord import out_of_memory
 from bench.core import COLUMNS
 from bench.core.timing import FULL, QUICK, Effort, Spread, interleaved, ratio
 from bench.core.workload import VARIANTS, Inputs, OnePass, Shape, idiom, losses
@@ -198,6 +199,5 @@ def _check_memory(shape: Shape, device: torch.device) -> None:
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    full = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
     reason = printable(str(error).strip().partition("\n")[0], 200)
-    return {"status": "oom" if full else "error", "reason": reason}
+    return {"status": "oom" if out_of_memory(error) else "error", "reason": reason}

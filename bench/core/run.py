@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 
+from bench.core import RUN_FILE
 from bench.core.document import csv_text
 from bench.core.measuring import measure
 from bench.files import write_text
 from bench.losses import ReconstructionCost
 from bench.settings import TrainSettings
 
-#: The file in a run's directory.
-FILE = "core.csv"
 #: Data dimensions of one run that are measured, at most, and numbers in the largest batch.
 _MOST_DIMS = 3
 _MOST_NUMBERS = 2**22
@@ -46,4 +45,4 @@ def measure_run(directory: Path, settings: TrainSettings, records: Iterable[Mapp
             quick=True,
         )
     if rows:
-        write_text(Path(directory) / FILE, csv_text(rows))
+        write_text(Path(directory) / RUN_FILE, csv_text(rows))

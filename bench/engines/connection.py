@@ -42,11 +42,16 @@ def connected(address: str | None, n_workers: int) -> Iterator[Any]:
             client = opened.enter_context(Client(**where, timeout=CONNECT_LIMIT, set_as_default=False))
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = one_line(error, bare=True) or type(error).__name__
-            raise UsageError(f"no dask scheduler answers at {address}: {reason}") from error
+            raise UsageError(
+                f"no dask scheduler answers at {address}: {reason}; start one with: dask scheduler"
+            ) from error
         try:
             client.wait_for_workers(1, timeout=CONNECT_LIMIT)
         except TimeoutError as error:
-            raise UsageError(f"the scheduler at {address} has no worker after {duration(CONNECT_LIMIT)}") from error
+            raise UsageError(
+                f"the scheduler at {address} has no worker after {duration(CONNECT_LIMIT)}; start one with: "
+                "dask worker ADDRESS --nthreads 1"
+            ) from error
         yield client
 
 
@@ -54,7 +59,9 @@ def _place(address: str) -> dict[str, Any]:
     if "://" in address:
         return {"address": address}
     if not Path(address).is_file():
-        raise UsageError(f"--engine dask={address}: neither an address such as tcp://HOST:8786 nor a scheduler file")
+        raise UsageError(
+            f"--engine dask={address}: neither an address nor a scheduler file; give one, e.g. dask=tcp://HOST:8786"
+        )
     return {"scheduler_file": address}
 
 
@@ -69,8 +76,14 @@ def check_workers(client: Any, plugins: tuple[str, ...], ours: Mapping[str, str]
     """
     for worker, theirs in client.run(code_facts, plugins, on_error="return").items():
         if isinstance(theirs, BaseException):
-            raise UsageError(f"worker {worker} cannot work on this run: {one_line(theirs)}")
+            raise UsageError(
+                f"worker {worker} cannot work on this run: {one_line(theirs)}; install the same "
+                "aebench there, and give --plugins a path that it sees, too"
+            )
         if wrong := differences(ours, theirs):
-            raise UsageError(f"worker {worker} runs other code than this process: {wrong}")
+            raise UsageError(
+                f"worker {worker} runs other code than this process: {wrong}; install the same there, "
+                "and start the worker again"
+            )
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return int(sum(worker["resources"].get("GPU", 0) for worker in workers))

@@ -19,7 +19,7 @@ from bench.report.numbers import between
 from bench.stats import CONFIDENCE, Interval, paired_iqm_p, probability_of_improvement, stratified_bootstrap
 
 if TYPE_CHECKING:
-    from bench.report.model import Section
+    from bench.report.sections import Section
 
 #: Data sets below which ranks over them cannot carry a critical-difference diagram.
 LEAST_FOR_RANKS = 10

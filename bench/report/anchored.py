@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from bench.report.model import Section
+    from bench.report.sections import Section
 
 PCA, REAL = "control:pca", "control:real"
 #: Errors of a reconstruction: a datum is its own perfect reconstruction, so real data score 0 by definition.

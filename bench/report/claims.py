@@ -17,7 +17,7 @@ from bench.grammar import parse_call
 from bench.report.numbers import number, p_value, with_interval
 
 if TYPE_CHECKING:
-    from bench.report.model import Section
+    from bench.report.sections import Section
 
 #: A cell's training curves by its id (`bench.store.RunStore.load_history`).
 History = Callable[[str], dict[str, np.ndarray]]

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.figures import points, style, tiles
 
 if TYPE_CHECKING:
-    from bench.report.figurefiles import Material
+    from bench.report.material import Material
 
 #: Variants that the figure shows, one row each.
 MOST_ROWS = 2

@@ -23,7 +23,7 @@ from bench.report.numbers import p_value, seeds_text, with_interval
 from bench.stats import Interval, mean_interval
 
 if TYPE_CHECKING:
-    from bench.report.model import Row, Section
+    from bench.report.sections import Row, Section
 
 #: Settings that a sentence names.
 _MOST_NAMED = 4

@@ -20,9 +20,10 @@ from bench.report import across, grids, throughput
 from bench.report.claims import NOTE
 from bench.report.figurefiles import FigureFile
 from bench.report.header import uses_arrays
-from bench.report.model import Report, Section
+from bench.report.model import Report
 from bench.report.notes import LEGEND, STATISTICS
 from bench.report.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
+from bench.report.sections import Section
 from bench.report.verdict import LEVELS, excluded, headline, verdicts
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"

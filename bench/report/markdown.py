@@ -11,9 +11,10 @@ from bench.report import across, grids, throughput
 from bench.report.catalogue import Metric
 from bench.report.claims import NOTE
 from bench.report.figurefiles import NO_DATASET, FigureFile
-from bench.report.model import Report, Section
+from bench.report.model import Report
 from bench.report.notes import LEGEND, STATISTICS
 from bench.report.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
+from bench.report.sections import Section
 from bench.report.verdict import LEVELS, excluded, headline, verdicts
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
@@ -61,7 +62,7 @@ def _summary(section: Section) -> list[str]:
             (
                 f"{escape(v.question)} (`{v.metric}` {v.direction})",
                 f"**{escape(v.winner)}**",
-                *map(escape, (v.value, v.margin, f"{LEVELS[v.level]}: {v.certainty}")),
+                *map(escape, (v.value, v.margin or "–", f"{LEVELS[v.level]}: {v.certainty}")),
             )
             for v in found
         ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.report import numbers
 from bench.report.catalogue import Metric
-from bench.report.model import Section
+from bench.report.sections import Section
 
 #: Rows and failures that a table shows; CSV files have the rest.
 MOST_ROWS = 80

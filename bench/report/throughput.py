@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core import RUN_FILE
 from bench.core.reading import read_rows
 from bench.figures.throughput import PATHS, plot_throughput
 from bench.report.numbers import number, percent
 
-FILE = "core.csv"
 NOTE = (
     "Drawing z, the reconstruction cost and the KL term, with their gradients and without matrix products, at this "
     "run's dimensions, measured quickly once its cells were done, without a compiler; aebench core measures at "
@@ -31,7 +31,7 @@ WORDS = ("Variant", "Path", "Device")
 
 def core_rows(directory: Path) -> list[dict[str, Any]]:
     """Measured rows of a run, ordered by variant, dimension, batch size and path; [] where none were measured."""
-    rows = [row for row in read_rows(Path(directory) / FILE) if row["path"] in PATHS]
+    rows = [row for row in read_rows(Path(directory) / RUN_FILE) if row["path"] in PATHS]
     return sorted(rows, key=lambda row: (row["variant"], row["dim"], row["batch_size"], PATHS.index(row["path"])))
 
 

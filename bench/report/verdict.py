@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.report.marks import Lead
-from bench.report.model import Section
 from bench.report.numbers import p_value, percent, seeds_text
+from bench.report.sections import Section
 
 #: How a verdict's level is called.
 LEVELS = {"sure": "sure", "shared": "shared lead", "open": "undecided"}
@@ -81,8 +81,8 @@ def _more_seeds(lead: Lead, section: Section) -> str:
 def _margin(section: Section, metric: str, lead: Lead) -> str:
     if lead.rival is None or not np.isfinite(lead.difference):
         return "–"
-    if lead.rival in lead.tied:
-        return f"best mean: {section.rows[lead.leader].label}"
+    if lead.marks and lead.rival in lead.tied:  # no margin: the certainty says who has the best mean
+        return ""
     base = abs(section.cells[lead.rival, metric].mean)
     rival = section.rows[lead.rival].label
     if not base > 0:

@@ -27,7 +27,7 @@ def test_a_run_with_controls_becomes_a_document_and_a_wrong_score_stands_out(tmp
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     assert [entry.score.metric for entry in judge(tmp_path / "run")[1] if entry.met is False] == ["diversity_fit"]
     assert "0.5000 ✗" in document([tmp_path / "run"])
-    assert main([str(tmp_path / "run")]) == 1
+    assert ", 1 missed." in document([tmp_path / "run"])
 
 
 def test_what_is_no_run_or_has_no_controls_is_one_line(tmp_path, capsys):

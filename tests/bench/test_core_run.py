@@ -75,6 +75,14 @@ def test_rows_come_back_as_they_were_written(tmp_path):
             assert new[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value or new[name])
 
 
+def test_a_row_of_a_busy_machine_says_so(tmp_path):
+    steady, busy = (dict.fromkeys(COLUMNS, "1") | {"path": "losses", "status": "ok", "seconds_high": high}
+                    for high in ("1.4", "1.6"))  # fmt: skip
+    text = "\n".join([",".join(COLUMNS), *(",".join(row.values()) for row in (steady, busy))])
+    (tmp_path / "core.csv").write_text(text, encoding="utf-8")
+    assert ["⚠" in row[5] for row in core_table(core_rows(tmp_path))] == [False, True]
+
+
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_read_as_no_rows(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("core") / "core.csv"

@@ -9,6 +9,8 @@ from runs import execute, records, table
 from bench.engines import process
 from bench.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
+
 FINE = ("prints", "seeds", "threads", "raising-numpy", "other-folder", "changes-data", "changes-data-in-encode")
 EXPECTED = {
     "raises-on-import": ("error", "cannot be imported: RuntimeError: import broke"),
@@ -58,15 +60,6 @@ EXPECTED_DATA = {
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory):
     return write_plugins(tmp_path_factory.mktemp("faulty") / "plugins")
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_no_report(monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def interleaved(names):

@@ -13,10 +13,7 @@ from bench import binary, checkpointing, environment
 from bench.errors import UsageError
 from bench.store import RunStore
 
-
-@pytest.fixture(autouse=True)
-def no_report(monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+pytestmark = pytest.mark.usefixtures("no_report")
 
 
 def header(entries):

@@ -9,10 +9,7 @@ from runs import execute, records, table
 from bench import work
 from bench.cellrecord import out_of_memory
 
-
-@pytest.fixture(autouse=True)
-def no_report(monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+pytestmark = pytest.mark.usefixtures("no_report")
 
 
 def allocator_error():

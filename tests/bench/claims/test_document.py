@@ -17,6 +17,7 @@ def test_every_claim_stands_in_the_document_with_the_reports_verdict_or_a_reason
     text = capsys.readouterr().out
     report = load_report(tmp_path / "run")
     assert report.claims and report.untested
+    assert all(why.startswith(f"{CLAIMS[number - 1].text}: ") for number, why in report.untested.items())
     for claim in CLAIMS:
         part = text.partition(f"\n## {claim.number}. ")[2].partition("\n## ")[0]
         judged = [entry for entry in report.claims if entry.claim is claim]

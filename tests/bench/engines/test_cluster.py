@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
-import torch
 from faulty import write_plugins
 from runs import ROOT, assert_same_tables, execute, n_records, records, table, wait_for
 
@@ -24,6 +23,7 @@ from bench.spec import RunOptions, RunSpec
 pytest.importorskip("distributed")
 #: dask.distributed leaves loops and sockets to the garbage collector.
 pytestmark = [
+    pytest.mark.usefixtures("one_thread", "no_report"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -49,15 +49,6 @@ class Slow(Variant):
     def encode(self, x):
         return self.encoder(x)
 '''
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_no_report(monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _start(module, *arguments):
@@ -171,7 +162,7 @@ def test_ctrl_c_starts_nothing_new_and_cancels_nothing(running):
 @pytest.mark.parametrize(
     ("engine", "message"),
     [
-        ("dask=nowhere.json", "neither an address such as tcp://HOST:8786 nor a scheduler file"),
+        ("dask=nowhere.json", "neither an address nor a scheduler file; give one, e.g. dask=tcp://HOST:8786"),
         ("dask=tcp://127.0.0.1:9", "no dask scheduler answers at tcp://127.0.0.1:9"),
         ("dask=", "give local, dask, or dask=tcp://HOST:PORT"),
         ("local=2", "give local, dask, or dask=tcp://HOST:PORT"),

@@ -24,14 +24,7 @@ from bench.registry import ARRAYS
 from bench.spec import RunOptions, RunSpec
 from bench.work import CellResult
 
-
-@pytest.fixture(autouse=True)
-def one_thread_and_no_report(monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Each control gets the score it must have, and a wrong score is seen; no collapsed model is crowned."""
 
 import pytest
+from accounting import accounted
 
 from bench.controls import CONTROLS
 from bench.controlscores import SCORES
@@ -11,9 +12,10 @@ COUNTS = {"n_test": 360, "latent_dim": 4}
 
 @pytest.fixture(scope="module", params=sorted(CONTROLS))
 def scored(request, toolbox, every_metric, digits_split, digits_shared):
-    """(control, metric → number or None) on digits."""
+    """(control, metric → number or None) on digits; every value is accounted for, as of any other row."""
     model = CONTROLS[request.param](digits_split, COUNTS["latent_dim"], ReconstructionCost("squared"), 0)
     measured = toolbox.evaluate(model, digits_split, *every_metric, shared=digits_shared)
+    accounted(measured)
     return request.param, {name: entry.value for name, entry in measured.items()}
 
 

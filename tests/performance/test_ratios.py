@@ -5,7 +5,6 @@ test also hands the subject to pytest-benchmark, which can save and compare time
 """
 
 import pytest
-import torch
 from loops import CPU, DIGITS_STACK, MNIST, Job, bare_step, matrix_products, suite_step
 from paired import compare, repeated, require
 
@@ -18,13 +17,9 @@ EAGER = Compiler(False, "eager", "")
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def as_in_training(one_thread):
     """One thread is steadier; freed memory is kept, as in training, whichever tests ran before in this process."""
     keep_freed_memory()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def gate(benchmark, subject, reference, limit, times):

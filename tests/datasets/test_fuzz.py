@@ -21,6 +21,13 @@ def _npz(**arrays):
     return stream.getvalue()
 
 
+class Cases(dict):
+    """Shown without its content: Hypothesis prints the arguments of a failing test, and these are megabytes."""
+
+    def __repr__(self):
+        return f"<{len(self)} cases>"
+
+
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory, write):
     """name of a case → (data set, arguments, the file that is broken, its valid content)."""
@@ -52,7 +59,7 @@ def cases(tmp_path_factory, write):
         "svhn-plain": ("svhn", {**images, "root": str(root / "plain")}, "plain/train_32x32.mat"),
         "picture": ("image_folder", {"path": str(root / "pictures")}, "pictures/cat/01.png"),
     }
-    return {case: (*rest, root / file, (root / file).read_bytes()) for case, (*rest, file) in files.items()}
+    return Cases((case, (*rest, root / file, (root / file).read_bytes())) for case, (*rest, file) in files.items())
 
 
 NAMES = ["npy", "npy-mapped", "npy-labels", "npz", "csv", "idx", "idx-labels", "idx-gz", "cifar", "svhn", "svhn-plain",

@@ -1,9 +1,9 @@
 """Loss terms and gradients of a training step, replayed as a flat list of tensor operations once they are known.
 
 A stacked step spends more time in Python (`torch.vmap`, module calls, autograd's bookkeeping) than in arithmetic when
-the networks are small. So a step that keeps coming back with the same shapes is recorded by `make_fx`, forward and
-backward together, and from then on only its operations run: the same operations on the same numbers. A recording is
-used only after it has agreed with the ordinary step to the last bit on two batches, which also catches a loss that
+the networks are small. So a step that keeps coming back with the same shapes is recorded, forward and backward
+together, and from then on only its operations run: the same operations on the same numbers. A recording is used only
+after it has agreed with the ordinary step on a few batches (`bench.train.recording`), which also catches a loss that
 keeps state of its own in Python.
 """
 
@@ -14,15 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from bench.train.noise import Request
+from bench.train.recording import Recording
 from bench.train.stack import Stack
 
 #: Ordinary steps of a shape before it is recorded, so that shapes that hardly recur are not.
 WARM_UP = 20
-#: Batches on which a recording must agree with the ordinary step.
-TRIALS = 2
 
 
 class Gradients:
@@ -44,7 +42,7 @@ class Gradients:
         # Running statistics would move twice where a recording is compared with the ordinary step.
         self._may_replay = replay and type(stack.models[0]).stackable and not stack.buffers
         self._seen: dict[tuple, int] = {}
-        self._recordings: dict[tuple, _Recording | None] = {}
+        self._recordings: dict[tuple, _RecordedStep | None] = {}
 
     def __call__(
         self,
@@ -62,15 +60,15 @@ class Gradients:
             due: the players whose parameters are to be stepped.
         """
         key = (tuple(x.shape), y is None, tuple(due))
-        recording = self._recordings.get(key)
-        if recording is not None and recording.trusted:
-            return recording.replay(self._stack.parameters, x, y, progress, noise)
+        recorded = self._recordings.get(key)
+        if recorded is not None and recorded.trusted:
+            return recorded.replay(x, y, progress, noise)
         result = self._ordinary(self._stack.parameters, x, y, progress, requests, noise, due)
         if self._may_replay and key not in self._recordings:
             self._seen[key] = self._seen.get(key, 0) + 1
             if self._seen[key] > WARM_UP:
                 self._recordings[key] = self._record(x, y, progress, requests, noise, due)
-        elif recording is not None and not recording.agrees(result, self._stack.parameters, x, y, progress, noise):
+        elif recorded is not None and not recorded.agrees(result, x, y, progress, noise):
             self._recordings[key] = None  # from now on the ordinary step
         return result
 
@@ -88,73 +86,53 @@ class Gradients:
                 gradients[name] = None if gradient is None else gradient.contiguous()
         return {name: value.detach() for name, value in terms.items()}, gradients
 
-    def _record(self, x, y, progress, requests, noise, due) -> _Recording | None:
-        names = list(self._stack.parameters)
-        layout: dict[str, list[str]] = {}
-
-        def flat(values: list[Tensor], x: Tensor, y: Tensor | None, progress: Tensor, noise: list[Tensor]):
-            terms, gradients = self._ordinary(
-                dict(zip(names, values, strict=True)), x, y, progress, requests, noise, due
-            )
-            layout["terms"], layout["gradients"] = list(terms), [n for n, g in gradients.items() if g is not None]
-            layout["unused"] = [n for n, g in gradients.items() if g is None]
-            return [*terms.values(), *(gradients[name] for name in layout["gradients"])]
+    def _record(self, x, y, progress, requests, noise, due) -> _RecordedStep | None:
+        def step(parameters, x, y, progress, noise):
+            return self._ordinary(parameters, x, y, progress, requests, noise, due)
 
         try:
-            graph = make_fx(flat)(list(self._stack.parameters.values()), x, y, progress, list(noise))
+            return _RecordedStep(step, self._stack.parameters, x, y, progress, noise)
         except Exception:  # a loss that cannot be recorded takes the ordinary step
             return None
-        _drop_no_ops(graph)
-        return _Recording(graph, layout)
 
 
-class _Recording:
-    """A recorded step and how often it has agreed with the ordinary one."""
+class _RecordedStep:
+    """`step(parameters, x, y, progress, noise)` → (terms, gradients), recorded."""
 
-    def __init__(self, graph: torch.fx.GraphModule, layout: dict[str, list[str]]) -> None:
-        self._graph, self._layout = graph, layout
-        self._agreed = 0
+    def __init__(self, step, parameters: dict[str, Tensor], x, y, progress, noise) -> None:
+        self._parameters = list(parameters.values())
+        names = list(parameters)
+
+        def flat(*tensors: Tensor) -> list[Tensor]:
+            values, x, *rest = tensors[: len(names)], *tensors[len(names) :]
+            label = None if y is None else rest.pop(0)
+            terms, gradients = step(dict(zip(names, values, strict=True)), x, label, rest[0], rest[1:])
+            self._terms = list(terms)
+            self._unused = [name for name, gradient in gradients.items() if gradient is None]
+            self._gradients = [name for name, gradient in gradients.items() if gradient is not None]
+            return [*terms.values(), *(gradients[name] for name in self._gradients)]
+
+        self._recording = Recording(flat, self._inputs(x, y, progress, noise), len(names))
 
     @property
     def trusted(self) -> bool:
-        return self._agreed >= TRIALS
+        return self._recording.trusted
 
-    def replay(self, parameters, x, y, progress, noise):
+    def replay(self, x, y, progress, noise) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
         """What the ordinary step returns."""
-        with torch.no_grad():
-            values = self._graph(list(parameters.values()), x, y, progress, list(noise))
-        n_terms = len(self._layout["terms"])
-        terms = dict(zip(self._layout["terms"], values[:n_terms], strict=True))
-        gradients: dict[str, Tensor | None] = dict(zip(self._layout["gradients"], values[n_terms:], strict=True))
-        return terms, gradients | dict.fromkeys(self._layout["unused"])
+        values = self._recording.replay(self._inputs(x, y, progress, noise))
+        n_terms = len(self._terms)
+        gradients: dict[str, Tensor | None] = dict(zip(self._gradients, values[n_terms:], strict=True))
+        return dict(zip(self._terms, values[:n_terms], strict=True)), gradients | dict.fromkeys(self._unused)
 
-    def agrees(self, result, parameters, x, y, progress, noise) -> bool:
-        """Whether the recording gives `result`, bit for bit, on these inputs; counts towards trust."""
-        try:
-            mine = self.replay(parameters, x, y, progress, noise)
-        except Exception:  # then the ordinary step is taken from here on
+    def agrees(self, result, x, y, progress, noise) -> bool:
+        """Whether the recording gives `result` on these inputs; counts towards trust."""
+        terms, gradients = result
+        unused = [name for name, gradient in gradients.items() if gradient is None]
+        if list(terms) != self._terms or unused != self._unused:
             return False
-        same = all(_identical(a, b) for a, b in zip(result, mine, strict=True))
-        self._agreed += same
-        return same
+        expected = [*terms.values(), *(gradients[name] for name in self._gradients)]
+        return self._recording.agrees(expected, self._inputs(x, y, progress, noise))
 
-
-def _drop_no_ops(graph: torch.fx.GraphModule) -> None:
-    """Take out aliases and permutations that permute nothing, which vectorisation leaves behind by the dozen."""
-    for node in list(graph.graph.nodes):
-        alias = node.target is torch.ops.aten.alias.default
-        permutation = node.target is torch.ops.aten.permute.default and list(node.args[1]) == sorted(node.args[1])
-        if alias or permutation:
-            node.replace_all_uses_with(node.args[0])
-            graph.graph.erase_node(node)
-    graph.recompile()
-
-
-def _identical(one: dict[str, Tensor | None], other: dict[str, Tensor | None]) -> bool:
-    if one.keys() != other.keys():
-        return False
-    pairs = [(value, other[name]) for name, value in one.items()]
-    return all(
-        (a is None and b is None) or (a is not None and b is not None and torch.allclose(a, b, 0, 0, equal_nan=True))
-        for a, b in pairs
-    )
+    def _inputs(self, x, y, progress, noise) -> list[Tensor]:
+        return [*self._parameters, x, *([] if y is None else [y]), progress, *noise]

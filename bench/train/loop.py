@@ -19,7 +19,7 @@ from bench.train.gradients import Gradients
 from bench.train.latents import posterior_course
 from bench.train.memory import keep_freed_memory
 from bench.train.noise import NoiseSource
-from bench.train.optim import make_optimizer, rate
+from bench.train.optim import Updater, rate
 from bench.train.precision import network_products, tf32_products
 from bench.train.stack import Stack
 from bench.train.tracker import Tracker
@@ -141,8 +141,8 @@ class _Run:
             self.interval = max(1, plan.steps // 10)
         self.tracker = Tracker(len(self.seeds), self.interval, plan.early_stopping, device)
         self.players = _players(self.stack.models[0], self.stack.parameters)
-        self.optimizers = {
-            term: make_optimizer(plan.optimizer, plan.optimizer_params, [self.stack.parameters[n] for n in names])
+        self.updaters = {
+            term: Updater(plan.optimizer, plan.optimizer_params, [self.stack.parameters[n] for n in names])
             for term, names in self.players.items()
         }
         precision = functools.partial(network_products, plan.precision, self.stack.models[0], device)
@@ -186,14 +186,8 @@ class _Run:
 
     def update(self, due: list[str], gradients: dict[str, Tensor | None], scale: float) -> None:
         """Step the parameters of all due players together, each along the gradient of its own term."""
-        for name, gradient in gradients.items():
-            self.stack.parameters[name].grad = gradient
         for term in due:
-            optimizer = self.optimizers[term]
-            for group in optimizer.param_groups:
-                group.setdefault("base_lr", group["lr"])
-                group["lr"] = group["base_lr"] * scale
-            optimizer.step()
+            self.updaters[term].step([gradients[name] for name in self.players[term]], scale)
 
     def binarised(self, x: Tensor, source: NoiseSource, step: int) -> Tensor:
         """Pixels drawn from Bernoulli(x): (K, B, *data_shape) → the same, of zeros and ones."""
@@ -265,11 +259,8 @@ class _Run:
         if self.best is not None:
             arrays |= {f"best.{name}": value.cpu().numpy() for name, value in self.best.items()}
         arrays |= {f"tracker.{name}": value for name, value in self.tracker.state().items()}
-        for term, optimizer in self.optimizers.items():
-            for index, entry in optimizer.state_dict()["state"].items():
-                for key, value in entry.items():
-                    if value is not None:
-                        arrays[f"optimizer.{term}.{index}.{key}"] = torch.as_tensor(value).cpu().numpy()
+        for term, updater in self.updaters.items():
+            arrays |= {f"optimizer.{term}.{name}": value.cpu().numpy() for name, value in updater.state().items()}
         return arrays
 
     def load(self, arrays: dict[str, np.ndarray]) -> None:
@@ -286,17 +277,8 @@ class _Run:
         self.stack.load(tensors("live."))
         self.best = tensors("best.") or None
         self.tracker.load(group("tracker."))
-        for term, optimizer in self.optimizers.items():
-            own = [self.stack.parameters[name] for name in self.players[term]]
-            saved = optimizer.state_dict()
-            saved["state"] = {}
-            for name, value in tensors(f"optimizer.{term}.").items():
-                index, key = name.split(".", 1)
-                like = own[int(index)]
-                if value.shape == like.shape:  # fused optimisers walk memory: it must lie as its parameter does
-                    value = torch.empty_like(like, dtype=value.dtype, requires_grad=False).copy_(value)
-                saved["state"].setdefault(int(index), {})[key] = value
-            optimizer.load_state_dict(saved)
+        for term, updater in self.updaters.items():
+            updater.load(tensors(f"optimizer.{term}."))
 
 
 #: Numbers per seed that one evaluation batch holds.

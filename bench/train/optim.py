@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,10 +21,86 @@ _KINDS = {
 }
 
 
-def make_optimizer(name: str, params: dict[str, Any], tensors: Iterable[Tensor]) -> torch.optim.Optimizer:
-    """Optimiser `name` ("adam", "adamw", "sgd", "rmsprop") over `tensors`, fused where torch has that."""
-    kind, options = _KINDS[name]
-    return kind(list(tensors), **params, **options)
+#: Kernels behind torch's fused Adam: on small networks `Optimizer.step` spends longer around them than they take.
+_KERNELS = {"adam": "_fused_adam_", "adamw": "_fused_adamw_"}
+
+
+class Updater:
+    """An optimiser over `tensors`, stepped along gradients that are handed in.
+
+    Args:
+        name: "adam", "adamw", "sgd", "rmsprop"; fused where torch has that.
+        params: its parameters as torch names them, `lr` among them.
+        tensors: what it steps, in place.
+    """
+
+    def __init__(self, name: str, params: Mapping[str, Any], tensors: Iterable[Tensor]) -> None:
+        kind, options = _KINDS[name]
+        self._tensors = list(tensors)
+        self._optimizer = kind(self._tensors, **params, **options)
+        self._kernel = getattr(torch, _KERNELS[name], None) if name in _KERNELS else None
+        self._rate = self._group["lr"]
+        self._state: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None  # for the kernel, once it is there
+
+    def step(self, gradients: Sequence[Tensor | None], scale: float) -> None:
+        """One step along `gradients`, in the order of the tensors and laid out as they are, at `scale` times the rate.
+
+        A tensor without a gradient stays where it is.
+        """
+        if self._state is not None and all(gradient is not None for gradient in gradients):
+            self._direct_step(gradients, scale * self._rate)
+            return
+        for tensor, gradient in zip(self._tensors, gradients, strict=True):
+            tensor.grad = gradient
+        self._group["lr"] = scale * self._rate
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._find_state()
+
+    def state(self) -> dict[str, Tensor]:
+        """What it keeps between steps, by "<position of the tensor>.<name>"."""
+        entries = self._optimizer.state_dict()["state"]
+        return {
+            f"{index}.{name}": torch.as_tensor(value)
+            for index, entry in entries.items()
+            for name, value in entry.items()
+            if value is not None
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` returned."""
+        whole = self._optimizer.state_dict()
+        whole["state"] = {}
+        for place, value in state.items():
+            index, name = place.split(".", 1)
+            like = self._tensors[int(index)]
+            if value.shape == like.shape:  # fused optimisers walk memory: it must lie as its parameter does
+                value = torch.empty_like(like, dtype=value.dtype, requires_grad=False).copy_(value)
+            whole["state"].setdefault(int(index), {})[name] = value
+        self._optimizer.load_state_dict(whole)
+        self._find_state()
+
+    @property
+    def _group(self) -> dict[str, Any]:
+        return self._optimizer.param_groups[0]
+
+    def _find_state(self) -> None:
+        entries = [self._optimizer.state.get(tensor) for tensor in self._tensors]
+        self._state = None
+        if self._kernel is not None and not self._group["amsgrad"] and all(entries):
+            names = ("exp_avg", "exp_avg_sq", "step")
+            self._state = tuple([entry[name] for entry in entries] for name in names)
+
+    def _direct_step(self, gradients: Sequence[Tensor], lr: float) -> None:
+        first, second, steps = self._state
+        (beta1, beta2), group = self._group["betas"], self._group
+        with torch.no_grad():
+            torch._foreach_add_(steps, 1)
+            self._kernel(
+                self._tensors, list(gradients), first, second, [], steps, lr=lr, beta1=beta1, beta2=beta2,
+                weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False, maximize=False, grad_scale=None,
+                found_inf=None,
+            )  # fmt: skip
 
 
 def rate(schedule: str, params: Mapping[str, Any], step: int, steps: int) -> float:

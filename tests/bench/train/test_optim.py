@@ -1,5 +1,6 @@
-"""Learning-rate schedules against their definition, step by step."""
+"""Optimisers against torch's own, bit for bit, and learning-rate schedules against their definition, step by step."""
 
+import functools
 import itertools
 import math
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from bench.settings import OPTIMIZERS, SCHEDULES, TrainSettings
-from bench.train.optim import make_optimizer, rate
+from bench.train.optim import Updater, rate
 
 
 def test_stages_are_those_of_the_importance_weighted_autoencoder():
@@ -46,12 +47,90 @@ def test_every_schedule_that_is_offered_is_computed(name):
     assert all(0 < later <= earlier for earlier, later in itertools.pairwise(rates))
 
 
+KINDS = {
+    "adam": functools.partial(torch.optim.Adam, fused=True),
+    "adamw": functools.partial(torch.optim.AdamW, fused=True),
+    "sgd": functools.partial(torch.optim.SGD, fused=True),
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+def weights():
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(size, generator=generator).requires_grad_() for size in ((3, 5, 4), (3, 5), ())]
+
+
+def gradients(step):
+    generator = torch.Generator().manual_seed(1 + step)
+    return [torch.randn(weight.shape, generator=generator) for weight in weights()]
+
+
+def parameters_of(name):
+    defaults = {key: parameter.default for key, parameter in OPTIMIZERS[name].items()}
+    return {**defaults, "lr": 0.03, "weight_decay": 0.1}
+
+
+def torchs_own(name, steps, missing=lambda step: False):
+    """Weights after `steps` steps of torch's optimiser, whose rate is halved in every step."""
+    own = weights()
+    optimizer = KINDS[name](own, **parameters_of(name))
+    for step in range(steps):
+        for weight, gradient in zip(own, gradients(step), strict=True):
+            weight.grad = gradient
+        if missing(step):
+            own[1].grad = None
+        optimizer.param_groups[0]["lr"] = 0.03 * 0.5**step
+        optimizer.step()
+    return own
+
+
+def equal(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_updater_steps_as_torchs_optimiser_does(name):
+    own = weights()
+    updater = Updater(name, parameters_of(name), own)
+    for step in range(8):
+        updater.step(gradients(step), 0.5**step)
+    assert equal(own, torchs_own(name, 8))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_tensor_without_a_gradient_stays_where_it_is(name):
+    own = weights()
+    updater = Updater(name, parameters_of(name), own)
+    for step in range(6):
+        before = own[1].detach().clone()
+        given = gradients(step)
+        if step % 2:
+            given[1] = None
+        updater.step(given, 0.5**step)
+        assert torch.equal(own[1], before) == bool(step % 2)
+    assert equal(own, torchs_own(name, 6, lambda step: step % 2))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_updater_goes_on_from_its_state(name):
+    own = weights()
+    first = Updater(name, parameters_of(name), own)
+    for step in range(4):
+        first.step(gradients(step), 0.5**step)
+    state = {key: value.clone() for key, value in first.state().items()}
+    first.step(gradients(7), 1.0)  # what the first does from here on must not reach the state that was taken
+    copies = [weight.detach().clone().requires_grad_() for weight in torchs_own(name, 4)]
+    second = Updater(name, parameters_of(name), copies)
+    second.load(state)
+    for step in range(4, 8):
+        second.step(gradients(step), 0.5**step)
+    assert equal(copies, torchs_own(name, 8))
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimiser_that_is_offered_takes_its_parameters(name):
-    weight = torch.ones(3, requires_grad=True)
     params = {key: parameter.default for key, parameter in OPTIMIZERS[name].items()}
-    optimizer = make_optimizer(name, params, [weight])
-    weight.grad = torch.ones(3)
-    optimizer.step()
-    assert bool((weight < 1).all())
-    assert {key: optimizer.param_groups[0][key] for key in params} == params
+    own = weights()
+    before = [weight.detach().clone() for weight in own]
+    Updater(name, params, own).step([torch.ones_like(weight) for weight in own], 1.0)
+    assert all(bool((weight < old).all()) for weight, old in zip(own, before, strict=True))

@@ -1,0 +1,168 @@
+"""A training step as a flat list of tensor operations, and the ways to run such a list again.
+
+Between two operations Python costs more than the arithmetic of a small network. The list that `make_fx` leaves is
+therefore run, where that works, by TorchScript's interpreter with its optimiser off (the same operations in the same
+order, hence the same bits), and on a GPU as one CUDA graph. A way is trusted once it has given the ordinary step's
+numbers on a few batches; one that fails or differs makes room for the next, and after the last the ordinary step stays.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+#: Batches on which a way must agree with the ordinary step, one after another.
+TRIALS = 2
+#: On a GPU sums may be taken in another order from call to call; numbers agree within this share of their largest.
+CUDA_TOLERANCE = 1e-5
+
+Function = Callable[..., Sequence[Tensor]]
+
+
+class Recording:
+    """A recorded function of tensors and how far it can be trusted.
+
+    Args:
+        function: what to record: tensors in, a list of tensors out; called once.
+        inputs: tensors of the shapes that every later call has.
+        fixed: how many inputs, from the first on, are the same tensors in every call (parameters, stepped in place).
+
+    Raises:
+        Exception: whatever `function` does that cannot be recorded.
+    """
+
+    def __init__(self, function: Function, inputs: Sequence[Tensor], fixed: int) -> None:
+        graph = make_fx(function)(*inputs)
+        drop_no_ops(graph)
+        self._ways = _ways(graph, [tensor.detach() for tensor in inputs], fixed)
+        self._way: Function | None = None
+        self._agreed = 0
+
+    @property
+    def trusted(self) -> bool:
+        return self._agreed >= TRIALS
+
+    def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """What `function(*inputs)` returns; on a GPU valid until the next call."""
+        with torch.no_grad():
+            return list(self._way(*inputs))
+
+    def agrees(self, expected: Sequence[Tensor], inputs: Sequence[Tensor]) -> bool:
+        """Whether some way gives `expected` on these inputs; counts towards trust in it. False: there is none left."""
+        while self._way is not None or self._next():
+            try:
+                found = self.replay(inputs)
+                same = all(_alike(one, other) for one, other in zip(expected, found, strict=True))
+            except Exception:  # whatever stops this way, another may work
+                same = False
+            if same:
+                self._agreed += 1
+                return True
+            self._way = None
+        return False
+
+    def _next(self) -> bool:
+        self._agreed = 0
+        for make in self._ways:
+            try:
+                self._way = make()
+                return True
+            except Exception:  # no such way here: no CUDA graph of this list, no TorchScript in this torch
+                continue
+        return False
+
+
+def _ways(graph: fx.GraphModule, inputs: list[Tensor], fixed: int) -> Iterator[Callable[[], Function]]:
+    """Makers of ways to run `graph`, the fastest first."""
+    if inputs[0].device.type == "cuda":
+        yield lambda: Captured(graph, inputs, fixed, cuda_capture)
+    yield lambda: scripted(graph, inputs)
+    yield lambda: graph
+
+
+def scripted(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
+    """`graph` run by TorchScript's interpreter, operation by operation as it stands."""
+    with warnings.catch_warnings(), torch.no_grad(), torch.jit.optimized_execution(False):
+        warnings.simplefilter("ignore")  # of TorchScript's own age, and of constants, which a list of operations has
+        script = torch.jit.trace(lambda *tensors: tuple(graph(*tensors)), tuple(inputs), check_trace=False)
+
+    def run(*tensors: Tensor) -> Sequence[Tensor]:
+        with torch.jit.optimized_execution(False):
+            return script(*tensors)
+
+    return run
+
+
+class Captured:
+    """A function of tensors captured once and replayed as a whole, on inputs copied to where it expects them.
+
+    Args:
+        function: launches the same work whenever it is called.
+        inputs: the first `fixed` are used where they are, the others are copied in before each replay.
+        capture: calls a function of no arguments so that what it launches is kept; returns its result, whose tensors
+            every replay fills anew, and the replay.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        inputs: Sequence[Tensor],
+        fixed: int,
+        capture: Callable[[Callable[[], Any]], tuple[Any, Callable[[], None]]],
+    ) -> None:
+        self._fixed = [tensor.data_ptr() for tensor in inputs[:fixed]]
+        self._changing = [tensor.clone() for tensor in inputs[fixed:]]
+        own = [*inputs[:fixed], *self._changing]
+        with torch.no_grad():
+            self._outputs, self._replay = capture(lambda: function(*own))
+
+    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
+        """The outputs for `inputs`, valid until the next call.
+
+        Raises:
+            ValueError: a fixed input lies elsewhere than at the capture.
+        """
+        if [tensor.data_ptr() for tensor in inputs[: len(self._fixed)]] != self._fixed:
+            raise ValueError("a captured step was given other parameters than it was captured with")
+        for own, given in zip(self._changing, inputs[len(self._fixed) :], strict=True):
+            own.copy_(given)
+        self._replay()
+        return self._outputs
+
+
+def cuda_capture(function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+    """`function` as a CUDA graph, after a few calls on a side stream, which libraries use to set themselves up."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            function()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = function()
+    return outputs, graph.replay
+
+
+def drop_no_ops(graph: fx.GraphModule) -> None:
+    """Take out aliases and permutations that permute nothing, which vectorisation leaves behind by the dozen."""
+    for node in list(graph.graph.nodes):
+        alias = node.target is torch.ops.aten.alias.default
+        permutation = node.target is torch.ops.aten.permute.default and list(node.args[1]) == sorted(node.args[1])
+        if alias or permutation:
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.recompile()
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """The same numbers; on a GPU, within `CUDA_TOLERANCE`."""
+    tolerance = 0.0
+    if one.device.type == "cuda":
+        tolerance = CUDA_TOLERANCE * float(one.detach().abs().nan_to_num().max()) if one.numel() else 0.0
+    return torch.allclose(one, other, 0, tolerance, equal_nan=True)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bench.train.simplify import simplify
+
 #: Batches on which a way must agree with the ordinary step, one after another.
 TRIALS = 2
 #: On a GPU sums may be taken in another order from call to call; numbers agree within this share of their largest.
@@ -38,8 +40,9 @@ class Recording:
 
     def __init__(self, function: Function, inputs: Sequence[Tensor], fixed: int) -> None:
         graph = make_fx(function)(*inputs)
-        drop_no_ops(graph)
-        self._ways = _ways(graph, [tensor.detach() for tensor in inputs], fixed)
+        examples = [tensor.detach() for tensor in inputs]
+        simplify(graph, examples)
+        self._ways = _ways(graph, examples, fixed)
         self._way: Function | None = None
         self._agreed = 0
 
@@ -147,17 +150,6 @@ def cuda_capture(function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
     with torch.cuda.graph(graph):
         outputs = function()
     return outputs, graph.replay
-
-
-def drop_no_ops(graph: fx.GraphModule) -> None:
-    """Take out aliases and permutations that permute nothing, which vectorisation leaves behind by the dozen."""
-    for node in list(graph.graph.nodes):
-        alias = node.target is torch.ops.aten.alias.default
-        permutation = node.target is torch.ops.aten.permute.default and list(node.args[1]) == sorted(node.args[1])
-        if alias or permutation:
-            node.replace_all_uses_with(node.args[0])
-            graph.graph.erase_node(node)
-    graph.recompile()
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

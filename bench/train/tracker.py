@@ -39,8 +39,8 @@ class Tracker:
         if self._pending is None:
             self._names = list(terms)
             self._pending = torch.empty((self._interval, len(terms), self.width), device=self._device)
-        for position, name in enumerate(self._names):
-            torch.mean(terms[name].detach(), -1, out=self._pending[self._count, position])
+        values = torch.stack([terms[name].detach() for name in self._names])
+        torch.mean(values, -1, out=self._pending[self._count])
         self._count += 1
 
     def close_interval(self, step: int, epoch: float, validation: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,0 +1,116 @@
+"""Simplifications of a recorded list of operations that leave every bit of its results as it is."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+_ATEN = torch.ops.aten
+#: Operations whose result depends on the shape of their first argument and not on its numbers.
+_SHAPED = frozenset({
+    _ATEN.ones_like.default, _ATEN.zeros_like.default, _ATEN.full_like.default, _ATEN.new_ones.default,
+    _ATEN.new_zeros.default, _ATEN.new_full.default,
+})  # fmt: skip
+#: Operations without arguments that are tensors, and without chance.
+_SOURCES = frozenset({_ATEN.ones.default, _ATEN.zeros.default, _ATEN.full.default, _ATEN.arange.default,
+                      _ATEN.arange.start, _ATEN.scalar_tensor.default, _ATEN.eye.default})  # fmt: skip
+#: Constants of more numbers than this are computed in every call instead of being kept.
+_LARGEST = 1 << 16
+
+
+def simplify(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> None:
+    """Apply all simplifications to `graph`, in place; `inputs` are some inputs it takes."""
+    drop_no_ops(graph)
+    fold_constants(graph, inputs)
+    graph.recompile()
+
+
+def drop_no_ops(graph: fx.GraphModule) -> None:
+    """Take out aliases and permutations that permute nothing, which vectorisation leaves behind by the dozen."""
+    for node in list(graph.graph.nodes):
+        alias = node.target is _ATEN.alias.default
+        permutation = node.target is _ATEN.permute.default and list(node.args[1]) == sorted(node.args[1])
+        if alias or permutation:
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+
+
+def fold_constants(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> None:
+    """Compute once what no input's numbers enter: the loss's gradient with respect to itself, spread and scaled."""
+    constant = _constants(graph.graph)
+    values = _Values(graph, constant)
+    with torch.no_grad():
+        values.run(*inputs)
+    for node in constant:
+        used_outside = any(user not in constant for user in node.users)
+        value = values.found.get(node)
+        if not used_outside or value is None or node.op == "get_attr" or value.numel() > _LARGEST:
+            continue
+        name = f"_folded_{node.name}"
+        graph.register_buffer(name, value)
+        with graph.graph.inserting_before(node):
+            node.replace_all_uses_with(graph.graph.get_attr(name))
+    _drop_unused(graph.graph)
+
+
+def _constants(graph: fx.Graph) -> dict[fx.Node, None]:
+    """Nodes that no input's numbers enter, in order; none where one of them is written to."""
+    constant: dict[fx.Node, None] = {}
+    for node in graph.nodes:
+        if node.op == "get_attr":
+            constant[node] = None
+        elif node.op == "call_function":
+            sources = node.all_input_nodes
+            if any(written in constant for written in _written(node)):
+                return {}
+            fixed = not _may_write(node) and torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ())
+            if fixed and (node.target in _SHAPED | _SOURCES or (sources and all(one in constant for one in sources))):
+                constant[node] = None
+    return constant
+
+
+def _may_write(node: fx.Node) -> bool:
+    """Whether a call writes to one of its arguments; what is no operation of torch may do anything."""
+    if node.target is operator.getitem:
+        return False
+    schema = getattr(node.target, "_schema", None)
+    return schema is None or schema.is_mutable
+
+
+def _written(node: fx.Node) -> list[fx.Node]:
+    """The arguments that a call writes to."""
+    if not _may_write(node):
+        return []
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return node.all_input_nodes
+    given = dict(zip((argument.name for argument in schema.arguments), node.args, strict=False)) | node.kwargs
+    written = [given.get(one.name) for one in schema.arguments if one.alias_info and one.alias_info.is_write]
+    return [node for node in pytree.tree_leaves(written) if isinstance(node, fx.Node)]
+
+
+def _drop_unused(graph: fx.Graph) -> None:
+    for node in reversed(list(graph.nodes)):
+        kept = node.op in ("placeholder", "output") or (node.op == "call_function" and _may_write(node))
+        if not node.users and not kept:
+            graph.erase_node(node)
+
+
+class _Values(fx.Interpreter):
+    """Runs a list and keeps what some of its nodes came to, in `found`."""
+
+    def __init__(self, graph: fx.GraphModule, wanted: dict[fx.Node, None]) -> None:
+        super().__init__(graph)
+        self._wanted = wanted
+        self.found: dict[fx.Node, Tensor] = {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        value = super().run_node(node)
+        if node in self._wanted and isinstance(value, Tensor):
+            self.found[node] = value
+        return value

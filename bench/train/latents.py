@@ -5,6 +5,8 @@ metrics.md's collapse measures are followed over training, because eq. 2 trades 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,15 +19,20 @@ from bench.train.stack import Stack
 ROWS = 512
 
 
-class _Posterior(nn.Module):
-    """A module whose forward is the variant's posterior, so that `functional_call` can give it any seed's weights."""
+#: What `posterior_course` returns, in order.
+COURSE = ("log_median_sigma", "log_rms_mu", "log_nsr")
+
+
+class _Moments(nn.Module):
+    """Mean and variance of q(z|x) as a module, so that `functional_call` can give it any seed's weights."""
 
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         self.variant = variant
 
-    def forward(self, x: Tensor):
-        return self.variant.posterior(x)
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        q = self.variant.posterior(x)
+        return q.mean.double(), q.variance.double()
 
 
 def posterior_course(stack: Stack, x: Tensor) -> dict[str, np.ndarray]:
@@ -39,22 +46,38 @@ def posterior_course(stack: Stack, x: Tensor) -> dict[str, np.ndarray]:
     """
     if stack.models[0].posterior is None:
         return {}
-    module = _Posterior(stack.models[0])
-    points, live = [], stack.state()
+    module, rows = _Moments(stack.models[0]), x[:ROWS]
+
+    def moments(state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        return functional_call(module, {f"variant.{name}": value for name, value in state.items()}, (rows,))
+
     with torch.no_grad():
-        for index in range(stack.width):
-            state = {f"variant.{name}": value[index] for name, value in live.items()}
-            try:
-                q = functional_call(module, state, (x[:ROWS],))
-                mean, variance = q.mean.double(), q.variance.double()
-            except (NotImplementedError, AttributeError):
-                return {}
-            points.append(_summary(mean, variance))
-    values = torch.stack(points).cpu().numpy()  # (K, 3)
+        try:
+            mean, variance = _of_all_seeds(stack, moments)
+        except (NotImplementedError, AttributeError):
+            return {}
+        values = _summary(mean, variance).cpu().numpy()  # (K, 3)
     values[~np.isfinite(values)] = np.nan
-    return {name: values[:, place] for place, name in enumerate(("log_median_sigma", "log_rms_mu", "log_nsr"))}
+    return {name: values[:, place] for place, name in enumerate(COURSE)}
+
+
+def _of_all_seeds(stack: Stack, moments: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]]) -> Sequence[Tensor]:
+    """`moments` of every seed's values, each (K, N, ...)."""
+    live = stack.state()
+    if type(stack.models[0]).stackable:
+        try:
+            return torch.vmap(moments)(live)
+        except NotImplementedError:
+            raise
+        except RuntimeError:  # a loss that stacks promises nothing about the posterior
+            pass
+    found = [moments({name: value[index] for name, value in live.items()}) for index in range(stack.width)]
+    return [torch.stack(values) for values in zip(*found, strict=True)]
 
 
 def _summary(mean: Tensor, variance: Tensor) -> Tensor:
-    ratio = variance.mean(0) / mean.var(0, correction=0)
-    return torch.stack([variance.sqrt().median().log(), mean.square().mean().sqrt().log(), ratio.median().log()])
+    """(K, N, ...) twice → (K, 3)."""
+    ratio = (variance.mean(1) / mean.var(1, correction=0)).flatten(1)
+    sigma = variance.sqrt().flatten(1)
+    rms = mean.square().flatten(1).mean(1).sqrt()
+    return torch.stack([sigma.median(1).values.log(), rms.log(), ratio.median(1).values.log()], 1)

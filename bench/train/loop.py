@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -16,18 +15,16 @@ from torch import Tensor
 from bench.contracts.variant import Variant
 from bench.train.batches import BatchOrder, Rows
 from bench.train.gradients import Gradients
-from bench.train.latents import posterior_course
 from bench.train.memory import keep_freed_memory
-from bench.train.noise import NoiseSource
+from bench.train.noise import NoiseSource, binarised
 from bench.train.optim import Updater, rate
 from bench.train.precision import network_products, tf32_products
 from bench.train.stack import Stack
 from bench.train.tracker import Tracker
+from bench.train.validation import Validation
 
 #: Without early stopping the validation part is looked at so many times in a training, spread evenly.
 EVALUATION_POINTS = 50
-#: Rows of the validation part that the history looks at; early stopping looks at all of them.
-HISTORY_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -127,8 +124,9 @@ class _Run:
         self.device = device
         self.seeds = tuple(seeds)
         self.rows = train_rows
-        self.validation = validation_rows
         self.stack = Stack(models, len(train_rows))
+        whole = plan.early_stopping is not None
+        self.validation = Validation(self.stack, validation_rows, self.seeds, device, whole, plan.binarise)
         self.order = BatchOrder(len(train_rows), plan.batch_size, self.seeds, device)
         self.noise = NoiseSource(self.seeds, device, "train")
         self.pixels = NoiseSource(self.seeds, device, "pixels")
@@ -161,7 +159,9 @@ class _Run:
                 self.one_step()
                 if self.step < end:
                     after_step()
-        improved = self.tracker.close_interval(self.step, self.step / self.order.steps_per_epoch, self.evaluate())
+        self.stack.train_mode(False)
+        seen = self.validation(self.progress)
+        improved = self.tracker.close_interval(self.step, self.step / self.order.steps_per_epoch, seen)
         self.keep_best(improved)
         after_step()
 
@@ -170,7 +170,7 @@ class _Run:
         rows = self.order.at(self.step)
         x, y = self.rows.gather(rows)
         if plan.binarise == "dynamic":
-            x = self.binarised(x, self.pixels, self.step)
+            x = binarised(x, self.pixels, self.step)
         self.progress.fill_(self.step / plan.steps)
         scale = rate(plan.schedule, plan.schedule_params, self.step, plan.steps)
         full = rows.shape[1] == plan.batch_size
@@ -188,40 +188,6 @@ class _Run:
         """Step the parameters of all due players together, each along the gradient of its own term."""
         for term in due:
             self.updaters[term].step([gradients[name] for name in self.players[term]], scale)
-
-    def binarised(self, x: Tensor, source: NoiseSource, step: int) -> Tensor:
-        """Pixels drawn from Bernoulli(x): (K, B, *data_shape) → the same, of zeros and ones."""
-        from bench.train.noise import Request
-
-        (uniform,) = source.at(step, 0, [Request("uniform", tuple(x.shape[1:]))], False)
-        return (uniform < x).to(x.dtype)
-
-    def evaluate(self) -> dict[str, np.ndarray]:
-        """Means (K,) of every loss term over the validation part, same draws at every point; the course of q(z|x)."""
-        if len(self.validation) == 0:
-            return {}
-        self.stack.train_mode(False)
-        limit = None if self.plan.early_stopping else HISTORY_ROWS
-        noise = NoiseSource(self.seeds, self.device, "validation")
-        sums: dict[str, Tensor] = {}
-        latents: dict[str, np.ndarray] = {}
-        count = 0
-        context = contextlib.nullcontext() if not self.stack.models[0].stackable else torch.no_grad()
-        with context:
-            for start, x, y in self.validation.blocks(limit, size=max(256, READ_VALUES // max(x_size(self.rows), 1))):
-                width = self.stack.width
-                xs = x.expand(width, *x.shape)
-                ys = None if y is None else y.expand(width, *y.shape)
-                if self.plan.binarise == "dynamic":
-                    xs = self.binarised(xs, NoiseSource(self.seeds, self.device, "validation pixels"), start)
-                requests = self.stack.requests(x, y, self.progress)
-                terms = self.stack.terms(xs, ys, self.progress, requests, noise.at(start, 0, requests, False))
-                for name, value in terms.items():
-                    part = value.detach().double().sum(-1)
-                    sums[name] = sums[name] + part if name in sums else part
-                latents = latents or posterior_course(self.stack, x)
-                count += len(x)
-        return latents | {name: (value / count).cpu().numpy() for name, value in sums.items()}
 
     def keep_best(self, improved: np.ndarray) -> None:
         if not improved.any():
@@ -279,15 +245,6 @@ class _Run:
         self.tracker.load(group("tracker."))
         for term, updater in self.updaters.items():
             updater.load(tensors(f"optimizer.{term}."))
-
-
-#: Numbers per seed that one evaluation batch holds.
-READ_VALUES = 1 << 20
-
-
-def x_size(rows: Rows) -> int:
-    """Numbers in one example."""
-    return int(np.prod(rows.data_shape))
 
 
 def _players(model: Variant, parameters: dict[str, Tensor]) -> dict[str, list[str]]:

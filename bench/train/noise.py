@@ -130,3 +130,9 @@ class NoiseSource:
             self._generator.manual_seed(derived_seed(seed, self._role, part, position, steps, block))
             draw_block(request, steps, self._generator, out[row])
         return out
+
+
+def binarised(x: Tensor, source: NoiseSource, step: int) -> Tensor:
+    """Pixels drawn from Bernoulli(x): (K, B, *data_shape) → the same, of zeros and ones."""
+    (uniform,) = source.at(step, 0, [Request("uniform", tuple(x.shape[1:]))], False)
+    return (uniform < x).to(x.dtype)

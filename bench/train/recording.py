@@ -1,15 +1,16 @@
-"""A training step as a flat list of tensor operations, and the ways to run such a list again.
+"""Functions of tensors that come back with the same shapes: recorded as a list of operations, and the list run again.
 
 Between two operations Python costs more than the arithmetic of a small network. The list that `make_fx` leaves is
 therefore run, where that works, by TorchScript's interpreter with its optimiser off (the same operations in the same
-order, hence the same bits), and on a GPU as one CUDA graph. A way is trusted once it has given the ordinary step's
-numbers on a few batches; one that fails or differs makes room for the next, and after the last the ordinary step stays.
+order, hence the same bits), and on a GPU as one CUDA graph. A way is trusted once it has given the function's numbers
+on a few batches, which also catches a function that keeps state of its own in Python; one that fails or differs makes
+room for the next, and after the last the function itself stays.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,12 +19,58 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from bench.train.simplify import simplify
 
-#: Batches on which a way must agree with the ordinary step, one after another.
+#: Calls of one kind before it is recorded, so that shapes that hardly recur are not: recording costs some thirty calls.
+WARM_UP = 5
+#: Batches on which a way must agree with the function, one after another.
 TRIALS = 2
 #: On a GPU sums may be taken in another order from call to call; numbers agree within this share of their largest.
 CUDA_TOLERANCE = 1e-5
 
 Function = Callable[..., Sequence[Tensor]]
+
+
+class Recorder:
+    """Calls functions of tensors, from a recording once that is trusted.
+
+    Args:
+        enabled: whether anything may be recorded.
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        self._enabled = enabled
+        self._seen: dict[Hashable, int] = {}
+        self._recordings: dict[Hashable, Recording | None] = {}
+
+    def __call__(self, kind: Hashable, function: Function, inputs: Sequence[Tensor], fixed: int) -> list[Tensor]:
+        """What `function(*inputs)` returns; on a GPU valid until the next call of the kind.
+
+        Args:
+            kind: calls of one kind agree in the function and in the shapes and types of all tensors.
+            function: tensors in, tensors out.
+            fixed: how many inputs, from the first on, are the same tensors in every call (parameters, moved in place).
+        """
+        recording = self._recordings.get(kind)
+        if recording is not None and recording.trusted:
+            return recording.replay(inputs)
+        result = list(function(*inputs))
+        if kind not in self._recordings:
+            self._seen[kind] = self._seen.get(kind, 0) + 1
+            if self._enabled and self._seen[kind] > WARM_UP:
+                self._recordings[kind] = _recorded(function, inputs, fixed)
+        elif recording is not None and not recording.agrees(result, inputs):
+            self._recordings[kind] = None  # from now on the function itself
+        return result
+
+    def trusts(self) -> list[bool]:
+        """Whether each kind that was to be recorded is run from its recording."""
+        return [recording is not None and recording.trusted for recording in self._recordings.values()]
+
+
+def _recorded(function: Function, inputs: Sequence[Tensor], fixed: int) -> Recording | None:
+    try:
+        return Recording(function, inputs, fixed)
+    except Exception:  # what cannot be recorded is called
+        return None
 
 
 class Recording:

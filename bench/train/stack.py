@@ -104,6 +104,17 @@ class Stack:
         for model in self.models:
             model.train(training)
 
+    @property
+    def recordable(self) -> bool:
+        """Whether calls may be recorded (`bench.train.recording`): running statistics would move twice in a trial."""
+        return type(self.models[0]).stackable and not self.buffers
+
+    def split(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
+        """Tensors of which the first stand for the parameters: these by name (the live ones as they are), the rest."""
+        n = len(self.parameters)
+        live = all(one is other for one, other in zip(self.parameters.values(), tensors[:n], strict=True))
+        return self.parameters if live else dict(zip(self.parameters, tensors[:n], strict=True)), tensors[n:]
+
     def state(self) -> dict[str, Tensor]:
         """Parameters and buffers by name, stacked (K, ...), detached; views of the live values."""
         live = {**self.parameters, **self.buffers}

@@ -16,7 +16,6 @@ from bench.networks import mlp
 from bench.registry import Registry
 from bench.train import TrainPlan, loop, precision, train
 from bench.train.batches import Rows
-from bench.train.gradients import WARM_UP
 
 REGISTRY = Registry.discover()
 CPU = torch.device("cpu")
@@ -30,7 +29,7 @@ def digits():
     return split.train, split.validation
 
 
-def trained(kind, seeds, data, how, steps=4 * WARM_UP, network=None):
+def trained(kind, seeds, data, how, steps=80, network=None):
     cost = ReconstructionCost("squared")
     shape, n = data[0].shape[1:], len(data[0])
     networks = network or mlp([32])
@@ -80,13 +79,15 @@ def test_products_forward_and_backward_run_in_the_format_asked_for(digits, how, 
     plan = TrainPlan(2, 64, "adam", {"lr": 3e-3}, "constant", precision=how)
     run = loop._Run(models, seeds, rows, rows, plan, CPU)
     run.one_step()  # the first finds out in float32 what the loss draws
+    formats = set()
+    run.update = lambda due, gradients, scale: formats.update(gradient.dtype for gradient in gradients.values())
     with Formats() as seen:
         run.one_step()
     assert seen.products == expected
-    assert seen.others == {torch.float32}
-    assert {value.grad.dtype for value in run.stack.parameters.values()} == {torch.float32}
+    assert seen.others == formats == {torch.float32}
+    run.stack.train_mode(False)
     with Formats() as seen:
-        run.evaluate()
+        run.validation(run.progress)
     assert seen.products == {torch.float32}
 
 
@@ -152,7 +153,7 @@ def test_a_bf16_step_is_recorded_and_replayed_to_the_same_bits(digits, seeds, mo
     monkeypatch.setattr(loop, "Gradients", Kept)
     kind = REGISTRY.load("variant", "vae")
     ordinary, replayed = (trained(kind, seeds, digits, "bf16") for _ in range(2))
-    assert any(recording and recording.trusted for recording in made[1]._recordings.values())
+    assert any(made[1].recorder.trusts())
     for one, other in zip(ordinary, replayed, strict=True):
         for name, value in one.variant.state_dict().items():
             assert torch.equal(value, other.variant.state_dict()[name]), name
@@ -211,19 +212,19 @@ def test_tf32_is_switched_on_for_a_gpu_and_off_again_even_after_an_error():
 
 
 def test_training_has_tf32_on_in_its_steps_and_off_in_its_validation(digits, monkeypatch):
-    seen = {"one_step": set(), "evaluate": set()}
+    seen = {(loop._Run, "one_step"): set(), (loop.Validation, "__call__"): set()}
     monkeypatch.setattr(loop, "tf32_products", lambda how, device: precision.tf32_products(how, torch.device("cuda")))
-    for name, noted in seen.items():
-        plain = getattr(loop._Run, name)
+    for (kind, name), noted in seen.items():
+        plain = getattr(kind, name)
 
-        def watched(self, plain=plain, noted=noted):
+        def watched(*arguments, plain=plain, noted=noted):
             noted.add(torch.get_float32_matmul_precision())
-            return plain(self)
+            return plain(*arguments)
 
-        monkeypatch.setattr(loop._Run, name, watched)
+        monkeypatch.setattr(kind, name, watched)
     before = torch.get_float32_matmul_precision()
     trained(REGISTRY.load("variant", "ae"), (0,), digits, "tf32", steps=3)
-    assert seen == {"one_step": {"high"}, "evaluate": {before}}
+    assert list(seen.values()) == [{"high"}, {before}]
     with pytest.raises(ZeroDivisionError):
         trained(Failing, (0,), digits, "tf32", steps=3)
     assert torch.get_float32_matmul_precision() == before

@@ -15,16 +15,27 @@ from torch import Tensor
 CHUNK_NUMBERS = 2**21
 
 
-def distance_chunks(queries: Tensor, reference: Tensor) -> Iterator[tuple[slice, Tensor]]:
+class Reference:
+    """Rows (N, f) that queries are compared with, prepared for many of them."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+        self.centre = rows.mean(0)
+        self.targets = (rows - self.centre).T.contiguous()  # (f, N)
+        self.norms = self.targets.square().sum(0)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def distance_chunks(queries: Tensor, reference: Tensor | Reference) -> Iterator[tuple[slice, Tensor]]:
     """Squared Euclidean distances of queries (M, f) to reference (N, f), as (rows, (m, N)) with m·N bounded."""
-    centre = reference.mean(0)
-    targets = (reference - centre).T.contiguous()  # (f, N)
-    norms = targets.square().sum(0)
-    size = max(1, CHUNK_NUMBERS // max(len(reference), 1))
+    to = reference if isinstance(reference, Reference) else Reference(reference)
+    size = max(1, CHUNK_NUMBERS // max(len(to), 1))
     for start in range(0, len(queries), size):
         rows = slice(start, min(start + size, len(queries)))
-        block = queries[rows] - centre
-        distances = torch.addmm(norms, block, targets, alpha=-2.0)
+        block = queries[rows] - to.centre
+        distances = torch.addmm(to.norms, block, to.targets, alpha=-2.0)
         yield rows, distances.add_(block.square().sum(1, keepdim=True)).clamp_min_(0)
 
 

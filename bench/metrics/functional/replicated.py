@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.contracts.metric import Estimate, Flagged, Missing
 from bench.features import FeatureSpace, feature_space, space_features
 from bench.metrics.functional.manifold import manifold_scores
-from bench.neighbours import radii
+from bench.neighbours import Reference, radii
 from bench.view import View
 
 SCORES = ("precision", "recall", "density", "coverage")
@@ -37,8 +37,9 @@ def replicated_scores(
         return dict.fromkeys(
             SCORES, Missing(f"every held-out row has {k} exact duplicates, so neighbour balls are empty")
         )
-    replicates = [asdict(manifold_scores(real, part, k, real_radii)) for part in fake.split(N) if len(part) == N]
-    replicates = replicates or [asdict(manifold_scores(real, fake, k, real_radii))]
+    reference = Reference(real)
+    parts = [part for part in fake.split(N) if len(part) == N] or [fake]
+    replicates = [asdict(manifold_scores(reference, part, k, real_radii)) for part in parts]
     empty = float((real_radii == 0).float().mean())
     results: dict[str, Estimate | Missing | Flagged] = {}
     for name in SCORES:

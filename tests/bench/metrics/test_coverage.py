@@ -58,6 +58,19 @@ def test_manifold_scores_against_prdc():
         assert getattr(ours, name) == pytest.approx(float(value), abs=1e-5), name
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_fake_that_is_not_finite_lies_in_no_ball_and_holds_nothing(value):
+    real, fake = sample(60, 3, 0), sample(50, 3, 1)
+    alone = manifold_scores(real, fake, 3)
+    broken = torch.cat([fake, torch.full((10, 3), value), torch.tensor([[0.0, value, 0.0]])])
+    scores = manifold_scores(real, broken, 3)
+    assert (scores.recall, scores.coverage) == (alone.recall, alone.coverage)
+    assert scores.precision == pytest.approx(alone.precision * 50 / 61)
+    assert scores.density == pytest.approx(alone.density * 50 / 61)
+    nothing = manifold_scores(real, torch.full((10, 3), value), 3)
+    assert (nothing.precision, nothing.recall, nothing.density, nothing.coverage) == (0, 0, 0, 0)
+
+
 def test_nulls_of_coverage_and_density():
     assert coverage_null(10**6, 10**6) == pytest.approx(0.969, abs=5e-4)
     scores = [manifold_scores(sample(400, 5, seed), sample(300, 5, seed + 100)) for seed in range(20)]

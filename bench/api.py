@@ -39,6 +39,7 @@ def run(
     early_stopping: int | None = None,
     batch_size: int | None = None,
     precision: str | None = None,
+    compile: bool | None = None,
     device: str | None = None,
     metrics: str | Sequence[str] | None = None,
     controls: bool | None = None,
@@ -78,8 +79,9 @@ def run(
     given = {
         "variant": variants, "dataset": datasets, "seeds": seeds, "latent_dim": latent_dim, "network": network,
         "recon": recon, "optimizer": optimizer, "schedule": schedule, "steps": steps, "epochs": epochs,
-        "early_stopping": early_stopping, "batch_size": batch_size, "precision": precision, "device": device,
-        "metrics": metrics, "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None,
+        "early_stopping": early_stopping, "batch_size": batch_size, "precision": precision, "compile": compile,
+        "device": device, "metrics": metrics, "controls": controls, "baseline": baseline, "output": output,
+        "plugins": plugins or None,
         "n_jobs": n_jobs, "engine": engine, "timeout": timeout, "force": force or None, "quiet": quiet or None,
         "tensorboard": tensorboard or None,
     }  # fmt: skip

@@ -14,8 +14,8 @@ from pathlib import Path
 from bench import checkpointing
 from bench.contracts.dataset import Split
 from bench.core.run import measure_run as measure_core
+from bench.devices import refuse_what_is_not_there
 from bench.engines import Engine, make_engine
-from bench.errors import UsageError
 from bench.eventlog import EventLog, need_tensorboard
 from bench.keeper import Keeper
 from bench.locking import refuse_second_writer
@@ -67,8 +67,7 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(options, spec, arrays) as engine:
         device = engine.device(spec.device)
-        if spec.train.precision == "tf32" and not device.startswith("cuda"):
-            raise UsageError("precision tf32 needs a GPU, and this run is on the CPU; give float32 or bf16")
+        refuse_what_is_not_there(spec.train, device, here=engine.name == "local")
         engine.check(checks_for(cells, known), workshop)
         with RunStore.create(directory, spec, plan=cells) as store:
             history = History.read(store, history)

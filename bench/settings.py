@@ -53,6 +53,8 @@ class TrainSettings:
         batch_size: B.
         precision: of `PRECISIONS`: `tf32` (only a GPU has it) or `bf16` instead of `float32` for matrix products and
             convolutions in training.
+        compile: run recurring training steps through `torch.compile`'s compiler (Inductor): faster once a training is
+            longer than compiling takes (seconds), and with other last bits than the steps as they stand.
 
     Raises:
         UsageError: anything of the above out of range, unknown, or of the wrong type.
@@ -68,6 +70,7 @@ class TrainSettings:
     early_stopping: int | None = None
     batch_size: int = 128
     precision: str = "float32"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         whole_number("latent_dim", self.latent_dim, 1)
@@ -81,13 +84,15 @@ class TrainSettings:
             object.__setattr__(self, "steps", DEFAULT_STEPS)
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", str(self.precision), PRECISIONS)
+        if not isinstance(self.compile, bool):
+            raise UsageError(f"compile={self.compile!r} is neither true nor false")
         for name, resolve in _CALLS.items():
             object.__setattr__(self, name, resolve(_as_call(getattr(self, name))))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by kebab-case key, as a configuration file writes them; what is not set is left out."""
         values = ((item.name.replace("_", "-"), getattr(self, item.name)) for item in fields(self))
-        return {key: format_call(v) if isinstance(v, Call) else v for key, v in values if v is not None}
+        return {key: format_call(v) if isinstance(v, Call) else v for key, v in values if v not in (None, False)}
 
     def replace(self, **changes: Any) -> TrainSettings:
         """A copy with `changes`; giving one of steps and epochs unsets the other."""

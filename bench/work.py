@@ -161,6 +161,7 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
         early_stopping=settings.early_stopping,
         binarise=split.binarise,
         precision=settings.precision,
+        compile=settings.compile,
     )
     train_rows, validation_rows = workshop.rows(cells[0], device)
     models = [workshop.attached(cell, split, cost).to(device) for cell in cells]

@@ -25,6 +25,7 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--early-stopping", type=int, metavar="PATIENCE", help="Epochs without gain until a seed stops.")
 @click.option("-b", "--batch-size", type=int, metavar="B", help="Examples per step (128).")
 @click.option("--precision", metavar="NAME", help="Of products in training: float32, tf32 (GPU only) or bf16.")
+@click.option("--compile", is_flag=True, default=None, help="Compile training steps (needs a compiler; for long runs).")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")
 @click.option("--controls", is_flag=True, default=None, help="Also evaluate control models whose scores are known.")

@@ -44,8 +44,7 @@ def command(spec: Mapping[str, Any]) -> str:
     for key in _OPTIONS:
         if spec.get(key) not in (None, "", "auto") and (key, spec[key]) != ("precision", "float32"):
             parts += [f"--{key}", str(spec[key])]
-    if spec.get("controls"):
-        parts.append("--controls")
+    parts += [f"--{switch}" for switch in ("compile", "controls") if spec.get(switch)]
     parts += [text for value in _texts(spec.get("plugins")) for text in ("--plugins", value)]
     return " ".join(shlex.quote(printable(part)) for part in parts)
 
@@ -87,7 +86,9 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _precision(spec: Mapping[str, Any]) -> str:
     precision = str(spec.get("precision", "float32"))
-    return PRECISIONS.get(precision, precision)
+    return PRECISIONS.get(precision, precision) + (
+        ", recurring steps compiled by Inductor where they can be" if spec.get("compile") else ""
+    )
 
 
 def _ranges(seeds: list[Any]) -> str:

@@ -27,15 +27,21 @@ class Gradients:
         players: term → names of the parameters that it trains.
         precision: makes the context of the forward pass.
         replay: whether recurring steps may be recorded.
+        compiled: whether recorded steps are compiled, at the price of their last bits.
     """
 
     def __init__(
-        self, stack: Stack, players: dict[str, list[str]], precision: Callable[[], Any], replay: bool = True
+        self,
+        stack: Stack,
+        players: dict[str, list[str]],
+        precision: Callable[[], Any],
+        replay: bool = True,
+        compiled: bool = False,
     ) -> None:
         self._stack = stack
         self._players = players
         self._precision = precision
-        self.recorder = Recorder(replay and stack.recordable)
+        self.recorder = Recorder(replay and stack.recordable, compiled)
         self._layouts: dict[tuple, _Layout] = {}
 
     def __call__(

@@ -40,6 +40,7 @@ class TrainPlan:
         binarise: "dynamic" draws every batch's pixels from Bernoulli(x).
         precision: "float32", "tf32" or "bf16", of products in training (`bench.train.precision`); the validation part
             is always looked at in float32.
+        compile: whether recurring steps are compiled (`bench.train.recording`).
     """
 
     steps: int
@@ -50,6 +51,7 @@ class TrainPlan:
     early_stopping: int | None = None
     binarise: str = "none"
     precision: str = "float32"
+    compile: bool = False
     schedule_params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -144,7 +146,7 @@ class _Run:
             for term, names in self.players.items()
         }
         precision = functools.partial(network_products, plan.precision, self.stack.models[0], device)
-        self.gradients = Gradients(self.stack, self.players, precision)
+        self.gradients = Gradients(self.stack, self.players, precision, compiled=plan.compile)
         steps_of = type(self.stack.models[0]).player_steps
         self.substeps = {term: steps_of.get(term, 1) for term in self.players}
         self.best: dict[str, Tensor] | None = None

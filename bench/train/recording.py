@@ -2,9 +2,10 @@
 
 Between two operations Python costs more than the arithmetic of a small network. The list that `make_fx` leaves is
 therefore run, where that works, by TorchScript's interpreter with its optimiser off (the same operations in the same
-order, hence the same bits), and on a GPU as one CUDA graph. A way is trusted once it has given the function's numbers
-on a few batches, which also catches a function that keeps state of its own in Python; one that fails or differs makes
-room for the next, and after the last the function itself stays.
+order, hence the same bits), and on a GPU as one CUDA graph. Where asked for, Inductor compiles it first: fewer passes
+over the data, other last bits. A way is trusted once it has given the function's numbers on a few batches, which also
+catches a function that keeps state of its own in Python; one that fails or differs makes room for the next, and after
+the last the function itself stays.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bench.kernels.compiler import quiet_tool_chain
 from bench.train.simplify import simplify
 
 #: Calls of one kind before it is recorded, so that shapes that hardly recur are not: recording costs some thirty calls.
 WARM_UP = 5
 #: Batches on which a way must agree with the function, one after another.
 TRIALS = 2
-#: On a GPU sums may be taken in another order from call to call; numbers agree within this share of their largest.
-CUDA_TOLERANCE = 1e-5
+#: A GPU may take sums in another order from call to call, and a compiled step in another than written: numbers then
+#: agree within this share of their largest.
+TOLERANCE = 1e-4
 
 Function = Callable[..., Sequence[Tensor]]
 
@@ -34,10 +37,12 @@ class Recorder:
 
     Args:
         enabled: whether anything may be recorded.
+        compiled: whether recordings are compiled.
     """
 
-    def __init__(self, enabled: bool = True) -> None:
+    def __init__(self, enabled: bool = True, compiled: bool = False) -> None:
         self._enabled = enabled
+        self._compiled = compiled
         self._seen: dict[Hashable, int] = {}
         self._recordings: dict[Hashable, Recording | None] = {}
 
@@ -56,7 +61,7 @@ class Recorder:
         if kind not in self._recordings:
             self._seen[kind] = self._seen.get(kind, 0) + 1
             if self._enabled and self._seen[kind] > WARM_UP:
-                self._recordings[kind] = _recorded(function, inputs, fixed)
+                self._recordings[kind] = _recorded(function, inputs, fixed, self._compiled)
         elif recording is not None and not recording.agrees(result, inputs):
             self._recordings[kind] = None  # from now on the function itself
         return result
@@ -66,9 +71,9 @@ class Recorder:
         return [recording is not None and recording.trusted for recording in self._recordings.values()]
 
 
-def _recorded(function: Function, inputs: Sequence[Tensor], fixed: int) -> Recording | None:
+def _recorded(function: Function, inputs: Sequence[Tensor], fixed: int, compiled: bool) -> Recording | None:
     try:
-        return Recording(function, inputs, fixed)
+        return Recording(function, inputs, fixed, compiled)
     except Exception:  # what cannot be recorded is called
         return None
 
@@ -79,17 +84,19 @@ class Recording:
     Args:
         function: what to record: tensors in, a list of tensors out; called once.
         inputs: tensors of the shapes that every later call has.
-        fixed: how many inputs, from the first on, are the same tensors in every call (parameters, stepped in place).
+        fixed: how many inputs, from the first on, are the same tensors in every call (parameters, moved in place).
+        compiled: whether to compile it.
 
     Raises:
         Exception: whatever `function` does that cannot be recorded.
     """
 
-    def __init__(self, function: Function, inputs: Sequence[Tensor], fixed: int) -> None:
+    def __init__(self, function: Function, inputs: Sequence[Tensor], fixed: int, compiled: bool = False) -> None:
         graph = make_fx(function)(*inputs)
         examples = [tensor.detach() for tensor in inputs]
         simplify(graph, examples)
-        self._ways = _ways(graph, examples, fixed)
+        self._ways = _ways(graph, examples, fixed, compiled)
+        self._tolerance = TOLERANCE if compiled or inputs[0].device.type == "cuda" else 0.0
         self._way: Function | None = None
         self._agreed = 0
 
@@ -107,7 +114,7 @@ class Recording:
         while self._way is not None or self._next():
             try:
                 found = self.replay(inputs)
-                same = all(_alike(one, other) for one, other in zip(expected, found, strict=True))
+                same = all(_alike(one, other, self._tolerance) for one, other in zip(expected, found, strict=True))
             except Exception:  # whatever stops this way, another may work
                 same = False
             if same:
@@ -127,12 +134,22 @@ class Recording:
         return False
 
 
-def _ways(graph: fx.GraphModule, inputs: list[Tensor], fixed: int) -> Iterator[Callable[[], Function]]:
+def _ways(graph: fx.GraphModule, inputs: list[Tensor], fixed: int, compiled: bool) -> Iterator[Callable[[], Function]]:
     """Makers of ways to run `graph`, the fastest first."""
     if inputs[0].device.type == "cuda":
+        if compiled:
+            yield lambda: Captured(inductor(graph, inputs), inputs, fixed, cuda_capture)
         yield lambda: Captured(graph, inputs, fixed, cuda_capture)
+    if compiled:
+        yield lambda: inductor(graph, inputs)
     yield lambda: scripted(graph, inputs)
     yield lambda: graph
+
+
+def inductor(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
+    """`graph` compiled for the shapes of `inputs`, without the guards that `torch.compile` checks in every call."""
+    with quiet_tool_chain(), torch.no_grad():
+        return torch._inductor.compile(graph, list(inputs))
 
 
 def scripted(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
@@ -199,9 +216,8 @@ def cuda_capture(function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
     return outputs, graph.replay
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
-    """The same numbers; on a GPU, within `CUDA_TOLERANCE`."""
-    tolerance = 0.0
-    if one.device.type == "cuda":
-        tolerance = CUDA_TOLERANCE * float(one.detach().abs().nan_to_num().max()) if one.numel() else 0.0
+def _alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    """The same numbers, or numbers within this share of the largest."""
+    if tolerance and one.numel():
+        tolerance *= float(one.detach().abs().nan_to_num(0, 0, 0).max())
     return torch.allclose(one, other, 0, tolerance, equal_nan=True)

@@ -59,15 +59,15 @@ def test_settings_are_those_of_the_command_line(executed, tmp_path):
     bench.run(
         ["ae", Call("vae", {"beta": [1, 2]})], "linear-gaussian", seeds=[1, 5], latent_dim=3, epochs=2,
         recon="gaussian", network="mlp[hidden=[]]", optimizer="sgd", schedule="constant", early_stopping=3,
-        batch_size=10, precision="bf16", device="cpu", metrics=["test_mse", "kl"], controls=True, baseline="ae",
-        output=tmp_path / "x", n_jobs=2, timeout="1m", force=True, quiet=True,
+        batch_size=10, precision="bf16", compile=True, device="cpu", metrics=["test_mse", "kl"], controls=True,
+        baseline="ae", output=tmp_path / "x", n_jobs=2, timeout="1m", force=True, quiet=True,
         tensorboard=True,
     )  # fmt: skip
     ((spec, options, registry, _),) = executed
     assert [registry.label("variant", call) for call in spec.variants] == ["ae", "vae", "vae[beta=2]"]
     assert (spec.seeds, spec.train.epochs, spec.train.latent_dim, spec.metrics) == ((1, 5), 2, 3, "test_mse,kl")
     assert (options.output, options.n_jobs, options.timeout, options.force) == (tmp_path / "x", 2, 60.0, True)
-    assert (spec.train.precision, options.tensorboard) == ("bf16", True)
+    assert (spec.train.precision, spec.train.compile, options.tensorboard) == ("bf16", True, True)
 
 
 def test_arrays_are_data_whose_content_names_the_cells(executed):

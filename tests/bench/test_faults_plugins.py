@@ -157,6 +157,13 @@ def test_why_a_pair_is_skipped_is_said_once_while_the_run_goes(tmp_path, capsys)
     assert capsys.readouterr().err.count("skipped: ae on linear-gaussian") == 1
 
 
+def test_compiling_without_a_compiler_is_one_line_and_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("AEBENCH_COMPILE", "never")
+    with pytest.raises(UsageError, match=r"compile=true cannot be met: not compiled .*; leave it out"):
+        execute(tmp_path / "run", compile=True, device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
 def test_tf32_without_a_gpu_is_one_line_and_nothing_is_written(tmp_path):
     with pytest.raises(UsageError, match="precision tf32 needs a GPU"):
         execute(tmp_path / "run", precision="tf32", device="cpu")

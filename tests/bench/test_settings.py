@@ -76,6 +76,8 @@ def test_to_dict_reads_back():
         ({"precision": "float16"}, "unknown precision 'float16'; did you mean float32"),
         ({"precision": "bfloat16"}, "unknown precision 'bfloat16'; did you mean "),
         ({"precision": 16}, "unknown precision '16'"),
+        ({"compile": "yes"}, "compile='yes' is neither true nor false"),
+        ({"compile": 1}, "compile=1 is neither true nor false"),
     ],
 )
 def test_what_is_out_of_range_is_refused(changes, expected):

@@ -50,6 +50,7 @@ def test_ids_depend_on_what_is_asked_of_the_cell_and_on_nothing_else(registry):
         spec_of("VAE[beta=1.0]", seeds=2),
         spec_of("vae", seeds=2, metrics="all", device="cpu", name="other", controls=False),
         spec_of("vae", seeds=2, precision="float32"),
+        spec_of("vae", seeds=2, compile=False),
         spec_of("vae[kl_weight=auto]", seeds=2, network="mlp[activation=relu,hidden=[256]]", optimizer="adam[lr=3e-3]"),
     ]
     for other in same:
@@ -62,6 +63,7 @@ def test_ids_depend_on_what_is_asked_of_the_cell_and_on_nothing_else(registry):
         spec_of("vae", seeds=2, **{"latent-dim": 4}),
         spec_of("vae", seeds=2, recon="bernoulli"),
         spec_of("vae", seeds=2, precision="bf16"),
+        spec_of("vae", seeds=2, compile=True),
         spec_of("vae", seeds=2, precision="tf32"),
         spec_of("vae", seeds=[3, 4]),
     ]

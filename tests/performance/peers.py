@@ -26,6 +26,7 @@ STEPS = N // BATCH  # whole batches per epoch; all peers run as many and are sca
 NAMES = {
     "floor": "floor: the step's matrix products alone",
     "aebench": "aebench",
+    "compiled": "aebench --compile",
     "jax": "JAX jit + scan",
     "bare": "bare PyTorch loop, data in memory, fused Adam",
     "pythae": "pythae 0.1.2 BaseTrainer",
@@ -83,7 +84,14 @@ def run_child(options: argparse.Namespace) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(options.threads)
-    measure = {"floor": floor, "aebench": aebench, "jax": jax_scan, "bare": bare, "pythae": pythae}[options.child]
+    measure = {
+        "floor": floor,
+        "aebench": aebench,
+        "compiled": compiled,
+        "jax": jax_scan,
+        "bare": bare,
+        "pythae": pythae,
+    }[options.child]
     return {"seconds": measure(images(options.images), options.epochs) * N / (STEPS * BATCH)}
 
 
@@ -126,7 +134,11 @@ def bare(x, epochs: int) -> float:
     return seconds_of(bare_step(job(), x), epochs)
 
 
-def aebench(x, epochs: int) -> float:
+def compiled(x, epochs: int) -> float:
+    return aebench(x, epochs, compile=True)
+
+
+def aebench(x, epochs: int, compile: bool = False) -> float:
     """The public training loop, timed between its evaluation points (one per epoch) from the first on."""
     from loops import CPU, models
 
@@ -134,7 +146,7 @@ def aebench(x, epochs: int) -> float:
     from bench.train.batches import Rows
 
     rows, none = Rows(x[: STEPS * BATCH], None, CPU), Rows(x[:0], None, CPU)
-    plan = TrainPlan((epochs + 1) * STEPS, BATCH, optimizer_params={"lr": 1e-3}, schedule="constant")
+    plan = TrainPlan((epochs + 1) * STEPS, BATCH, optimizer_params={"lr": 1e-3}, schedule="constant", compile=compile)
     marks: list[float] = []
     network = models(job(), kl_weight=1.0)
     train(network, [0], rows, none, plan, CPU, on_step=lambda step: marks.append(time.perf_counter()))

@@ -50,11 +50,12 @@ def test_every_option_reaches_the_run(call, executed, tmp_path):
         "run", "-m", "ae", "--variant", "mine[w=[1,2]]", "-d", "digits[split_seed=1]", "--dataset", "linear-gaussian",
         "--seeds", "0,3", "--epochs", "7", "--latent-dim", "3", "--network", "mlp[hidden=[8,4],activation=tanh]",
         "--recon", "gaussian[scale=0.5]", "--optimizer", "sgd[lr=0.1]", "--schedule", "constant",
-        "--early-stopping", "5", "-b", "32", "--precision", "bf16", "--device", "cpu", "--metrics",
+        "--early-stopping", "5", "-b", "32", "--precision", "bf16", "--compile", "--device", "cpu", "--metrics",
         "test_mse,kl", "--controls", "--baseline", "ae", "-o", "out", "-j", "2", "--engine", "local",
         "--timeout", "10m", "-f", "-q", "--plugins", "mine.py", "--tensorboard",
     )  # fmt: skip
     assert executed.calls[0][0].train.precision == "bf16" and executed.calls[0][1].tensorboard
+    assert executed.calls[0][0].train.compile is True
     ((spec, options, registry),) = executed.calls
     assert [registry.label("variant", variant) for variant in spec.variants] == ["ae", "mine", "mine[w=2]"]
     assert [registry.label("dataset", data) for data in spec.datasets] == ["digits[split_seed=1]", "linear-gaussian"]

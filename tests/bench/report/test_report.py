@@ -243,6 +243,13 @@ def test_the_precision_is_named_and_repeated(precision, named):
     assert (f"--precision {precision}" in command(spec)) == (precision != "float32")
 
 
+def test_compiled_steps_are_named_and_repeated():
+    spec = {"variant": ["ae"], "dataset": ["digits"], "steps": 10, "compile": True}
+    assert "compiled by Inductor" in dict(training(spec))["Training"] and "--compile" in command(spec)
+    spec["compile"] = False
+    assert "compiled" not in dict(training(spec))["Training"] and "--compile" not in command(spec)
+
+
 def test_reports_need_no_torch(run):
     code = (
         "import sys\nfrom bench.report import write_report\n"

@@ -1,6 +1,7 @@
 """A recorded step gives the ordinary step's numbers to the last bit, and is dropped where it would not."""
 
 import contextlib
+import dataclasses
 import functools
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 import torch
 
 from bench.contracts.variant import Context, Variant
+from bench.kernels.compiler import compiler_for
 from bench.losses import ReconstructionCost
 from bench.networks import mlp
 from bench.registry import Registry
-from bench.train import TrainPlan, loop, train
+from bench.train import TrainPlan, loop, recording, train
 from bench.train.batches import Rows
 from bench.train.gradients import Gradients
 
@@ -54,11 +56,11 @@ class Adversarial(Variant):
         return self.encoder(x)
 
 
-def trained(kind, seeds, monkeypatch, replay):
+def trained(kind, seeds, monkeypatch, replay, plan=PLAN):
     made = []
 
-    def gradients(stack, players, precision):
-        made.append(Gradients(stack, players, precision, replay))
+    def gradients(stack, players, precision, compiled):
+        made.append(Gradients(stack, players, precision, replay, compiled))
         return made[-1]
 
     monkeypatch.setattr(loop, "Gradients", gradients)
@@ -66,7 +68,7 @@ def trained(kind, seeds, monkeypatch, replay):
     torch.manual_seed(0)
     models = [kind().attach(Context((1, 4, 4), 4, cost, mlp([16]), s, 200, None, lambda: 0.1)) for s in seeds]
     rows = Rows(X, None, CPU)
-    results, _ = train(models, seeds, rows, rows, PLAN, CPU)
+    results, _ = train(models, seeds, rows, rows, plan, CPU)
     return [result.variant.state_dict() for result in results], made[0]
 
 
@@ -87,6 +89,37 @@ def test_a_loss_with_a_state_of_its_own_is_not_replayed(monkeypatch):
     _, gradients = trained(Counting, (0, 1), monkeypatch, replay=True)
     assert gradients.recorder.trusts() and not any(gradients.recorder.trusts())
     assert ordinary
+
+
+@pytest.mark.skipif(not compiler_for(CPU).works, reason="needs a compiler")
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+@pytest.mark.parametrize("kind", ["vae", Adversarial])
+def test_compiled_training_nearly_equals_the_ordinary_one(kind, seeds, monkeypatch):
+    used = []
+    inductor = recording.inductor
+    monkeypatch.setattr(recording, "inductor", lambda *given: watch(inductor(*given), used))
+    kind = Registry.discover().load("variant", kind) if isinstance(kind, str) else kind
+    ordinary, _ = trained(kind, seeds, monkeypatch, replay=False)
+    compiled, gradients = trained(kind, seeds, monkeypatch, True, dataclasses.replace(PLAN, compile=True))
+    assert all(gradients.recorder.trusts()) and len(used) >= 40
+    for one, other in zip(ordinary, compiled, strict=True):
+        for name, value in one.items():
+            assert torch.allclose(value, other[name], rtol=1e-2, atol=1e-3), name
+    assert any(not torch.equal(value, compiled[0][name]) for name, value in ordinary[0].items())
+
+
+def watch(function, calls):
+    def watched(*tensors):
+        calls.append(1)
+        return function(*tensors)
+
+    return watched
+
+
+@pytest.mark.skipif(not compiler_for(CPU).works, reason="needs a compiler")
+def test_a_loss_with_a_state_of_its_own_is_not_compiled(monkeypatch):
+    _, gradients = trained(Counting, (0, 1), monkeypatch, True, dataclasses.replace(PLAN, compile=True))
+    assert gradients.recorder.trusts() and not any(gradients.recorder.trusts())
 
 
 def test_a_player_moves_its_own_parameters_only():

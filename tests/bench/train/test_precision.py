@@ -146,8 +146,8 @@ def test_a_bf16_step_is_recorded_and_replayed_to_the_same_bits(digits, seeds, mo
     made = []
 
     class Kept(loop.Gradients):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, replay=bool(made))
+        def __init__(self, *arguments, compiled):
+            super().__init__(*arguments, replay=bool(made), compiled=compiled)
             made.append(self)
 
     monkeypatch.setattr(loop, "Gradients", Kept)

@@ -84,6 +84,19 @@ def test_a_way_that_gives_other_numbers_makes_room_for_the_next(monkeypatch):
     assert bits(recorded.replay(parameters_and(5)), function(*parameters_and(5)))
 
 
+def test_a_compiled_way_that_cannot_be_made_or_differs_makes_room_for_the_exact_ones(monkeypatch):
+    def missing(graph, inputs):
+        raise RuntimeError("no compiler")
+
+    def wrong(graph, inputs):
+        return lambda *tensors: [value * 1.001 for value in graph(*tensors)]
+
+    for way in (missing, wrong):
+        monkeypatch.setattr(recording, "inductor", way)
+        recorded = trusted(Recording(function, inputs(0), 2, compiled=True))
+        assert bits(recorded.replay(parameters_and(5)), function(*parameters_and(5)))
+
+
 def test_a_way_that_breaks_makes_room_for_the_next(monkeypatch):
     def broken(graph, inputs):
         def run(*tensors):

@@ -23,7 +23,7 @@ from bench.planning import notes, plan_tasks
 from bench.preflight import checks_for
 from bench.progress import Progress
 from bench.registry import Registry
-from bench.report import write_report
+from bench.report import report_run
 from bench.resume import Fingerprints, History, Verdict, judge
 from bench.spec import CellSpec, RunOptions, RunSpec
 from bench.stopping import StopRequest
@@ -40,6 +40,7 @@ class RunOutcome:
         directory: where its files are.
         n_cells: planned cells. n_failed: cells without a result. n_skipped: incompatible cells.
         n_run: cells that ran this time. interrupted: whether the user stopped it early.
+        findings: who wins most, a line for each data set.
     """
 
     directory: Path
@@ -48,6 +49,7 @@ class RunOutcome:
     n_skipped: int
     n_run: int
     interrupted: bool = False
+    findings: tuple[str, ...] = ()
 
 
 def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Split | None = None) -> RunOutcome:
@@ -98,10 +100,10 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
             store.export()
             if n_run and not interrupted and engine.name == "local":
                 measure_core(directory, spec.train, store.iter_records(), device)
-    write_report(directory)
+    findings = report_run(directory)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
-    return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted)
+    return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
 
 
 def _known(

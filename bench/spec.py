@@ -120,7 +120,7 @@ class RunSpec:
             if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEED_LIMIT:
                 raise UsageError(f"seed {seed!r} is not a whole number of at least 0")
         if not self.name:
-            object.__setattr__(self, "name", "+".join(dict.fromkeys(call.name for call in self.datasets)))
+            object.__setattr__(self, "name", "+".join(dict.fromkeys(map(_called, self.datasets))))
         _check_device(self.device)
 
     def validate(self, registry: Registry) -> RunSpec:
@@ -242,6 +242,12 @@ class RunOptions:
         """Where the run is written."""
         safe = "".join(char if char.isalnum() or char in "-_+." else "-" for char in spec.name).strip(".") or "run"
         return self.output or Path("results") / f"{safe[:80]}-{spec.hash}"
+
+
+def _called(dataset: Call) -> str:
+    """What a run on a data set is called: its name, or that of the file or folder it reads, without its ending."""
+    path = dataset.params.get("path")
+    return (Path(path).stem if isinstance(path, str) else "") or dataset.name
 
 
 def _check_device(device: str) -> None:

@@ -19,7 +19,7 @@ def no_core_figures(request, monkeypatch):
 @pytest.fixture
 def no_report(monkeypatch):
     """Runs inside the test process write no report, whose figures take seconds."""
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+    monkeypatch.setattr("bench.runner.report_run", lambda directory: [])
 
 
 @pytest.fixture

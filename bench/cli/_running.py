@@ -15,6 +15,8 @@ from bench.registry import ARRAYS, Registry
 
 #: Exit code of the command when some cells have no result.
 FAILED = 1
+#: Data sets whose winner is named on the terminal, at most; the report has all.
+FINDINGS = 5
 
 
 def carry_out(preset: str | None, config: str | None, given: Mapping[str, Any]) -> int:
@@ -49,7 +51,11 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     counts = {"with results": good, "skipped": outcome.n_skipped, "without results": outcome.n_failed}
     cells = "1 cell" if outcome.n_cells == 1 else f"{outcome.n_cells} cells"
     click.echo(f"{cells}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
-    click.echo(f"results and report: {outcome.directory}")
+    for line in outcome.findings[:FINDINGS]:
+        click.echo(line)
+    more = len(outcome.findings) - FINDINGS
+    what = "results and report" if more <= 0 else f"{more} more data sets and everything else"
+    click.echo(f"{what}: {outcome.directory}")
     if outcome.interrupted:
         click.echo("stopped early; the same command again goes on from here", err=True)
     return (FAILED if outcome.n_failed else 0), outcome.directory, outcome.interrupted

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import unknown_name
+
+if TYPE_CHECKING:
+    from bench.report.model import Report
 
 FORMATS = ("md", "csv", "html")
 
@@ -17,18 +21,37 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
         UsageError: no run in `directory`, no readable cell, a newer schema, an unknown format, a path that cannot be
             written.
     """
+    from bench.report.model import load_report
+
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("format", name, FORMATS)
+    return _written(load_report(directory), formats)
+
+
+def report_run(directory: Path | str) -> list[str]:
+    """Write all of a run's reports, and say in a line per data set who wins most.
+
+    Raises:
+        UsageError: as `write_report`.
+    """
+    from bench.report.model import load_report
+    from bench.report.verdict import headline
+    from bench.text import printable
+
+    report = load_report(directory)
+    _written(report, FORMATS)
+    return [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+
+
+def _written(report: Report, formats: Sequence[str]) -> list[Path]:
     from bench.files import write_text
     from bench.report import across, grids
     from bench.report.figurefiles import draw_all
     from bench.report.html import html
     from bench.report.markdown import markdown
-    from bench.report.model import load_report
     from bench.tables import write_csv
 
-    for name in formats:
-        if name not in FORMATS:
-            raise unknown_name("format", name, FORMATS)
-    report = load_report(directory)
     written: list[Path] = []
     figures = draw_all(report, report.directory / "figures") if {"md", "html"} & set(formats) else []
     if "md" in formats:

@@ -107,7 +107,7 @@ def test_how_an_array_lies_in_memory_does_not_matter(executed, same):
 
 
 def test_float64_data_that_do_not_lie_in_one_piece_are_trained_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+    monkeypatch.setattr("bench.runner.report_run", lambda directory: [])
     images = np.random.default_rng(2).random((80, 4, 12)).transpose(0, 2, 1)[:, ::2]  # (80, 6, 4), float64
     assert images.dtype == np.float64 and not images.flags.c_contiguous
     settings = {"seeds": 1, "steps": 10, "latent_dim": 2, "batch_size": 16, "metrics": "test_mse", "quiet": True}

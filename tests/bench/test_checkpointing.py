@@ -192,7 +192,7 @@ def slow(tmp_path):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_run_or_child_killed_while_it_trains_loses_no_more_than_the_last_moments(tmp_path, slow, jobs, monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+    monkeypatch.setattr("bench.runner.report_run", lambda directory: [])
     before = f"import bench.checkpointing; bench.checkpointing.EVERY = 0.2\n{NO_REPORT}"
     directory = tmp_path / "run"
     process = start(directory, before, n_jobs=jobs, **slow)
@@ -212,7 +212,7 @@ def test_a_run_or_child_killed_while_it_trains_loses_no_more_than_the_last_momen
     assert len(resumed) == 1 and int(resumed[0]["step"]) > 0
     assert not (directory / "progress").exists()
     monkeypatch.undo()
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+    monkeypatch.setattr("bench.runner.report_run", lambda directory: [])
     execute(tmp_path / "undisturbed", **slow)
     assert_same_tables(directory, tmp_path / "undisturbed")
     one, other = RunStore.open(directory), RunStore.open(tmp_path / "undisturbed")

@@ -35,7 +35,7 @@ def files(run):
 def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp("events") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.runner.write_report", lambda directory: [])
+        patch.setattr("bench.runner.report_run", lambda directory: [])
         execute(directory, variant=["ae", "vae[beta=2]"], tensorboard=True)
     return directory
 
@@ -66,7 +66,7 @@ def test_every_curve_and_metric_of_every_cell_is_there(run):
 
 @needs_tensorboard
 def test_a_resumed_run_adds_what_is_missing_and_nothing_twice(run, monkeypatch):
-    monkeypatch.setattr("bench.runner.write_report", lambda directory: [])
+    monkeypatch.setattr("bench.runner.report_run", lambda directory: [])
     before = files(run)
     execute(run, variant=["ae", "vae[beta=2]"], tensorboard=True)
     assert files(run) == before

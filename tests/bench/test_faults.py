@@ -41,7 +41,7 @@ class {name}(Variant):
 @pytest.fixture(scope="module", autouse=True)
 def one_thread_and_no_report():
     patch = pytest.MonkeyPatch()
-    patch.setattr("bench.runner.write_report", lambda directory: [])
+    patch.setattr("bench.runner.report_run", lambda directory: [])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -118,7 +118,7 @@ def test_kill_9_of_a_child_takes_only_its_unfinished_cells(tmp_path, settings, u
 
 
 def test_ctrl_c_once_finishes_what_runs_and_reports(tmp_path, settings, undisturbed):
-    before = 'import bench.runner, pathlib; bench.runner.write_report = lambda d: pathlib.Path(d, "seen").touch()'
+    before = 'import bench.runner, pathlib; bench.runner.report_run = lambda d: pathlib.Path(d, "seen").touch() or []'
     process = start(tmp_path / "run", before, n_jobs=2, **settings)
     wait_for(lambda: n_records(tmp_path / "run") >= 1)
     wait_for(lambda: len(children_of(process)) == 2)

@@ -192,3 +192,17 @@ def test_the_directory_is_named_by_run_and_hash_and_stays_inside_results():
 def test_options_out_of_range_are_refused(options, expected):
     with pytest.raises(UsageError, match=expected):
         RunOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [
+        (["digits"], "digits"),
+        (["digits", "linear-gaussian"], "digits+linear-gaussian"),
+        (["file[path=data/iris flowers.csv]"], "iris flowers"),
+        (["image-folder[path=faces]", "digits[split_seed=1]", "digits[split_seed=2]"], "faces+digits"),
+        (["file[path='']"], "file"),
+    ],
+)
+def test_a_run_is_called_after_its_data(dataset, name):
+    assert RunSpec.from_dict({"dataset": dataset}).name == name

@@ -25,7 +25,7 @@ SMALL = {
 }  # fmt: skip
 #: What a command runs first when its report is of no interest, because figures and the core take seconds.
 NO_REPORT = (
-    "import bench.runner; bench.runner.write_report = lambda directory: []; "
+    "import bench.runner; bench.runner.report_run = lambda directory: []; "
     "bench.runner.measure_core = lambda *arguments: None"
 )
 #: Columns of results.csv that may differ between two runs of the same cells.

@@ -30,7 +30,7 @@ def gate(benchmark, subject, reference, limit, times):
     require(verdict)
 
 
-@pytest.mark.parametrize(("job", "limit"), [(MNIST, 1.10), (Job(dim=784, hidden=400, latent_dim=20), 1.15)],
+@pytest.mark.parametrize(("job", "limit"), [(MNIST, 1.0), (Job(dim=784, hidden=400, latent_dim=20), 1.15)],
                          ids=["bernoulli", "squared"])  # fmt: skip
 def test_a_training_step_against_a_bare_loop(benchmark, job, limit):
     """One model of 784-400-20: history, schedule and seeded streams included, no slower than the plain loop."""
@@ -38,18 +38,18 @@ def test_a_training_step_against_a_bare_loop(benchmark, job, limit):
 
 
 def test_a_training_step_against_its_matrix_products(benchmark):
-    """784-400-20 with Bernoulli cost: everything but the products is less than their time again."""
-    gate(benchmark, suite_step(MNIST), matrix_products(MNIST), 1.9, 3)
+    """784-400-20 with Bernoulli cost: everything but the products is less than two thirds of their time."""
+    gate(benchmark, suite_step(MNIST), matrix_products(MNIST), 1.6, 3)
 
 
 def test_ten_stacked_seeds_against_their_matrix_products(benchmark):
-    gate(benchmark, suite_step(DIGITS_STACK), matrix_products(DIGITS_STACK), 1.85, 3)
+    gate(benchmark, suite_step(DIGITS_STACK), matrix_products(DIGITS_STACK), 1.6, 3)
 
 
 def test_ten_stacked_seeds_against_ten_single_ones(benchmark):
     """Stacking pays on small networks: one stacked step costs less than ten steps of one model."""
     single = suite_step(Job())
-    gate(benchmark, suite_step(DIGITS_STACK), repeated(single, 10), 1.0, 2)
+    gate(benchmark, suite_step(DIGITS_STACK), repeated(single, 10), 0.9, 2)
 
 
 # The idiom's Bernoulli cost is no steady reference: its log1p was measured ten times slower in a fresh process than

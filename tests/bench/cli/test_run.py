@@ -14,10 +14,13 @@ VARIANT = (
 )
 
 
+OUTCOME = {"n_cells": 50, "n_failed": 0, "n_skipped": 0, "interrupted": False, "findings": ()}
+
+
 @pytest.fixture
 def executed(monkeypatch):
     """What the runner was called with; `executed.outcome` is what it answers."""
-    seen = types.SimpleNamespace(calls=[], outcome={"n_cells": 50, "n_failed": 0, "n_skipped": 0, "interrupted": False})
+    seen = types.SimpleNamespace(calls=[], outcome=dict(OUTCOME))
 
     def execute(spec, options, registry, arrays=None):
         seen.calls.append((spec, options, registry))
@@ -42,6 +45,13 @@ def test_without_arguments_the_default_run_is_carried_out(call, executed):
     )
     assert (code, err) == (0, "")
     assert f"50 cells: 50 with results\nresults and report: results/digits-{spec.hash}\n" == out
+
+
+def test_the_winners_are_named_at_the_end_of_a_run(call, executed):
+    executed.outcome["findings"] = [f"data {n}: vae wins {n} of 9." for n in range(8)]
+    _, out, _ = call("run")
+    assert out.splitlines()[1:6] == executed.outcome["findings"][:5]
+    assert out.splitlines()[6].startswith("3 more data sets and everything else: results/digits-")
 
 
 def test_every_option_reaches_the_run(call, executed, tmp_path):

@@ -25,6 +25,7 @@ def executed(monkeypatch):
             "n_failed": 0,
             "n_skipped": 0,
             "interrupted": False,
+            "findings": (),
             **seen.outcomes.get(spec.name, {}),
         }
         return types.SimpleNamespace(directory=options.directory(spec), **outcome)

@@ -15,7 +15,7 @@ from bench.stats import mean_interval
 def frame(tmp_path_factory):
     directory = tmp_path_factory.mktemp("notebook") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.runner.write_report", lambda directory: [])
+        patch.setattr("bench.runner.report_run", lambda directory: [])
         execute(
             directory,
             variant=["ae", "vae", "vae[beta=3]"],

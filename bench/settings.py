@@ -91,8 +91,9 @@ class TrainSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by kebab-case key, as a configuration file writes them; what is not set is left out."""
-        values = ((item.name.replace("_", "-"), getattr(self, item.name)) for item in fields(self))
-        return {key: format_call(v) if isinstance(v, Call) else v for key, v in values if v not in (None, False)}
+        values = {item.name.replace("_", "-"): getattr(self, item.name) for item in fields(self)}
+        given = {key: value for key, value in values.items() if value is not None and value is not False}
+        return {key: format_call(value) if isinstance(value, Call) else value for key, value in given.items()}
 
     def replace(self, **changes: Any) -> TrainSettings:
         """A copy with `changes`; giving one of steps and epochs unsets the other."""

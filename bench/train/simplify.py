@@ -31,9 +31,9 @@ def simplify(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> None:
 
 
 def drop_no_ops(graph: fx.GraphModule) -> None:
-    """Take out aliases and permutations that permute nothing, which vectorisation leaves behind by the dozen."""
+    """Take out aliases and permutations that permute nothing, which autograd and vectorisation leave by the dozen."""
     for node in list(graph.graph.nodes):
-        alias = node.target is _ATEN.alias.default
+        alias = node.target in (_ATEN.alias.default, _ATEN.detach.default)
         permutation = node.target is _ATEN.permute.default and list(node.args[1]) == sorted(node.args[1])
         if alias or permutation:
             node.replace_all_uses_with(node.args[0])

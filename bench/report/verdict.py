@@ -99,6 +99,8 @@ def headline(section: Section) -> str:
     lines = verdicts(section)
     if not lines:
         return "There is nothing to rank: no metric with a direction has numbers of a variant that may win."
+    if len(section.rows) == 1:
+        return f"{section.rows[0].label} is the only variant here, so that it is ahead of nobody."
     won = Counter(line.winner for line in lines if line.level == "sure")
     open_ = [line for line in lines if line.level != "sure"]
     total = len(lines)

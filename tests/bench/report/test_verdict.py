@@ -5,7 +5,7 @@ import pytest
 from synthetic import FakeCell, FakeSpec, measurement, record
 
 from bench.report.model import load_report
-from bench.report.verdict import verdicts
+from bench.report.verdict import headline, verdicts
 from bench.store import RunStore
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, (3, 10))
@@ -16,15 +16,19 @@ def said(tmp_path):
     """Of test_mse (less is better) with the given means of a, b and c over ten seeds: its verdict."""
 
     def verdict(*means):
-        with RunStore.create(tmp_path / "run", FakeSpec({"name": "planted", "seeds": list(range(10))})) as store:
-            for label, mean, noise in zip("abc", means, NOISE, strict=True):
-                for seed in range(10):
-                    metrics = {"test_mse": measurement(mean + noise[seed], False)}
-                    store.append(record(FakeCell(label, "data", seed), metrics))
-        (line,) = verdicts(load_report(tmp_path / "run").sections[0])
+        (line,) = verdicts(section_of(tmp_path, means))
         return line
 
     return verdict
+
+
+def section_of(tmp_path, means):
+    with RunStore.create(tmp_path / "run", FakeSpec({"name": "planted", "seeds": list(range(10))})) as store:
+        for label, mean, noise in zip("abc", means, NOISE, strict=False):
+            for seed in range(10):
+                metrics = {"test_mse": measurement(mean + noise[seed], False)}
+                store.append(record(FakeCell(label, "data", seed), metrics))
+    return load_report(tmp_path / "run").sections[0]
 
 
 def test_a_shared_lead_names_the_best_mean_and_who_cannot_be_told_apart_from_it(said):
@@ -45,3 +49,7 @@ def test_an_open_lead_has_no_winner_but_a_margin(said):
     line = said(1.0, 1.001, 1.002)
     assert (line.level, line.winner) == ("open", "no clear winner")
     assert " ahead of " in line.margin and "not beyond seed noise" in line.certainty
+
+
+def test_a_single_variant_is_ahead_of_nobody(tmp_path):
+    assert headline(section_of(tmp_path, [1.0])) == "a is the only variant here, so that it is ahead of nobody."

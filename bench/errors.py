@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from bench.text import printable
+
 
 class BenchError(Exception):
     """Base of every error that aebench raises on purpose."""
@@ -29,6 +31,7 @@ class PluginError(BenchError):
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """A `UsageError` for an unknown `name` of a `kind`, naming the nearest known ones."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
+    near = [printable(one, 60) for one in difflib.get_close_matches(name, known, n=3, cutoff=0.5)]
+    names = [printable(one, 60) for one in known[:40]] + ["…"] * (len(known) > 40)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
     return UsageError(f"unknown {kind} {name!r}; {hint}")

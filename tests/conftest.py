@@ -4,8 +4,10 @@ import pytest
 import torch
 from hypothesis import settings
 
-# Property tests never fail for being slow, because machines differ.
-settings.register_profile("aebench", deadline=None)
+# Property tests never fail for being slow, because machines differ, and try the same cases each time, so that a change
+# is judged by itself; `--hypothesis-profile explore` tries new ones.
+settings.register_profile("aebench", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=300)
 settings.load_profile("aebench")
 
 

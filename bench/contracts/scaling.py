@@ -46,7 +46,8 @@ class Summary:
         rounding = LEAST_SPREAD + 8 * np.finfo(np.float64).eps * np.maximum(
             np.abs(self.train_low), np.abs(self.train_high)
         )
-        return self.train_high - self.train_low <= rounding
+        with np.errstate(over="ignore"):  # a spread beyond the largest number is none that rounding makes
+            return self.train_high - self.train_low <= rounding
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,15 @@ def fit_scaling(summary: Summary, scale: str, dtype: np.dtype, names: Names) -> 
             scale = "none"
         else:
             scale = "unit" if pixels or summary.mean.ndim > 1 else "standard"
-    if scale == "none":
-        fitted = Scaling(0.0, 1.0, "values as given")
-    elif scale == "unit" and pixels:
-        fitted = Scaling(0.0, 255.0, "pixels divided by 255")
-    elif summary.mean.ndim > 1:
-        fitted = _fit_images(summary, scale)
-    else:
-        fitted = _fit_columns(summary, scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        if scale == "none":
+            fitted = Scaling(0.0, 1.0, "values as given")
+        elif scale == "unit" and pixels:
+            fitted = Scaling(0.0, 255.0, "pixels divided by 255")
+        elif summary.mean.ndim > 1:
+            fitted = _fit_images(summary, scale)
+        else:
+            fitted = _fit_columns(summary, scale)
     _refuse_overflow(summary, fitted, names)
     return fitted
 

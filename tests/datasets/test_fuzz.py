@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.contracts.split_checks import check_split
+from bench.errors import UsageError
 
 #: The valid files are far below one megabyte; images become float32 and are copied a few times.
 MEGABYTES = 24
@@ -116,3 +117,14 @@ def test_the_valid_files_are_read(cases, module):
     for dataset, arguments, path, _ in cases.values():
         assert Path(path).is_file()
         check_split(module(dataset).load(**arguments), dataset)
+
+
+def test_a_column_name_of_two_lines_is_named_on_one(cases, module):
+    dataset, arguments, path, valid = cases["csv"]
+    path.write_bytes(b'"a\nb",c\n1,2\n')
+    try:
+        with pytest.raises(UsageError, match="known: a b, c") as caught:
+            module(dataset).load(**arguments)
+    finally:
+        path.write_bytes(valid)
+    assert "\n" not in str(caught.value)

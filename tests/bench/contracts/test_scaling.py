@@ -1,5 +1,7 @@
 """Statistics in blocks against numpy over everything at once, and the choice of scaling."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -175,3 +177,12 @@ def test_within_unit_is_what_the_scaled_values_show(array):
     scaled = rescale(array, fitted.shift, fitted.scale)
     if within_unit(summary, fitted):
         assert scaled.min() >= 0 and scaled.max() <= 1
+
+
+@pytest.mark.parametrize("scale", scaling.SCALES)
+def test_a_spread_beyond_the_largest_number_is_no_crash(scale):
+    array = np.full((12, 2), -1e292)
+    array[0, 0] = 1.7976931348623157e308
+    with contextlib.suppress(DataError):
+        fitted = fit(array, scale, np.arange(8))
+        assert np.isfinite(rescale(array, fitted.shift, fitted.scale)).all()

@@ -32,4 +32,5 @@ def refuse_what_is_not_there(settings: TrainSettings, device: str, here: bool) -
     if settings.compile and here:
         compiler = compiler_for(torch.device(device))
         if not compiler.works:
-            raise UsageError(f"compile=true cannot be met: {compiler.reason}; leave it out")
+            why = f"--compile needs a working compiler ({compiler.reason})"
+            raise UsageError(f"{why}; install one or leave --compile out")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from bench.kernels import cudagraph
 from bench.kernels.compiler import quiet_tool_chain
 
 with quiet_tool_chain():  # it warns where a CUDA toolkit is installed and no GPU is
@@ -97,21 +98,8 @@ def _graph(function: Callable[[], object]) -> Callable[[], object]:
 
     Generators that the function draws from are found in its attribute `generators`, or in that of its object.
     """
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            function()
-    torch.cuda.current_stream().wait_stream(stream)
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
     owner = getattr(function, "__self__", function)
-    for generator in getattr(owner, "generators", ()):
-        graph.register_generator_state(generator)
     try:
-        with torch.cuda.graph(graph, stream=stream):
-            function()
+        return cudagraph.captured(function, getattr(owner, "generators", ()))[1]
     except RuntimeError:
-        torch.cuda.synchronize()
         return function
-    return graph.replay

@@ -56,7 +56,7 @@ def verdicts(section: Section) -> list[Verdict]:
 def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
     name = section.rows[lead.leader].label
     if lead.rival is None:
-        return name, "nothing else to compare with", "open"
+        return "no clear winner", f"there is nothing to compare {name} with", "open"
     if lead.marks.get(lead.leader) == "best":
         return name, f"ahead of all others in paired tests (Holm p ≤ {p_value(lead.p).lstrip('< ')})", "sure"
     seeds = _more_seeds(lead, section)
@@ -100,7 +100,7 @@ def headline(section: Section) -> str:
     if not lines:
         return "There is nothing to rank: no metric with a direction has numbers of a variant that may win."
     if len(section.rows) == 1:
-        return f"{section.rows[0].label} is the only variant here, so that it is ahead of nobody."
+        return f"{section.rows[0].label} is the only variant here: there is nothing to compare it with."
     won = Counter(line.winner for line in lines if line.level == "sure")
     open_ = [line for line in lines if line.level != "sure"]
     total = len(lines)

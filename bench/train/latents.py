@@ -67,7 +67,7 @@ def _of_all_seeds(stack: Stack, moments: Callable[[dict[str, Tensor]], tuple[Ten
     if type(stack.models[0]).stackable:
         try:
             return torch.vmap(moments)(live)
-        except NotImplementedError:
+        except NotImplementedError:  # a RuntimeError, too, but of a posterior that states no moments
             raise
         except RuntimeError:  # a loss that stacks promises nothing about the posterior
             pass

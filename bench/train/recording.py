@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bench.kernels import cudagraph
 from bench.kernels.compiler import quiet_tool_chain
 from bench.train.simplify import simplify
 
@@ -138,8 +139,8 @@ def _ways(graph: fx.GraphModule, inputs: list[Tensor], fixed: int, compiled: boo
     """Makers of ways to run `graph`, the fastest first."""
     if inputs[0].device.type == "cuda":
         if compiled:
-            yield lambda: Captured(inductor(graph, inputs), inputs, fixed, cuda_capture)
-        yield lambda: Captured(graph, inputs, fixed, cuda_capture)
+            yield lambda: Captured(inductor(graph, inputs), inputs, fixed, cudagraph.captured)
+        yield lambda: Captured(graph, inputs, fixed, cudagraph.captured)
     if compiled:
         yield lambda: inductor(graph, inputs)
     yield lambda: scripted(graph, inputs)
@@ -200,20 +201,6 @@ class Captured:
             own.copy_(given)
         self._replay()
         return self._outputs
-
-
-def cuda_capture(function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
-    """`function` as a CUDA graph, after a few calls on a side stream, which libraries use to set themselves up."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            function()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        outputs = function()
-    return outputs, graph.replay
 
 
 def _alike(one: Tensor, other: Tensor, tolerance: float) -> bool:

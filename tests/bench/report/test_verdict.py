@@ -51,5 +51,9 @@ def test_an_open_lead_has_no_winner_but_a_margin(said):
     assert " ahead of " in line.margin and "not beyond seed noise" in line.certainty
 
 
-def test_a_single_variant_is_ahead_of_nobody(tmp_path):
-    assert headline(section_of(tmp_path, [1.0])) == "a is the only variant here, so that it is ahead of nobody."
+def test_a_single_variant_wins_nothing(tmp_path):
+    section = section_of(tmp_path, [1.0])
+    assert headline(section) == "a is the only variant here: there is nothing to compare it with."
+    (line,) = verdicts(section)
+    assert (line.level, line.winner, line.margin) == ("open", "no clear winner", "–")
+    assert line.certainty == "there is nothing to compare a with"

@@ -84,6 +84,13 @@ def torchs_own(name, steps, missing=lambda step: False):
     return own
 
 
+def stepped(updater, steps):
+    """The updater after some of the steps that `torchs_own` takes."""
+    for step in steps:
+        updater.step(gradients(step), 0.5**step)
+    return updater
+
+
 def equal(one, other):
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -91,9 +98,7 @@ def equal(one, other):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_updater_steps_as_torchs_optimiser_does(name):
     own = weights()
-    updater = Updater(name, parameters_of(name), own)
-    for step in range(8):
-        updater.step(gradients(step), 0.5**step)
+    stepped(Updater(name, parameters_of(name), own), range(8))
     assert equal(own, torchs_own(name, 8))
 
 
@@ -114,16 +119,13 @@ def test_a_tensor_without_a_gradient_stays_where_it_is(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_updater_goes_on_from_its_state(name):
     own = weights()
-    first = Updater(name, parameters_of(name), own)
-    for step in range(4):
-        first.step(gradients(step), 0.5**step)
+    first = stepped(Updater(name, parameters_of(name), own), range(4))
     state = {key: value.clone() for key, value in first.state().items()}
     first.step(gradients(7), 1.0)  # what the first does from here on must not reach the state that was taken
     copies = [weight.detach().clone().requires_grad_() for weight in torchs_own(name, 4)]
     second = Updater(name, parameters_of(name), copies)
     second.load(state)
-    for step in range(4, 8):
-        second.step(gradients(step), 0.5**step)
+    stepped(second, range(4, 8))
     assert equal(copies, torchs_own(name, 8))
 
 

@@ -1,8 +1,10 @@
 """aebench: a plugin-based benchmark suite for autoencoders.
 
-`bench.run(...)` runs a benchmark and returns its results, `bench.load(run)` reads those of an earlier one,
-`bench.load_model(run, variant, seed)` gives a trained model back, `bench.Split` is what data sets return,
-`bench.figures` plots results in notebooks.
+For users: `bench.run(...)` runs a benchmark and returns its results, `bench.load(run)` reads those of an earlier one,
+`bench.load_model(run, variant, seed)` gives a trained model back, `bench.figures` plots results in notebooks.
+
+For authors of plugins, everything that a variant, data set or metric needs: `Variant`, `GaussianVariant`, `Split`,
+`split_arrays`, `Metric`, `Value` and the rest of `__all__`; losses are in `bench.losses`.
 Nothing heavy is imported before it is used.
 """
 
@@ -14,20 +16,58 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench import figures
     from bench.api import load, run
+    from bench.contracts.checks import number_in, whole_number
     from bench.contracts.dataset import Split
-    from bench.models import load_model
+    from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
+    from bench.contracts.variant import Batch, GaussianVariant, Variant
+    from bench.data.split_arrays import split_arrays
+    from bench.errors import DataError, Incompatible, UsageError
+    from bench.evaluate import neighbours
+    from bench.trained_model import load_model
 
-__all__ = ["Split", "figures", "load", "load_model", "run"]
+_HOMES = {
+    "bench.api": ("load", "run"),
+    "bench.contracts.checks": ("number_in", "whole_number"),
+    "bench.contracts.dataset": ("Split",),
+    "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value"),
+    "bench.contracts.variant": ("Batch", "GaussianVariant", "Variant"),
+    "bench.data.split_arrays": ("split_arrays",),
+    "bench.errors": ("DataError", "Incompatible", "UsageError"),
+    "bench.trained_model": ("load_model",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = {"figures": "bench.figures", "neighbours": "bench.evaluate.neighbours"}
 
-_HOMES = {"run": "bench.api", "load": "bench.api", "load_model": "bench.models", "Split": "bench.contracts.dataset"}
+__all__ = [
+    "Batch",
+    "DataError",
+    "Estimate",
+    "Flagged",
+    "GaussianVariant",
+    "Incompatible",
+    "Metric",
+    "Missing",
+    "Split",
+    "UsageError",
+    "Value",
+    "Variant",
+    "figures",
+    "load",
+    "load_model",
+    "neighbours",
+    "number_in",
+    "run",
+    "split_arrays",
+    "whole_number",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "figures":
-        return importlib.import_module("bench.figures")
-    if name not in _HOMES:
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

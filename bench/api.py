@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import build_run, combine, read_config
 from bench.errors import UsageError
-from bench.grammar import Call
-from bench.registry import ARRAYS, Registry
+from bench.spec.call import Call
+from bench.spec.config import build_run, combine, read_config
+from bench.spec.registry import ARRAYS, Registry
 
 #: Types of the columns that can be empty; the others are text or floating-point numbers.
 _NULLABLE = {"seed": "int64", "higher_is_better": "boolean", "timing_valid": "boolean"} | dict.fromkeys(
@@ -74,7 +74,7 @@ def run(
     Raises:
         UsageError: the request cannot be carried out; nothing has been written then.
     """
-    from bench.presets import over_preset, read_preset
+    from bench.spec.presets import over_preset, read_preset
 
     given = {
         "variant": variants, "dataset": datasets, "seeds": seeds, "latent_dim": latent_dim, "network": network,
@@ -102,7 +102,7 @@ def run(
     if split is None and any(call.name == ARRAYS for call in spec.datasets):
         raise UsageError("this run's data are arrays; give them as data=… to go on with it")
 
-    from bench.runner import execute
+    from bench.runs.runner import execute
 
     outcome = execute(spec, options, registry, split)
     return load(outcome.directory)
@@ -119,8 +119,8 @@ def load(run: str | Path) -> pd.DataFrame:
     Raises:
         UsageError: the directory does not hold a run.
     """
-    from bench.store import RunStore
-    from bench.tables import results_frame
+    from bench.reports.csv_tables import results_frame
+    from bench.store.run_store import RunStore
 
     with RunStore.open(Path(run)) as store:
         frame = results_frame(store.data()).astype(_NULLABLE)
@@ -134,9 +134,9 @@ def _as_split(data: Any, labels: Any) -> Split:
     if isinstance(data, Split):
         if labels is not None:
             raise UsageError("a Split brings its own labels; leave labels out")
-        from bench.contracts.split_checks import check_split
+        from bench.data.check_split import check_split
 
         return check_split(data, ARRAYS)
-    from bench.contracts.arrays import split_arrays
+    from bench.data.split_arrays import split_arrays
 
     return split_arrays(data, labels)

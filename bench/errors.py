@@ -35,3 +35,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     names = [printable(one, 60) for one in known[:40]] + ["…"] * (len(known) > 40)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
     return UsageError(f"unknown {kind} {name!r}; {hint}")
+
+
+def one_line(error: BaseException, bare: bool = False) -> str:
+    """An exception in one printable line, with its type unless `bare`."""
+    text = printable(" ".join(str(error).split()), 400)
+    return text if bare else f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Sequence
 from typing import Any
 
 #: C0 and C1 controls, line and paragraph separators, and the marks that reorder text on screen.
@@ -21,3 +23,17 @@ def spreadsheet_safe(text: str) -> str:
     """`text` as a spreadsheet shows it: one that would be run as a formula gets a leading apostrophe."""
     clean = printable(text)
     return "'" + clean if clean.lstrip().startswith(_FORMULA) else clean
+
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no table cell ends, no HTML."""
+    return html.escape(_SPECIAL.sub(r"\\\1", text), quote=False).replace("\\&lt;", "&lt;").replace("\\&gt;", "&gt;")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines of a table; the first `left` columns are flush left, the others flush right."""
+    rule = [":---" if place < left else "---:" for place in range(len(header))]
+    return [f"| {' | '.join(line)} |" for line in (header, rule, *rows)] + [""]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.contracts.dataset import Split
-from bench.contracts.pickled import read_pickle
-from bench.contracts.vision import Options, Part, check_part, find_files, vision_split
+from bench.data.vision import Options, Part, check_part, find_files, vision_split
+from bench.data.vision_files import read_pickle
 from bench.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -5,8 +5,8 @@ Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UC
 
 from __future__ import annotations
 
-from bench.contracts.arrays import split_arrays
 from bench.contracts.dataset import Split
+from bench.data.split_arrays import split_arrays
 
 
 def load(validation: float = 0.16, test: float = 0.2, split_seed: int = 0) -> Split:

@@ -10,9 +10,9 @@ import string
 
 import numpy as np
 
+from bench.contracts.checks import one_of
 from bench.contracts.dataset import Split
-from bench.contracts.parameters import one_of
-from bench.contracts.vision import Options, Part, idx_split
+from bench.data.vision import Options, Part, idx_split
 
 ALL = string.digits + string.ascii_uppercase + string.ascii_lowercase
 #: Lower-case letters that look like their capitals share a class with them.

@@ -6,7 +6,7 @@ Source: H. Xiao, K. Rasul and R. Vollgraf, arXiv 1708.07747, 2017.
 from __future__ import annotations
 
 from bench.contracts.dataset import Split
-from bench.contracts.vision import Options, idx_split
+from bench.data.vision import Options, idx_split
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.contracts.arrays import split_arrays
-from bench.contracts.csvfiles import read_csv
+from bench.contracts.checks import existing_file, whole_bytes
 from bench.contracts.dataset import Split
-from bench.contracts.npyfiles import Header, list_npz, open_npy, read_npz
-from bench.contracts.parameters import existing_file, whole_bytes
+from bench.data.csv_file import read_csv
+from bench.data.npy_file import Header, list_npz, open_npy, read_npz
+from bench.data.split_arrays import split_arrays
 from bench.errors import DataError, UsageError, unknown_name
 
 

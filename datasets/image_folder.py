@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.contracts.arrays import MEMORY_LIMIT, split_arrays
-from bench.contracts.checks import whole_number
+from bench.contracts.checks import existing_folder, true_or_false, whole_bytes, whole_number
 from bench.contracts.dataset import Split
-from bench.contracts.parameters import existing_folder, true_or_false, whole_bytes
+from bench.data.split_arrays import MEMORY_LIMIT, split_arrays
 from bench.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")

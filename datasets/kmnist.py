@@ -6,7 +6,7 @@ Source: T. Clanuwat et al., Deep Learning for Classical Japanese Literature, arX
 from __future__ import annotations
 
 from bench.contracts.dataset import Split
-from bench.contracts.vision import Options, idx_split
+from bench.data.vision import Options, idx_split
 
 CLASSES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 

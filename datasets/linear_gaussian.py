@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.contracts.checks import number_in, whole_number
 from bench.contracts.dataset import Split
-from bench.contracts.splitting import partition
+from bench.data.splitting import partition
 from bench.errors import UsageError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.contracts.checks import number_in, whole_number
 from bench.contracts.dataset import Split
-from bench.contracts.splitting import partition
+from bench.data.splitting import partition
 
 SECTORS = 10
 BLOCK = 512

@@ -6,7 +6,7 @@ Source: Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritt
 from __future__ import annotations
 
 from bench.contracts.dataset import Split
-from bench.contracts.vision import Options, idx_split
+from bench.data.vision import Options, idx_split
 
 CLASSES = tuple("0123456789")
 

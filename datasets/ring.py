@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.contracts.checks import number_in, whole_number
+from bench.contracts.checks import number_in, one_of, whole_number
 from bench.contracts.dataset import Split
-from bench.contracts.parameters import one_of
-from bench.contracts.splitting import partition
+from bench.data.splitting import partition
 
 SECTORS = 8
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.contracts.checks import whole_number
 from bench.contracts.dataset import Split
-from bench.contracts.splitting import partition
+from bench.data.splitting import partition
 from bench.errors import UsageError
 
 SHAPES = ("square", "ellipse", "heart")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.contracts.dataset import Split
-from bench.contracts.matfiles import read_mat
-from bench.contracts.vision import Options, Part, check_part, find_files, vision_split
+from bench.data.vision import Options, Part, check_part, find_files, vision_split
+from bench.data.vision_files import read_mat
 from bench.errors import DataError
 
 CLASSES = tuple("0123456789")

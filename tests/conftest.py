@@ -15,13 +15,13 @@ settings.load_profile("aebench")
 def no_core_figures(request, monkeypatch):
     """Runs inside the test process do not end with timing the core, but where a test is marked `core_figures`."""
     if request.node.get_closest_marker("core_figures") is None:
-        monkeypatch.setattr("bench.runner.measure_core", lambda *arguments: None)
+        monkeypatch.setattr("bench.runs.runner.measure_core", lambda *arguments: None)
 
 
 @pytest.fixture
 def no_report(monkeypatch):
     """Runs inside the test process write no report, whose figures take seconds."""
-    monkeypatch.setattr("bench.runner.report_run", lambda directory: [])
+    monkeypatch.setattr("bench.runs.runner.report_run", lambda directory: [])
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
-from bench.config import build_run, combine, read_config
 from bench.errors import UsageError
-from bench.presets import for_member, over_preset, read_preset
-from bench.registry import ARRAYS, Registry
+from bench.spec.config import build_run, combine, read_config
+from bench.spec.presets import for_member, over_preset, read_preset
+from bench.spec.registry import ARRAYS, Registry
+from bench.spec.run import RunOptions, RunSpec
+from bench.text import printable
 
 #: Exit code of the command when some cells have no result.
 FAILED = 1
@@ -40,11 +42,9 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     if any(call.name == ARRAYS for call in spec.datasets):
         raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
     if options.dry_run:
-        from bench.cli._plan import describe_plan
-
         click.echo(describe_plan(spec, options, registry))
         return 0, None, False
-    from bench.runner import execute
+    from bench.runs.runner import execute
 
     outcome = execute(spec, options, registry)
     good = outcome.n_cells - outcome.n_failed - outcome.n_skipped
@@ -63,7 +63,7 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
 
 def _members(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]) -> int:
     """Every preset that `preset` lists, each into a directory of its own; then ours beside the published numbers."""
-    from bench.anchors import verdict_lines
+    from bench.reports.studies.published_numbers import verdict_lines
 
     code, directories = 0, []
     members = {name: read_preset(name) for name in preset["presets"]}
@@ -92,3 +92,22 @@ def _lacks_device(preset: Mapping[str, Any], config: str | None, given: Mapping[
     import torch
 
     return not torch.cuda.is_available()
+
+
+def describe_plan(spec: RunSpec, options: RunOptions, registry: Registry) -> str:
+    """The planned cells of a validated spec in words: counts, rows, data, seeds, length, directory."""
+    cells = spec.cells(registry)
+    trained = [cell for cell in cells if not cell.is_control]
+    train = spec.train
+    unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs)
+    how = f"batch {train.batch_size}, L = {train.latent_dim}, {train.network}, {train.recon} cost, {train.optimizer}"
+    lines = {
+        "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),
+        "variants": ", ".join(dict.fromkeys(cell.variant_label for cell in cells)),
+        "data sets": ", ".join(dict.fromkeys(cell.dataset_label for cell in cells)),
+        "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
+        "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
+        "metrics": ", ".join(f"{name} ({len(values)})" for name, values in registry.metrics_for(spec.metrics)),
+        "directory": str(options.directory(spec)),
+    }
+    return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())

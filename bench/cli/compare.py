@@ -33,10 +33,10 @@ def command(
     `METRIC:2%` (that metric is worse by more than 2 %), `speed:10%` (training takes more than 10 % longer); 2 when the
     comparison cannot be made.
     """
-    from bench.compare import compare, directed_metrics
-    from bench.compare_text import comparison_markdown
+    from bench.analysis.compare import compare, directed_metrics
+    from bench.analysis.fail_rules import parse_gates, violations
     from bench.files import write_text
-    from bench.gates import parse_gates, violations
+    from bench.reports.views.compare_markdown import comparison_markdown
 
     gates = parse_gates(rules)
     names = None

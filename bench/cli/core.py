@@ -30,10 +30,10 @@ def command(variants, costs, batch_sizes, dims, latent_dim, device, compile_choi
     """
     import torch
 
-    from bench.core import document, measure
-    from bench.core.facts import facts_of
-    from bench.devices import resolve_device
     from bench.losses import ReconstructionCost
+    from bench.throughput import document, measure
+    from bench.throughput.measuring import facts_of
+    from bench.train.device import resolve_device
 
     chosen = torch.device(resolve_device(device))
     rows = measure(

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from collections.abc import Iterable
+
 import click
+
+from bench.errors import PluginError
+from bench.spec.call import format_value
+from bench.spec.plugin_file import PluginInfo
+from bench.spec.registry import Registry, is_builtin
+from bench.spec.signature import REQUIRED
+from bench.text import printable
 
 _KINDS = {"variants": "variant", "datasets": "dataset", "metrics": "metric"}
 
@@ -13,8 +24,8 @@ _KINDS = {"variants": "variant", "datasets": "dataset", "metrics": "metric"}
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")
 def command(what: str | None, verbose: bool, plugins: tuple[str, ...]) -> None:
     """List variants, datasets, metrics or presets (all of them without an argument)."""
-    from bench.cli import _listing
-    from bench.registry import Registry
+    from bench.cli import list as _listing
+    from bench.spec.registry import Registry
 
     registry = Registry.discover(plugins)
     blocks = []
@@ -29,3 +40,107 @@ def command(what: str | None, verbose: bool, plugins: tuple[str, ...]) -> None:
             click.echo(("\n" if place else "") + title)
         for line in lines:
             click.echo(line)
+
+
+def plugin_lines(registry: Registry, kind: str, verbose: bool) -> list[str]:
+    """One line per plugin, or its signature, origin and documentation; foreign ones are imported if `verbose`."""
+    infos = [*(registry.info(kind, name) for name in registry.names(kind)), *registry.refused(kind)]
+    if not verbose:
+        return _table((info.name, "broken; see -v" if info.broken else info.summary) for info in infos)
+    blocks = []
+    for info in infos:
+        broken = info.broken or (None if is_builtin(info) else _import_failure(registry, info))
+        lines = [signature(info), f"    from {printable(info.origin)}"]
+        lines += [f"    broken: {printable(broken)}"] if broken else []
+        lines += [f"    {printable(line)}".rstrip() for line in info.doc.splitlines()]
+        blocks.append("\n".join(lines))
+    return ["\n\n".join(blocks)] if blocks else []
+
+
+def metric_lines(registry: Registry, verbose: bool) -> list[str]:
+    """One line per value that a metric reports, or everything it declares."""
+    infos = [registry.info("metric", name) for name in registry.names("metric")]
+    broken = [info for info in (*infos, *registry.refused("metric")) if info.broken]
+    failures = [f"{info.name}  broken: {printable(info.broken)}" for info in broken]
+    values = [(info, value) for info in infos if not info.broken for value in info.values]
+    if not verbose:
+        listed = ((value.name, f"{'core  ' if value.core else '      '}{value.summary}") for _, value in values)
+        return [*_table(listed), *failures]
+    blocks = []
+    for info, value in values:
+        direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
+        facts = {
+            "family": f"{info.family} ({info.name})",
+            "direction": direction,
+            "unit": value.unit,
+            "range": value.range,
+            "formula": value.formula,
+            "needs": ", ".join(value.needs),
+            "gauge": f"{value.gauge} under a change of latent coordinates",
+            "set": "core" if value.core else "all",
+        }
+        name = value.name + ("[…]" if value.vector else "")
+        lines = [name, *(f"    {line}" for line in textwrap.wrap(printable(value.summary), _width() - 4))]
+        lines += [f"    {key + ':':<11}{printable(text)}" for key, text in facts.items() if text]
+        blocks.append("\n".join(lines))
+    return ["\n\n".join([*blocks, *failures])]
+
+
+def preset_lines(verbose: bool) -> list[str]:
+    """One line per preset, or its settings."""
+    from bench.spec.presets import preset_names, read_preset
+
+    presets = {name: read_preset(name) for name in preset_names()}
+    if not verbose:
+        return _table((name, settings.get("description", "")) for name, settings in presets.items())
+    blocks = []
+    for name, settings in presets.items():
+        shown = {key: value for key, value in settings.items() if key not in ("name", "description", "anchor")}
+        lines = [name, f"    {settings.get('description', '')}"]
+        lines += [f"    {key.replace('_', '-')}: {_shown(value)}" for key, value in shown.items()]
+        lines += _published_lines(settings.get("anchor"))
+        blocks.append("\n".join(lines))
+    return ["\n\n".join(blocks)]
+
+
+def _published_lines(anchor: dict | None) -> list[str]:
+    """The published numbers that a preset reproduces, with their tolerances and source."""
+    if anchor is None:
+        return []
+    lines = [f"    reproduces: {anchor['source']}"]
+    for entry in anchor["values"]:
+        published = entry["published"] if isinstance(entry["published"], list) else [entry["published"]]
+        tolerance = f" ± {entry['tolerance']:g}" if "tolerance" in entry else ""
+        lines.append(f"        {entry['quantity']}: {' to '.join(f'{value:.10g}' for value in published)}{tolerance}")
+    return lines
+
+
+def signature(info: PluginInfo) -> str:
+    """`NAME[p=default,…]`; a parameter that must be given reads `p=…`."""
+    pairs = (
+        f"{key}={'…' if default is REQUIRED else format_value(default)}" for key, default in info.signature.items()
+    )
+    return f"{info.name}[{','.join(pairs)}]" if info.signature else info.name
+
+
+def _import_failure(registry: Registry, info: PluginInfo) -> str | None:
+    try:
+        registry.load(info.kind, info.name)
+    except PluginError as error:
+        return str(error)
+    return None
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Two columns, the second one cut to the terminal's width."""
+    rows = [(printable(name), printable(text)) for name, text in rows]
+    first = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:<{first}}  {printable(text, max(20, _width() - first - 2))}".rstrip() for name, text in rows]
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((120, 24)).columns

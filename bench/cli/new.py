@@ -14,10 +14,10 @@ import click
 @click.argument("name", metavar="NAME")
 def command(kind: str, name: str) -> None:
     """Write a plugin NAME into this folder: one file that runs as it is and explains what to change."""
-    from bench.cli import _templates
+    from bench.cli import new as _templates
     from bench.errors import UsageError
-    from bench.plugin_index import kebab
-    from bench.registry import Registry
+    from bench.spec.plugin_file import kebab
+    from bench.spec.registry import Registry
 
     name = kebab(name)
     stem = name.replace("-", "_")
@@ -43,3 +43,60 @@ def command(kind: str, name: str) -> None:
     click.echo(f"{path} written; try it:")
     click.echo(f"  aebench check {path}")
     click.echo(f"  aebench run --plugins {path} {option} {name} --seeds 3 --steps 300")
+
+
+VARIANT = '''\
+"""{title}: min Σ ‖Θ(z)-xᵢ‖² + w ‖z‖², z = Φ(xᵢ): a plain autoencoder with a penalty on its codes.
+
+State the equation and the paper here; the code below uses the same letters.
+"""
+
+from bench.contracts.variant import Variant, number_in
+
+
+class {cls}(Variant):
+    """{title}: squared norm of the codes penalised with weight w."""
+
+    def __init__(self, weight: float = 1e-3):  # the signature is the configuration: {name}[weight=0.01]
+        super().__init__()
+        self.weight = number_in("weight", weight, 0.0)
+
+    def loss(self, batch, draw):
+        """Terms per example, each (B,): "loss" is minimised, the others are logged. All randomness is `draw`'s."""
+        z = self.encode(batch.x)  # (B, L)
+        cost = self.reconstruction_cost(z, batch.x)  # (B,)
+        penalty = z.square().sum(-1)  # (B,)
+        return {{"loss": cost + self.weight * penalty, "reconstruction": cost, "penalty": penalty}}
+
+    def encode(self, x):
+        """The code that is decoded: (B, *data_shape) → (B, L)."""
+        return self.encoder(x)
+'''
+
+DATASET = '''\
+"""{title}: points on a noisy circle in the plane, embedded in `dimension` dimensions.
+
+State the source and its licence here.
+"""
+
+import numpy as np
+
+from bench.contracts.arrays import split_arrays
+from bench.contracts.checks import number_in, whole_number
+from bench.contracts.dataset import Split
+
+
+def load(n: int = 2000, dimension: int = 8, noise: float = 0.05, seed: int = 0) -> Split:
+    """Vectors (n, dimension), labelled by quadrant; the signature is the configuration: {name}[noise=0.1]."""
+    whole_number("n", n, 10)
+    whole_number("dimension", dimension, 2)
+    number_in("noise", noise, 0.0)
+    whole_number("seed", seed, 0)
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (n, 2)
+    basis, _ = np.linalg.qr(rng.normal(size=(dimension, 2)))  # (dimension, 2)
+    data = circle @ basis.T + noise * rng.normal(size=(n, dimension))  # (n, dimension)
+    quadrant = (angle // (np.pi / 2)).astype(int)  # (n,)
+    return split_arrays(data, quadrant, scale="none", split_seed=seed, what="{title}")
+'''

@@ -24,7 +24,7 @@ def command(run: str, formats: str) -> None:
         raise UsageError("--format names no format; give some of md,csv,html")
     if not Path(run).is_dir():
         raise UsageError(f"{run}: no such directory; give the directory of a run, e.g. results/digits-…")
-    from bench.report import write_report
+    from bench.reports import write_report
 
     for path in write_report(Path(run), wanted):
         click.echo(path)

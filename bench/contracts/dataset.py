@@ -8,62 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
-from bench.contracts.paging import gather
-from bench.contracts.scaling import blocks, rescale
+from bench.contracts.rows import ArraySource, blocks
 
 PARTS = ("train", "validation", "test")
 LIKELIHOODS = ("squared", "bernoulli", "gaussian")
-
-
-@runtime_checkable
-class ArraySource(Protocol):
-    """Rows that are read on demand: a float32 array, or something larger than memory that behaves like one.
-
-    `source.shape` is (N, ...) and `source[rows]`, with an integer array or a slice, returns a float32 array (n, ...).
-    """
-
-    shape: tuple[int, ...]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: Any) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class LazyRows:
-    """Rows of a memory-mapped array, read and scaled on demand: float32((base[rows] - shift) / scale).
-
-    Args:
-        base: array (M, ...) of any numeric type, usually a `numpy.memmap`.
-        rows: integer array (N,), which rows of `base` belong to this part.
-        shift, scale: broadcastable to a row.
-    """
-
-    base: np.ndarray
-    rows: np.ndarray
-    shift: np.ndarray | float = 0.0
-    scale: np.ndarray | float = 1.0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.rows), *self.base.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        return rescale(gather(self.base, self.rows[rows]), self.shift, self.scale)
-
-    def load(self) -> np.ndarray:
-        """All rows as one float32 array in memory, filled in blocks."""
-        loaded = np.empty(self.shape, dtype=np.float32)
-        for block in blocks(self.shape):
-            loaded[block] = self[block]
-        return loaded
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.view import View
+    from bench.contracts.view import View
 
 #: What a value can need of the model or the data; anything missing makes it n/a with the reason given here.
 NEEDS = {

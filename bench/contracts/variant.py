@@ -55,7 +55,7 @@ class Draw(Protocol):
 
 
 class Networks(Protocol):
-    """Builds encoders and decoders of one architecture (`bench.networks`, or a user's `module:factory`)."""
+    """Builds encoders and decoders of one architecture (`bench.networks.factories`, or a user's `module:factory`)."""
 
     def __call__(self, data_shape: tuple[int, ...], head_width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         """An encoder (B, *data_shape) → (B, head_width) and a decoder (B, latent_dim) → (B, *data_shape)."""
@@ -123,24 +123,6 @@ class Variant(nn.Module):
 
     def setup(self, context: Context) -> None:
         """Build what else the variant needs (a critic, a codebook); called once, under the seed's generator."""
-
-    def attach(self, context: Context) -> Variant:
-        """Attach the shared networks and cost. Called by the harness; not to be overridden.
-
-        Every parameter of encoder and decoder whose shape does not depend on the head is initialised from the seed
-        alone, and so is the head's first block, so that variants of one seed start from the same weights.
-        """
-        from bench.networks import build_networks
-
-        self.latent_dim = context.latent_dim
-        self.data_shape = tuple(context.data_shape)
-        self.cost = context.cost
-        encoder, decoder = build_networks(context, self.head_blocks)
-        if self.uses_encoder:
-            self.encoder = encoder
-        self.decoder = decoder
-        self.setup(context)
-        return self
 
     def decode_params(self, z: Tensor) -> Tensor:
         """What the reconstruction cost consumes (logits for Bernoulli): (..., L) → (..., *data_shape)."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.aggregate import (
     aggregate_moments,
     is_standard_normal,
@@ -20,7 +21,6 @@ from bench.metrics.functional.aggregate import (
     unit_projections,
 )
 from bench.metrics.functional.mmd import inverse_multiquadratic, mmd_squared
-from bench.view import View
 
 SAMPLES = 5000
 PROJECTIONS = 500

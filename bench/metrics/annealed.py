@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.annealing import AnnealedChains, simulate
-from bench.view import View
 
 POINTS = 100
 TEMPERATURES = 200

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.likelihoods import (
     bernoulli_cost,
     calibrated_gaussian_nll,
     continuous_bernoulli_log_constant,
     entropy_floor,
 )
-from bench.view import View
 
 
 class Calibration(Metric):

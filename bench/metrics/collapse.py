@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bench.contracts.metric import Flagged, Metric, Missing, Value
-from bench.view import View
+from bench.evaluate.model_view import View
 
 ACTIVE_VARIANCE = 0.01
 

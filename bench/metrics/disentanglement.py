@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.dci import dci_scores
 from bench.metrics.functional.disentangle import (
     bin_columns,
@@ -21,7 +22,6 @@ from bench.metrics.functional.disentangle import (
     mutual_information_gap,
     sap_score,
 )
-from bench.view import View
 
 LEAST_ROWS = 200
 ROTATIONS = 5

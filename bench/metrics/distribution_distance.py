@@ -13,11 +13,11 @@ import numpy as np
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.features import feature_space, space_features
+from bench.evaluate.feature_spaces import feature_space, space_features
+from bench.evaluate.model_view import View
+from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.frechet import frechet_distance
 from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared, own_sums
-from bench.shared import SharedData
-from bench.view import View
 
 #: Most replicates of as many decodes as held-out rows.
 REPLICATES = 30

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Missing, Value
-from bench.features import principal_components
+from bench.evaluate.feature_spaces import principal_components
+from bench.evaluate.model_view import View
+from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.classify import LabelledCodes, knn_accuracy, probe_accuracy
-from bench.shared import SharedData
-from bench.view import View
 
 
 class Downstream(Metric):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Missing, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.aggregate import aggregate_moments
-from bench.metrics.functional.rank import effective_rank, pullback_metric
-from bench.view import View
+from bench.metrics.functional.effective_rank import effective_rank, pullback_metric
 
 POINTS = 512
 LARGEST_CODE = 256

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.cycles import diversity, hole_fraction, relative_cycle_error
-from bench.view import View
 
 
 class Holes(Metric):

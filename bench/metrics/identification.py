@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.identify import log_density_table, scores_of_table
-from bench.view import View
 
 ROWS = 2000
 #: Draws per row: enough for 5,000 in all, at least 3.

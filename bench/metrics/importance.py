@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Estimate, Metric, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.importance import importance_bounds, log_weights, prior_bound
-from bench.view import View
 
 IMAGES = 250
 COUNTS = (1, 10, 100, 1000, 5000)

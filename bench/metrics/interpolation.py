@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.interpolations import geometry_values, realism_values
-from bench.view import View
 
 
 class Interpolation(Metric):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.replicated import space_scores
-from bench.view import View
 
 
 class RandconvManifold(Metric):

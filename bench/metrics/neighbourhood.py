@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Missing, Value
-from bench.metrics.functional.ranks import neighbour_ranks, trustworthiness
-from bench.view import View
+from bench.evaluate.model_view import View
+from bench.metrics.functional.neighbour_ranks import neighbour_ranks, trustworthiness
 
 ROWS = 2000
 K = 10

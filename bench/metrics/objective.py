@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.density import draw
-from bench.view import POSTERIOR_DRAWS, View
+from bench.evaluate.latent_density import draw
+from bench.evaluate.model_view import POSTERIOR_DRAWS, View
 
 
 class Objective(Metric):

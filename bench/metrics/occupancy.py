@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Missing, Value
+from bench.evaluate.model_view import View
 from bench.metrics.functional.aggregate import is_standard_normal
-from bench.metrics.functional.cells import occupancy, occupancy_null
-from bench.view import View
+from bench.metrics.functional.occupancy import occupancy, occupancy_null
 
 SIDE = 32
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
-from bench.features import feature_space, space_features
+from bench.evaluate.feature_spaces import feature_space, space_features
+from bench.evaluate.model_view import View
+from bench.evaluate.neighbours import nearest, radii
 from bench.metrics.functional.interpolations import realism_values
-from bench.neighbours import nearest, radii
-from bench.view import View
 
 LEAST_ROWS = 20
 

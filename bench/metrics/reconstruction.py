@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
-from bench.view import View
+from bench.evaluate.model_view import View
 
 
 class Reconstruction(Metric):

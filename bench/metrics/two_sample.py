@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.features import feature_space, space_features
+from bench.evaluate.feature_spaces import feature_space, space_features
+from bench.evaluate.model_view import View
+from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.two_samples import classifier_two_sample, nearest_ratio
-from bench.shared import SharedData
-from bench.view import View
 
 LEAST_ROWS = 100
 DECODES = 2000

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contracts.dataset import ArraySource
+from bench.contracts.rows import ArraySource
 from bench.seeding import derived_seed
 
 #: Rows that are read from disk at a time where whole parts are walked through.

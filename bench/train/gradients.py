@@ -2,7 +2,8 @@
 
 A stacked step spends more time in Python (`torch.vmap`, module calls, autograd's bookkeeping) than in arithmetic when
 the networks are small. So a step that keeps coming back with the same shapes is recorded, forward and backward
-together, and from then on only its operations run: the same operations on the same numbers (`bench.train.recording`).
+together, and from then on only its operations run: the same operations on the same numbers
+(`bench.train.replay.recorder`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.train.noise import Request
-from bench.train.recording import Recorder
+from bench.train.replay.recorder import Recorder
 from bench.train.stack import Stack
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from bench.contracts.variant import Variant
 from bench.train.batches import BatchOrder, Rows
+from bench.train.device import keep_freed_memory
 from bench.train.gradients import Gradients
-from bench.train.memory import keep_freed_memory
 from bench.train.noise import NoiseSource, binarised
 from bench.train.optim import Updater, rate
 from bench.train.precision import network_products, tf32_products
@@ -40,7 +40,7 @@ class TrainPlan:
         binarise: "dynamic" draws every batch's pixels from Bernoulli(x).
         precision: "float32", "tf32" or "bf16", of products in training (`bench.train.precision`); the validation part
             is always looked at in float32.
-        compile: whether recurring steps are compiled (`bench.train.recording`).
+        compile: whether recurring steps are compiled (`bench.train.replay.recorder`).
     """
 
     steps: int

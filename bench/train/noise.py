@@ -136,3 +136,25 @@ def binarised(x: Tensor, source: NoiseSource, step: int) -> Tensor:
     """Pixels drawn from Bernoulli(x): (K, B, *data_shape) → the same, of zeros and ones."""
     (uniform,) = source.at(step, 0, [Request("uniform", tuple(x.shape[1:]))], False)
     return (uniform < x).to(x.dtype)
+
+
+class GeneratorDraw:
+    """A `Draw` that takes every number from one generator, for a single model outside of training."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
+
+    def normal(self, shape) -> Tensor:
+        return self._filled("normal", shape, torch.float32)
+
+    def uniform(self, shape) -> Tensor:
+        return self._filled("uniform", shape, torch.float32)
+
+    def permutation(self, n: int) -> Tensor:
+        return self._filled("permutation", (n,), torch.int64)
+
+    def _filled(self, kind: str, shape, dtype: torch.dtype) -> Tensor:
+        request = Request(kind, tuple(shape))
+        out = torch.empty((1, *request.shape), dtype=dtype, device=self._generator.device)
+        draw_block(request, 1, self._generator, out)
+        return out[0]

@@ -1,6 +1,6 @@
 """Optimisers and learning-rate schedules. All are elementwise, so that stacked seeds cannot influence each other.
 
-Names, parameters and their ranges are checked by `bench.settings` before anything is trained.
+Names, parameters and their ranges are checked by `bench.spec.training` before anything is trained.
 """
 
 from __future__ import annotations

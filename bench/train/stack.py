@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.contracts.variant import Batch, Variant
 from bench.errors import PluginError
-from bench.train.noise import PlannedDraw, RecordingDraw, Request
+from bench.train.batches import Rows
+from bench.train.noise import NoiseSource, PlannedDraw, RecordingDraw, Request
 
 
 class _LossModule(nn.Module):
@@ -106,7 +108,7 @@ class Stack:
 
     @property
     def recordable(self) -> bool:
-        """Whether calls may be recorded (`bench.train.recording`): running statistics would move twice in a trial."""
+        """Whether calls may be recorded (`bench.train.replay`): running statistics would move twice in a trial."""
         return type(self.models[0]).stackable and not self.buffers
 
     def split(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
@@ -151,3 +153,43 @@ def check_terms(terms: object, rows: int, variant: type) -> None:
             raise PluginError(f"{name}.loss: term {key!r} has shape {tuple(value.shape)}, expected ({rows},)")
         if not value.is_floating_point():
             raise PluginError(f"{name}.loss: term {key!r} has type {value.dtype}, expected a floating-point type")
+
+
+def flops_per_step(model: Variant, rows: Rows, batch_size: int, device: torch.device) -> int:
+    """Operations of one forward and backward pass of every player's term of `model` on one batch of `rows`.
+
+    Matrix products and convolutions count, elementwise work does not (`torch.utils.flop_counter`). The gradients of
+    `model` are left set; give a model that is not trained.
+    """
+    stack = Stack([model], len(rows))
+    x, y = rows.gather(torch.arange(batch_size, device=device))
+    progress = torch.zeros((), device=device)
+    requests = stack.requests(x, y, progress)
+    noise = NoiseSource([0], device, "flops").at(0, 0, requests, False)
+    players = tuple(type(model).players)
+    with FlopCounterMode(display=False) as counter:
+        terms = stack.terms(x[None], None if y is None else y[None], progress, requests, noise)
+        for player in players:
+            terms[player].mean().backward(retain_graph=player != players[-1])
+    return counter.get_total_flops()
+
+
+#: Seeds in one stack at most; beyond it nothing is gained and memory grows.
+WIDEST = 64
+#: On a CPU, networks with more multiply-adds per example than this fill the cores alone and are not stacked.
+CPU_PARAMETERS = 400_000
+
+
+def stack_width(seeds: int, n_parameters: int, stackable: bool, convolutional: bool, device: torch.device) -> int:
+    """Seeds per stack for a model of `n_parameters`: 1 where stacking was measured not to be faster."""
+    if not stackable:
+        return 1
+    if device.type == "cpu" and (convolutional or n_parameters > CPU_PARAMETERS):
+        return 1
+    return min(seeds, WIDEST)
+
+
+def is_convolutional(model: torch.nn.Module) -> bool:
+    """Whether a model holds a convolution."""
+    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.ConvTranspose2d)
+    return any(isinstance(module, kinds) for module in model.modules())

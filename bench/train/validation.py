@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from bench.train.batches import Rows
-from bench.train.latents import posterior_course
 from bench.train.noise import NoiseSource, binarised
-from bench.train.recording import Recorder
+from bench.train.posterior_course import posterior_course
+from bench.train.replay.recorder import Recorder
 from bench.train.stack import Stack
 
 #: Rows of the validation part that the history looks at; early stopping looks at all of them.

@@ -12,9 +12,9 @@ import torch
 
 import bench
 from bench.errors import UsageError
-from bench.grammar import Call
-from bench.registry import ARRAYS, Registry
-from bench.spec import RunSpec
+from bench.spec.call import Call
+from bench.spec.registry import ARRAYS, Registry
+from bench.spec.run import RunSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = np.random.default_rng(0).normal(size=(120, 5)) @ np.random.default_rng(1).normal(size=(5, 5))
@@ -30,9 +30,9 @@ def executed(monkeypatch):
         calls.append(arguments)
         return types.SimpleNamespace(directory="somewhere")
 
-    runner = types.ModuleType("bench.runner")
+    runner = types.ModuleType("bench.runs.runner")
     runner.execute = execute
-    monkeypatch.setitem(sys.modules, "bench.runner", runner)
+    monkeypatch.setitem(sys.modules, "bench.runs.runner", runner)
     monkeypatch.setattr("bench.api.load", lambda directory: directory)
     return calls
 
@@ -107,7 +107,7 @@ def test_how_an_array_lies_in_memory_does_not_matter(executed, same):
 
 
 def test_float64_data_that_do_not_lie_in_one_piece_are_trained_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.runner.report_run", lambda directory: [])
+    monkeypatch.setattr("bench.runs.runner.report_run", lambda directory: [])
     images = np.random.default_rng(2).random((80, 4, 12)).transpose(0, 2, 1)[:, ::2]  # (80, 6, 4), float64
     assert images.dtype == np.float64 and not images.flags.c_contiguous
     settings = {"seeds": 1, "steps": 10, "latent_dim": 2, "batch_size": 16, "metrics": "test_mse", "quiet": True}

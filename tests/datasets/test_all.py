@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.contracts.dataset import PARTS
-from bench.contracts.split_checks import check_split
+from bench.data.check_split import check_split
 from bench.errors import UsageError
 
 

@@ -7,7 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from bench.contracts.dataset import PARTS, LazyRows
+from bench.contracts.dataset import PARTS
+from bench.contracts.rows import LazyRows
 from bench.errors import DataError, UsageError
 
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.contracts.split_checks import check_split
+from bench.data.check_split import check_split
 from bench.errors import UsageError
 
 #: The valid files are far below one megabyte; images become float32 and are copied a few times.

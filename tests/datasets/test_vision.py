@@ -6,9 +6,10 @@ import types
 import numpy as np
 import pytest
 
-from bench.contracts import vision
-from bench.contracts.dataset import PARTS, LazyRows
-from bench.contracts.vision import import_datasets
+from bench.contracts.dataset import PARTS
+from bench.contracts.rows import LazyRows
+from bench.data import vision
+from bench.data.vision import import_datasets
 from bench.errors import DataError, UsageError
 
 FAMILY = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}

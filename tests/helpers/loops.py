@@ -15,12 +15,13 @@ from torch.nn import functional as F
 
 from bench.contracts.variant import Context, Variant
 from bench.losses import ReconstructionCost
-from bench.networks import networks_named
-from bench.registry import Registry
+from bench.networks.build import attach
+from bench.networks.factories import networks_named
+from bench.spec.registry import Registry
 from bench.train import TrainPlan
 from bench.train.batches import Rows
+from bench.train.device import keep_freed_memory
 from bench.train.loop import _Run
-from bench.train.memory import keep_freed_memory
 
 CPU = torch.device("cpu")
 
@@ -70,7 +71,7 @@ def models(job: Job, **parameters) -> list[Variant]:
         Context((job.dim,), job.latent_dim, cost, networks, seed, 10 * job.batch_size, None, lambda: 0.05)
         for seed in range(job.width)
     ]
-    return [plugin(**parameters).attach(context) for context in contexts]
+    return [attach(plugin(**parameters), context) for context in contexts]
 
 
 def suite_step(job: Job, warm_up: int = 30, **parameters) -> Callable[[], None]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-import bench.runner
-from bench.config import build_run
-from bench.registry import Registry
-from bench.store import RunStore
+import bench.runs.runner
+from bench.spec.config import build_run
+from bench.spec.registry import Registry
+from bench.store.run_store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A run of a second or two: 2 seeds, 30 steps, 6 dimensions.
@@ -25,18 +25,18 @@ SMALL = {
 }  # fmt: skip
 #: What a command runs first when its report is of no interest, because figures and the core take seconds.
 NO_REPORT = (
-    "import bench.runner; bench.runner.report_run = lambda directory: []; "
-    "bench.runner.measure_core = lambda *arguments: None"
+    "import bench.runs.runner; bench.runs.runner.report_run = lambda directory: []; "
+    "bench.runs.runner.measure_core = lambda *arguments: None"
 )
 #: Columns of results.csv that may differ between two runs of the same cells.
 _VOLATILE = ("t_train", "t_eval", "peak_rss", "samples_per_second", "timing_valid", "started_at", "run_id", "engine",
              "num_threads", "env_hash", "git_sha", "peak_cuda")  # fmt: skip
 
 
-def execute(output: Path, arrays: Any = None, **settings: Any) -> bench.runner.RunOutcome:
+def execute(output: Path, arrays: Any = None, **settings: Any) -> bench.runs.runner.RunOutcome:
     """Carry out a small run in this process."""
     spec, options = build_run({**SMALL, "output": output, **settings})
-    return bench.runner.execute(spec, options, Registry.discover(spec.plugins), arrays)
+    return bench.runs.runner.execute(spec, options, Registry.discover(spec.plugins), arrays)
 
 
 def command(output: Path, before: str = "", **settings: Any) -> list[str]:

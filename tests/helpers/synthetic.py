@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.store import RunStore
+from bench.store.run_store import RunStore
 
 DIRECTIONS = {"test_mse": False, "val_mse": False, "train_mse": False, "test_fvu": False, "coverage_fit": True,
               "recall_fit": True, "diversity_fit": None, "interp_unevenness": False, "interp_realism": False,
@@ -30,7 +30,7 @@ CENTRES = {
 
 @dataclass
 class FakeSpec:
-    """Looks like `bench.spec.RunSpec` to the store."""
+    """Looks like `bench.spec.run.RunSpec` to the store."""
 
     values: dict[str, Any] = field(default_factory=lambda: {"name": "synthetic", "seeds": list(range(10))})
 
@@ -40,7 +40,7 @@ class FakeSpec:
 
 @dataclass(frozen=True)
 class FakeCell:
-    """Looks like `bench.spec.CellSpec` to the store."""
+    """Looks like `bench.spec.run.CellSpec` to the store."""
 
     variant_label: str
     dataset_label: str

@@ -101,7 +101,7 @@ def images(path: Path | None):
 
     if path is None:
         return np.random.default_rng(0).random((N, DIM), dtype=np.float32)
-    from bench.contracts.idxfiles import read_idx
+    from bench.data.vision_files import read_idx
 
     return read_idx(path, 3).reshape(-1, DIM)[:N].astype(np.float32) / 255
 

@@ -6,11 +6,11 @@ from dispatched import dispatched, recurring
 from loops import CPU, DIGITS_STACK, MNIST, Job, bare_step, models, suite_step
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.core.workload import Inputs, OnePass, Shape
-from bench.kernels.compiler import Compiler
 from bench.losses import ReconstructionCost
+from bench.throughput.workload import Inputs, OnePass, Shape
 from bench.train.batches import Rows
-from bench.train.flops import flops_per_step
+from bench.train.replay.compiler import Compiler
+from bench.train.stack import flops_per_step
 
 VARIANTS = ("ae", "stochastic-ae", "vae")
 #: The most operators of one training step once it has settled (measured with torch 2.14, plus a tenth for others).

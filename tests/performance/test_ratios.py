@@ -8,10 +8,10 @@ import pytest
 from loops import CPU, DIGITS_STACK, MNIST, Job, bare_step, matrix_products, suite_step
 from paired import compare, repeated, require
 
-from bench.core.workload import Inputs, OnePass, Shape, idiom, losses
-from bench.kernels.compiler import Compiler
 from bench.losses import ReconstructionCost
-from bench.train.memory import keep_freed_memory
+from bench.throughput.workload import Inputs, OnePass, Shape, idiom, losses
+from bench.train.device import keep_freed_memory
+from bench.train.replay.compiler import Compiler
 
 EAGER = Compiler(False, "eager", "")
 

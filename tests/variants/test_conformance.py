@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bench.conformance import CHECKS, check_variant
+from bench.conformance.variant import CHECKS, check_variant
 from bench.contracts.variant import Variant
-from bench.registry import Registry
+from bench.spec.registry import Registry
 
 REGISTRY = Registry.discover()
 

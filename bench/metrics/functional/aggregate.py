@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from bench.density import draw
-from bench.view import POSTERIOR_DRAWS, View
+from bench.evaluate.latent_density import draw
+from bench.evaluate.model_view import POSTERIOR_DRAWS, View
 
 
 def aggregate_moments(view: View, part: str) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.contracts.model import Model
-from bench.density import draw, joint_log_prob
+from bench.evaluate.latent_density import draw, joint_log_prob
 from bench.metrics.functional.importance import log_likelihood
 
 #: Chains that find step sizes and are thrown away.

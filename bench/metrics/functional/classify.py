@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.neighbours import nearest
+from bench.evaluate.neighbours import nearest
 
 #: L2 penalties of the probe, per training row: ½ penalty ‖W‖² beside the mean cross-entropy.
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)

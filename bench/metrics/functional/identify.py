@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from bench.density import joint_log_prob
+from bench.evaluate.latent_density import joint_log_prob
 
 _CHUNK_NUMBERS = 2**22
 

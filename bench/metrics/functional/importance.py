@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contracts.model import Model
-from bench.density import draw, joint_log_prob
+from bench.evaluate.latent_density import draw, joint_log_prob
 
 _CHUNK_NUMBERS = 2**21
 

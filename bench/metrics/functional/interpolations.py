@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
+from bench.evaluate.model_view import View
+from bench.evaluate.neighbours import nearest
+from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.paths import lerp, path_geometry
-from bench.neighbours import nearest
-from bench.shared import SharedData
-from bench.view import View
 
 STEPS = 16
 PAIRS = 1000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.neighbours import Reference, distance_chunks, radii
+from bench.evaluate.neighbours import Reference, distance_chunks, radii
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,3 @@ def manifold_scores(
     spread = max(dense_squared / M - (dense / M) ** 2, 0.0) ** 0.5
     recall, coverage = (float(hits.double().mean()) for hits in (recalled, covered))
     return ManifoldScores(precise / M, recall, dense / (k * M), coverage, spread / (k * M**0.5))
-
-
-def coverage_null(n_real: int, n_fake: int, k: int = 5) -> float:
-    """Expected coverage when real and fake come from one continuous distribution: 1 - Π_{i=1}^{k} (N-i)/(M+N-i)."""
-    return 1 - math.prod((n_real - i) / (n_fake + n_real - i) for i in range(1, k + 1))

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
-from bench.features import FeatureSpace, feature_space, space_features
+from bench.evaluate.feature_spaces import FeatureSpace, feature_space, space_features
+from bench.evaluate.model_view import View
+from bench.evaluate.neighbours import Reference, radii
 from bench.metrics.functional.manifold import manifold_scores
-from bench.neighbours import Reference, radii
-from bench.view import View
 
 SCORES = ("precision", "recall", "density", "coverage")
 #: Fewest held-out rows for which five-neighbour balls say something.

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contracts.metric import Estimate, Missing
-from bench.neighbours import nearest
+from bench.evaluate.neighbours import nearest
 
 _STEPS, _BATCH, _HIDDEN, _REPLICATES = 300, 256, 64, 5
 

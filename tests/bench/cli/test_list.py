@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.presets import preset_names
-from bench.registry import Registry
+from bench.spec.presets import preset_names
+from bench.spec.registry import Registry
 
 
 def test_everything_is_listed_without_an_argument(call):

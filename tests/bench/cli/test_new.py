@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.grammar import parse_call
-from bench.registry import Registry
+from bench.spec.call import parse_call
+from bench.spec.registry import Registry
 
 
 def test_a_new_variant_is_a_working_plugin(call, tmp_path):

@@ -15,9 +15,9 @@ def written(monkeypatch):
         calls.append((directory, formats))
         return [directory / f"report.{name}" for name in formats]
 
-    module = types.ModuleType("bench.report")
+    module = types.ModuleType("bench.reports")
     module.write_report = write_report
-    monkeypatch.setitem(sys.modules, "bench.report", module)
+    monkeypatch.setitem(sys.modules, "bench.reports", module)
     return calls
 
 

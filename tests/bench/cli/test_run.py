@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.registry import ARRAYS
-from bench.spec import RunSpec
+from bench.spec.registry import ARRAYS
+from bench.spec.run import RunSpec
 
 VARIANT = (
     "from bench.contracts.variant import Variant\nclass Mine(Variant):\n    def __init__(self, w: float = 1.0): ...\n"
@@ -26,9 +26,9 @@ def executed(monkeypatch):
         seen.calls.append((spec, options, registry))
         return types.SimpleNamespace(directory=options.directory(spec), **seen.outcome)
 
-    runner = types.ModuleType("bench.runner")
+    runner = types.ModuleType("bench.runs.runner")
     runner.execute = execute
-    monkeypatch.setitem(sys.modules, "bench.runner", runner)
+    monkeypatch.setitem(sys.modules, "bench.runs.runner", runner)
     return seen
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import anchors
-from bench.presets import read_preset
+from bench.reports.studies import published_numbers as anchors
+from bench.spec.presets import read_preset
 
 MNIST = ("-d", "mnist[root=here]")
 ON_CPU = [name for name in read_preset("anchors")["presets"] if name != "anchor-iwae"]
@@ -34,7 +34,7 @@ def executed(monkeypatch):
         seen.judged = list(directories)
         return ["the verdicts"]
 
-    monkeypatch.setitem(sys.modules, "bench.runner", types.SimpleNamespace(execute=execute))
+    monkeypatch.setitem(sys.modules, "bench.runs.runner", types.SimpleNamespace(execute=execute))
     monkeypatch.setattr(anchors, "verdict_lines", verdict_lines)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     return seen

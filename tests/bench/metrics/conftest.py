@@ -15,9 +15,9 @@ import bench.metrics
 from bench.contracts.dataset import Split
 from bench.contracts.metric import Metric
 from bench.contracts.model import Model
-from bench.evaluate import SharedData, evaluate
+from bench.evaluate.evaluate import SharedData, evaluate
+from bench.evaluate.model_view import View
 from bench.losses import ReconstructionCost
-from bench.view import View
 
 SQUARED = ReconstructionCost("squared")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
-from bench.controls import pca
+from bench.evaluate.control_models import pca
 from bench.losses import ReconstructionCost
 from bench.metrics.aggregate_posterior import AggregatePosterior
 from bench.metrics.functional.aggregate import (
@@ -19,9 +19,9 @@ from bench.metrics.functional.aggregate import (
     sliced_w2_to_normal,
     unit_projections,
 )
-from bench.metrics.functional.cells import occupancy, occupancy_null
+from bench.metrics.functional.effective_rank import effective_rank, pullback_metric
 from bench.metrics.functional.mmd import cubic_polynomial, inverse_multiquadratic, mmd_squared
-from bench.metrics.functional.rank import effective_rank, pullback_metric
+from bench.metrics.functional.occupancy import occupancy, occupancy_null
 from bench.metrics.functional_rank import FunctionalRank
 from bench.metrics.occupancy import Occupancy
 

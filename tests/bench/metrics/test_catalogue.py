@@ -9,7 +9,7 @@ from accounting import accounted
 
 from bench.contracts.dataset import Split
 from bench.contracts.metric import NEEDS
-from bench.controls import CONTROLS
+from bench.evaluate.control_models import CONTROLS
 from bench.losses import ReconstructionCost
 
 SQUARED = ReconstructionCost("squared")

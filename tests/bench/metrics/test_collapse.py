@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import quad
 from torch.distributions import Independent, MultivariateNormal, Normal
 
-from bench.density import GaussianFit, draw, factorised_kl, joint_kl, sample_mixture
+from bench.evaluate.latent_density import GaussianFit, draw, factorised_kl, joint_kl, sample_mixture
 from bench.metrics.collapse import Collapse, signal_and_noise
 
 S2 = 0.25

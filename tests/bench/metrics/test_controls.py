@@ -3,9 +3,9 @@
 import pytest
 from accounting import accounted
 
-from bench.controls import CONTROLS
-from bench.controlscores import SCORES
+from bench.evaluate.control_models import CONTROLS
 from bench.losses import ReconstructionCost
+from bench.reports.studies.control_scores import SCORES
 
 COUNTS = {"n_test": 360, "latent_dim": 4}
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench.controls import constant, lookup, pca, real
+from bench.analysis.stats import coverage_null
+from bench.evaluate.control_models import constant, lookup, pca, real
+from bench.evaluate.neighbours import nearest, neighbours_within, radii
 from bench.losses import ReconstructionCost
 from bench.metrics.coverage import Coverage
 from bench.metrics.functional.cycles import exceedance
-from bench.metrics.functional.manifold import coverage_null, manifold_scores
+from bench.metrics.functional.manifold import manifold_scores
 from bench.metrics.holes import Holes
-from bench.neighbours import nearest, neighbours_within, radii
 
 SQUARED = ReconstructionCost("squared")
 
@@ -88,7 +89,7 @@ def test_neighbours_agree_with_sklearn_in_any_chunk_size(monkeypatch):
         NearestNeighbors(n_neighbors=4).fit(points.double().numpy()).kneighbors(queries.double().numpy())
     )
     for chunk in (2**24, 1000):
-        monkeypatch.setattr("bench.neighbours.CHUNK_NUMBERS", chunk)
+        monkeypatch.setattr("bench.evaluate.neighbours.CHUNK_NUMBERS", chunk)
         found, where = nearest(queries, points, 4)
         assert np.array_equal(where.numpy(), indices)
         assert found.numpy() == pytest.approx(distances, rel=1e-4)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from bench.controls import constant, pca
+from bench.evaluate.control_models import constant, pca
 from bench.losses import ReconstructionCost
 from bench.metrics.downstream import Downstream
 from bench.metrics.functional.classify import LabelledCodes, fit_softmax, knn_accuracy, probe_accuracy
-from bench.metrics.functional.ranks import neighbour_ranks, trustworthiness
+from bench.metrics.functional.neighbour_ranks import neighbour_ranks, trustworthiness
 from bench.metrics.neighbourhood import Neighbourhood
 
 SQUARED = ReconstructionCost("squared")
@@ -91,7 +91,7 @@ def test_ranks_count_from_one_and_leave_oneself_out():
 
 
 def test_the_data_themselves_are_trustworthy(toolbox, digits_split, digits_shared):
-    from bench.controls import cross_fade
+    from bench.evaluate.control_models import cross_fade
 
     measured = toolbox.evaluate(
         cross_fade(digits_split, 4, SQUARED), digits_split, Neighbourhood(), shared=digits_shared

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from bench.contracts.metric import Missing
-from bench.controls import constant, cross_fade, lookup, real
-from bench.features import feature_space, principal_components, space_features
+from bench.evaluate.control_models import constant, cross_fade, lookup, real
+from bench.evaluate.feature_spaces import feature_space, principal_components, space_features
+from bench.evaluate.reference_data import SharedData
 from bench.losses import ReconstructionCost
 from bench.metrics.distribution_distance import DistributionDistance
 from bench.metrics.functional.frechet import frechet_distance
@@ -17,7 +18,6 @@ from bench.metrics.manifold_classifier import ClassifierManifold
 from bench.metrics.manifold_randconv import RandconvManifold
 from bench.metrics.realism import Realism
 from bench.metrics.two_sample import TwoSample
-from bench.shared import SharedData
 
 SQUARED = ReconstructionCost("squared")
 
@@ -105,8 +105,8 @@ def test_copies_of_training_data_are_found_out(rows):
 
 def test_averaged_samples_are_flagged_as_too_near(toolbox, digits_split, digits_shared):
     """In any space the mean of the data is nearer to them than they are to each other."""
+    from bench.evaluate.neighbours import nearest, radii
     from bench.metrics.realism import _ratio
-    from bench.neighbours import nearest, radii
 
     data = normal(1000, 50, 0)
     outcome = _ratio(nearest(torch.zeros(20, 50), data)[0], float(radii(data, 1).mean()))
@@ -156,12 +156,12 @@ def test_principal_components_agree_with_sklearn(digits_split, digits_shared):
 
 
 def test_randomised_components_of_wide_data(monkeypatch, digits_split):
-    monkeypatch.setattr("bench.features.LARGEST_COVARIANCE", 10)
+    monkeypatch.setattr("bench.evaluate.feature_spaces.LARGEST_COVARIANCE", 10)
     shared, exact = SharedData(digits_split, SQUARED, 4), SharedData(digits_split, SQUARED, 4)
     monkeypatch.undo()
     approximate = shared._cache  # the two must not share a cache
     assert not approximate
-    monkeypatch.setattr("bench.features.LARGEST_COVARIANCE", 10)
+    monkeypatch.setattr("bench.evaluate.feature_spaces.LARGEST_COVARIANCE", 10)
     wide = principal_components(shared)
     monkeypatch.undo()
     narrow = principal_components(exact)

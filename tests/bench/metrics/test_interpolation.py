@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.controls import constant, cross_fade, pca
+from bench.evaluate.control_models import constant, cross_fade, pca
 from bench.losses import ReconstructionCost
 from bench.metrics.functional.interpolations import interior_distances, interpolation_pairs
 from bench.metrics.functional.paths import lerp, path_geometry

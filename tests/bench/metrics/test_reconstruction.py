@@ -47,7 +47,7 @@ def test_negative_elbo_of_the_optimum_is_minus_log_p(toolbox, measured):
 
 
 def test_constant_decoder_leaves_all_variance_unexplained(gaussian_split, toolbox):
-    from bench.controls import constant
+    from bench.evaluate.control_models import constant
 
     measured = toolbox.evaluate(
         constant(gaussian_split, 3, ReconstructionCost("squared")), gaussian_split, Reconstruction()
@@ -68,7 +68,7 @@ def test_bernoulli_cost_is_not_weighted_by_the_kl_weight(toolbox, gaussian_split
 
 
 def test_loss_is_the_mean_over_the_whole_split_in_batches_of_any_size(toolbox, gaussian_split, monkeypatch):
-    from bench.view import View
+    from bench.evaluate.model_view import View
 
     monkeypatch.setattr(View, "batch_size", 300)  # 2,000 rows: the last batch is ragged
     model = dataclasses.replace(
@@ -80,7 +80,7 @@ def test_loss_is_the_mean_over_the_whole_split_in_batches_of_any_size(toolbox, g
 
 
 def test_large_parts_use_every_test_row_and_a_sub_sample_for_pairs(toolbox, gaussian_split, monkeypatch):
-    from bench.shared import SharedData
+    from bench.evaluate.reference_data import SharedData
 
     whole = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, Reconstruction())
     monkeypatch.setattr(SharedData, "max_rows", 700)

@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from bench.contracts.variant import Context, Variant
-from bench.kernels.compiler import compiler_for
 from bench.losses import ReconstructionCost
-from bench.networks import mlp
-from bench.registry import Registry
-from bench.train import TrainPlan, loop, recording, train
+from bench.networks.build import attach
+from bench.networks.factories import mlp
+from bench.spec.registry import Registry
+from bench.train import TrainPlan, loop, train
 from bench.train.batches import Rows
 from bench.train.gradients import Gradients
+from bench.train.replay import recorder as recording
+from bench.train.replay.compiler import compiler_for
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).random((200, 1, 4, 4), dtype=np.float32)
@@ -66,7 +68,7 @@ def trained(kind, seeds, monkeypatch, replay, plan=PLAN):
     monkeypatch.setattr(loop, "Gradients", gradients)
     cost = ReconstructionCost("squared")
     torch.manual_seed(0)
-    models = [kind().attach(Context((1, 4, 4), 4, cost, mlp([16]), s, 200, None, lambda: 0.1)) for s in seeds]
+    models = [attach(kind(), Context((1, 4, 4), 4, cost, mlp([16]), s, 200, None, lambda: 0.1)) for s in seeds]
     rows = Rows(X, None, CPU)
     results, _ = train(models, seeds, rows, rows, plan, CPU)
     return [result.variant.state_dict() for result in results], made[0]
@@ -125,7 +127,7 @@ def test_a_loss_with_a_state_of_its_own_is_not_compiled(monkeypatch):
 def test_a_player_moves_its_own_parameters_only():
     cost = ReconstructionCost("squared")
     context = Context((1, 4, 4), 4, cost, mlp([16]), 0, 200, None, lambda: 0.1)
-    run = loop._Run([Adversarial().attach(context)], (0,), Rows(X, None, CPU), Rows(X, None, CPU), PLAN, CPU)
+    run = loop._Run([attach(Adversarial(), context)], (0,), Rows(X, None, CPU), Rows(X, None, CPU), PLAN, CPU)
     assert run.players["loss_critic"] == ["critic.weight", "critic.bias"]
     assert not set(run.players["loss"]) & set(run.players["loss_critic"])
     x = torch.from_numpy(X[None, :64])

@@ -16,9 +16,9 @@ MORE_BYTES = 4 * (MANY - FEW) * COLUMNS
 
 RUN = """
 import json, resource, sys
-import bench, bench.runner
+import bench, bench.runs.runner
 
-bench.runner.measure_core = lambda *arguments: None  # its buffers would hide growth of the first run's peak
+bench.runs.runner.measure_core = lambda *arguments: None  # its buffers would hide growth of the first run's peak
 
 def run(path, output):
     data = f"file[path={path},memory_limit=1000000,scale=none,validation=200,test=400]"

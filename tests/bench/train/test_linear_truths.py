@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bench.contracts.variant import Context
+from bench.data.spectrum import covariance_spectrum
 from bench.losses import ReconstructionCost, auto_kl_weight
-from bench.networks import mlp
-from bench.registry import Registry
-from bench.spectrum import covariance_spectrum
+from bench.networks.factories import mlp
+from bench.spec.registry import Registry
 from bench.train import TrainPlan, train
 from bench.train.batches import Rows
 

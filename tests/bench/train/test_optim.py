@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from bench.settings import OPTIMIZERS, SCHEDULES, TrainSettings
+from bench.spec.training import OPTIMIZERS, SCHEDULES, TrainSettings
 from bench.train.optim import Updater, rate
 
 

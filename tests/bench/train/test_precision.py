@@ -9,11 +9,12 @@ from runs import execute
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.contracts.variant import Batch, Context, Variant
-from bench.conv import conv
-from bench.linear import Linear
 from bench.losses import ReconstructionCost
-from bench.networks import mlp
-from bench.registry import Registry
+from bench.networks.build import attach
+from bench.networks.conv import conv
+from bench.networks.factories import mlp
+from bench.networks.linear import Linear
+from bench.spec.registry import Registry
 from bench.train import TrainPlan, loop, precision, train
 from bench.train.batches import Rows
 
@@ -33,7 +34,7 @@ def trained(kind, seeds, data, how, steps=80, network=None):
     cost = ReconstructionCost("squared")
     shape, n = data[0].shape[1:], len(data[0])
     networks = network or mlp([32])
-    models = [kind().attach(Context(shape, 4, cost, networks, seed, n, None, lambda: 0.08)) for seed in seeds]
+    models = [attach(kind(), Context(shape, 4, cost, networks, seed, n, None, lambda: 0.08)) for seed in seeds]
     rows, validation = (Rows(part, None, CPU) for part in data)
     plan = TrainPlan(steps, 64, "adam", {"lr": 3e-3}, "cosine", precision=how)
     return train(models, seeds, rows, validation, plan, CPU)[0]
@@ -74,7 +75,7 @@ def test_bf16_trains_to_nearly_the_same_loss_with_other_bits(digits, seeds):
 def test_products_forward_and_backward_run_in_the_format_asked_for(digits, how, expected, seeds, network):
     cost = ReconstructionCost("squared")
     kind = REGISTRY.load("variant", "vae")
-    models = [kind().attach(Context((1, 8, 8), 4, cost, network, s, 64, None, lambda: 0.08)) for s in seeds]
+    models = [attach(kind(), Context((1, 8, 8), 4, cost, network, s, 64, None, lambda: 0.08)) for s in seeds]
     rows = Rows(digits[0][:128], None, CPU)
     plan = TrainPlan(2, 64, "adam", {"lr": 3e-3}, "constant", precision=how)
     run = loop._Run(models, seeds, rows, rows, plan, CPU)
@@ -132,7 +133,7 @@ def test_stock_layers_train_in_bf16(digits, seeds):
 
 
 def test_what_a_plugin_computes_in_its_loss_is_float32(digits):
-    model = Peculiar().attach(Context((1, 8, 8), 4, ReconstructionCost("squared"), mlp([8]), 0, 64, None, lambda: 1.0))
+    model = attach(Peculiar(), Context((1, 8, 8), 4, ReconstructionCost("squared"), mlp([8]), 0, 64, None, lambda: 1.0))
     x = torch.from_numpy(np.array(digits[0][:16]))
     with precision.network_products("bf16", model, CPU), Formats() as seen:
         loss = model.loss(batch_of(x), None)
@@ -180,7 +181,7 @@ class Failing(Variant):
 
 
 def test_networks_are_as_before_afterwards_even_after_an_error(digits):
-    model = Failing().attach(Context((1, 8, 8), 4, ReconstructionCost("squared"), mlp([8]), 0, 64, None, lambda: 1.0))
+    model = attach(Failing(), Context((1, 8, 8), 4, ReconstructionCost("squared"), mlp([8]), 0, 64, None, lambda: 1.0))
     model.decoder.forward = own = model.decoder.forward
     before = copy.copy(vars(model.encoder))
     with pytest.raises(ZeroDivisionError), precision.network_products("bf16", model, CPU):

@@ -6,8 +6,9 @@ import torch
 
 from bench.contracts.variant import Context, Variant
 from bench.losses import ReconstructionCost
-from bench.networks import mlp
-from bench.registry import Registry
+from bench.networks.build import attach
+from bench.networks.factories import mlp
+from bench.spec.registry import Registry
 from bench.train import TrainPlan, train
 from bench.train.batches import BatchOrder, Rows
 from bench.train.noise import NoiseSource, Request
@@ -22,7 +23,7 @@ PLAN = TrainPlan(60, 32, "adam", {"lr": 3e-3}, "cosine")
 
 def models_of(kind, seeds, **params):
     cost = ReconstructionCost("squared")
-    return [kind(**params).attach(Context((1, 6, 6), 4, cost, mlp([16]), seed, 300, 3, lambda: 0.1)) for seed in seeds]
+    return [attach(kind(**params), Context((1, 6, 6), 4, cost, mlp([16]), seed, 300, 3, lambda: 0.1)) for seed in seeds]
 
 
 def run(kind, seeds, plan=PLAN, x=X, **options):

@@ -6,10 +6,13 @@ import torch
 
 from bench.contracts.variant import Context
 from bench.losses import ReconstructionCost
-from bench.networks import mlp
-from bench.registry import Registry
-from bench.train import latents, recording, validation
+from bench.networks.build import attach
+from bench.networks.factories import mlp
+from bench.spec.registry import Registry
+from bench.train import posterior_course as latents
+from bench.train import validation
 from bench.train.batches import Rows
+from bench.train.replay import recorder as recording
 from bench.train.stack import Stack
 from bench.train.validation import Validation
 
@@ -20,7 +23,7 @@ REGISTRY = Registry.discover()
 
 def stack_of(name, width):
     kind, cost = REGISTRY.load("variant", name), ReconstructionCost("squared")
-    models = [kind().attach(Context((1, 4, 4), 3, cost, mlp([16]), s, 700, None, lambda: 0.1)) for s in range(width)]
+    models = [attach(kind(), Context((1, 4, 4), 3, cost, mlp([16]), s, 700, None, lambda: 0.1)) for s in range(width)]
     stack = Stack(models, 700)
     stack.train_mode(False)
     return stack

@@ -1,0 +1,1 @@
+"""Statistics and verdicts over a run's measurements, without torch."""

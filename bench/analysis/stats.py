@@ -1,0 +1,302 @@
+"""Statistics over seeds: pure functions of numbers. Intervals are conditional on the one data split."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+from scipy import stats as scipy_stats
+
+CONFIDENCE = 0.95
+#: At most this many paired differences are tested by enumerating all sign flips; above, sign flips are sampled.
+EXACT_FLIPS = 16
+#: A model whose decodes have less than this share of the data's variance is collapsed and wins nothing.
+LEAST_DIVERSITY = 0.5
+#: A model that leaves more than this share of the data's variance unexplained wins nothing.
+GREATEST_FVU = 0.5
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean of n values with its t interval; sd, low and high are NaN where n is too small for them."""
+
+    mean: float
+    low: float
+    high: float
+    sd: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
+
+def t_quantile(n: int | np.ndarray, confidence: float = CONFIDENCE) -> np.ndarray:
+    """The two-sided t quantile for n values; NaN for n < 2."""
+    n = np.asarray(n, dtype=float)
+    return special.stdtrit(np.where(n > 1, n - 1, np.nan), 0.5 + confidence / 2)
+
+
+def two_sided_t(statistic: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """P(|T| > statistic) of Student's t, elementwise."""
+    return 2 * special.stdtr(degrees, -np.abs(statistic))
+
+
+def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
+    """Mean ± t interval of finite values (n,). One value has a mean and no interval; none has neither."""
+    x = np.asarray(values, dtype=float)
+    x = x[np.isfinite(x)]
+    n = len(x)
+    if n == 0:
+        return Interval(np.nan, np.nan, np.nan, np.nan, 0)
+    mean = float(x.mean())
+    if n == 1:
+        return Interval(mean, np.nan, np.nan, np.nan, 1)
+    sd = float(x.std(ddof=1))
+    half = float(t_quantile(n, confidence)) * sd / np.sqrt(n)
+    return Interval(mean, mean - half, mean + half, sd, n)
+
+
+def mean_intervals(values: np.ndarray, confidence: float = CONFIDENCE) -> list[Interval]:
+    """`mean_interval` of every row of (V, S), to the same bits, with complete rows taken together."""
+    values = np.ascontiguousarray(values, dtype=float)
+    n = values.shape[1]
+    whole = np.isfinite(values).all(1)
+    if n < 2 or not whole.any():
+        return [mean_interval(row, confidence) for row in values]
+    with np.errstate(all="ignore"):  # rows that are not whole are done below
+        mean, sd = values.mean(1), values.std(1, ddof=1)
+        half = float(t_quantile(n, confidence)) * sd / np.sqrt(n)
+    columns = (column.tolist() for column in (mean, mean - half, mean + half, sd))
+    rows = zip(values, whole.tolist(), *columns, strict=True)
+    return [Interval(*numbers, n) if ok else mean_interval(row, confidence) for row, ok, *numbers in rows]
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Differences NEW - BASE over the seeds both have.
+
+    Attributes:
+        interval: mean difference with its t interval.
+        correlation: of the two over seeds (NaN for n < 3 or a constant); pairing helps only when it is positive.
+        p: two-sided p of the paired t test; 1 when all differences are 0, NaN for n < 2.
+    """
+
+    interval: Interval
+    correlation: float
+    p: float
+
+
+def paired_difference(base: np.ndarray, new: np.ndarray, confidence: float = CONFIDENCE) -> PairedDifference:
+    """Paired comparison of two arrays (n,), matched by position; pairs with a missing value are left out."""
+    base, new = np.asarray(base, dtype=float), np.asarray(new, dtype=float)
+    if base.shape != new.shape:
+        raise ValueError(f"paired values need equal shapes, got {base.shape} and {new.shape}")
+    both = np.isfinite(base) & np.isfinite(new)
+    base, new = base[both], new[both]
+    interval = mean_interval(new - base, confidence)
+    return PairedDifference(interval, correlation(base, new), paired_p(new - base))
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson correlation of two arrays (n,); NaN for n < 3 or when one of them is constant."""
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def paired_p(differences: np.ndarray) -> float:
+    """Two-sided p of the t test of mean 0; NaN for n < 2, 1 for all-zero, 0 for equal non-zero differences."""
+    d = np.asarray(differences, dtype=float)
+    if len(d) < 2:
+        return float("nan")
+    if np.ptp(d) == 0:
+        return 1.0 if d[0] == 0 else 0.0
+    statistic = d.mean() / (d.std(ddof=1) / np.sqrt(len(d)))
+    return float(two_sided_t(statistic, len(d) - 1))
+
+
+def welch_p(a: np.ndarray, b: np.ndarray) -> float:
+    """Two-sided p of Welch's t test for unpaired arrays (n,), (m,); NaN when either has fewer than two values."""
+    if len(a) < 2 or len(b) < 2:
+        return float("nan")
+    if np.ptp(a) == 0 and np.ptp(b) == 0:
+        return 1.0 if a[0] == b[0] else 0.0
+    return float(scipy_stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def sign_flip_p(differences: np.ndarray, rng: np.random.Generator, flips: int = 20_000) -> float:
+    """Two-sided sign-flip p of mean 0 for differences (n,): exact up to n = `EXACT_FLIPS`, sampled above.
+
+    The least p at n pairs is 2/2ⁿ: .0625 at n = 5, so five seeds can never be significant at 5 %.
+    """
+    d = np.asarray(differences, dtype=float)
+    d = d[np.isfinite(d)]
+    if len(d) == 0:
+        return float("nan")
+    observed = abs(d.sum()) * (1 - 1e-12)
+    if len(d) <= EXACT_FLIPS:
+        signs = 1.0 - 2.0 * ((np.arange(2 ** len(d))[:, None] >> np.arange(len(d))) & 1)  # (2^n, n)
+        return float(np.mean(np.abs(signs @ d) >= observed))
+    signs = rng.choice((-1.0, 1.0), size=(flips, len(d)))
+    return float((1 + np.sum(np.abs(signs @ d) >= observed)) / (1 + flips))
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Holm's adjusted p values (m,), in the order given; NaN entries stay NaN and do not count."""
+    p = np.asarray(p_values, dtype=float)
+    adjusted = np.full(p.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    steps = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps * p[order]), 1.0)
+    return adjusted
+
+
+def seeds_to_separate(
+    difference: float, sd: float, power: float = 0.8, alpha: float = 1 - CONFIDENCE, most: int = 10_000
+) -> int | None:
+    """Seeds that a paired t test needs to see `difference` with `power`, given the sd of the differences.
+
+    The least n whose power under the non-central t is at least `power`, up to n = 200; above, the normal approximation
+    (within 1 %). None when it exceeds `most` or when difference or sd are not known.
+    """
+    if not (np.isfinite(difference) and np.isfinite(sd)) or difference == 0:
+        return None
+    if sd == 0:
+        return 2
+    effect = abs(difference) / sd
+    quantile = special.ndtri(1 - alpha / 2)
+    guess = ((quantile + special.ndtri(power)) / effect) ** 2 + quantile**2 / 2
+    if guess > 200:
+        return math.ceil(guess) if guess <= most else None
+    n = max(2, math.floor(guess) - 2)
+    while n > 2 and _power(effect, n - 1, alpha) >= power:
+        n -= 1
+    while _power(effect, n, alpha) < power:
+        n += 1
+    return n
+
+
+def _power(effect: float, n: int, alpha: float) -> float:
+    """P(|T| > critical) for a non-central t with n-1 degrees of freedom, integrated over the chi of its denominator.
+
+    (scipy's non-central t gives NaN in parts of the tail.)
+    """
+    bound, shift = _bounds(n, alpha), effect * np.sqrt(n)
+    return float(np.mean(special.ndtr(shift - bound) + special.ndtr(-shift - bound)))
+
+
+@functools.lru_cache(maxsize=512)
+def _bounds(n: int, alpha: float) -> np.ndarray:
+    """The critical value times equally likely values of the denominator, (256,)."""
+    levels = (np.arange(256) + 0.5) / 256
+    return scipy_stats.t.ppf(1 - alpha / 2, n - 1) * np.sqrt(scipy_stats.chi2.ppf(levels, n - 1) / (n - 1))
+
+
+def interquartile_mean(values: np.ndarray) -> float:
+    """Mean of the middle half of the finite values (any shape), as in Agarwal et al. 2021 (arXiv 2108.13264)."""
+    x = np.asarray(values, dtype=float).ravel()
+    x = x[np.isfinite(x)]
+    return float(scipy_stats.trim_mean(x, 0.25)) if len(x) else float("nan")
+
+
+def stratified_bootstrap(
+    scores: Sequence[np.ndarray], rng: np.random.Generator, draws: int = 2000, confidence: float = CONFIDENCE
+) -> Interval:
+    """Interquartile mean over data sets with a percentile interval that resamples seeds within each data set.
+
+    Args:
+        scores: one array (n_seeds,) per data set, anchor-normalised.
+    """
+    strata = [np.asarray(part, dtype=float) for part in scores]
+    strata = [part[np.isfinite(part)] for part in strata if np.isfinite(part).any()]
+    if not strata:
+        return Interval(np.nan, np.nan, np.nan, np.nan, 0)
+    pooled = np.concatenate(strata)
+    resampled = np.concatenate([part[rng.integers(len(part), size=(draws, len(part)))] for part in strata], axis=1)
+    means = scipy_stats.trim_mean(resampled, 0.25, axis=1)
+    low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    alone = max(len(part) for part in strata) < 2
+    ends = (np.nan, np.nan, np.nan) if alone else (float(low), float(high), float(means.std(ddof=1)))
+    return Interval(interquartile_mean(pooled), *ends, len(pooled))
+
+
+def paired_iqm_p(
+    base: Sequence[np.ndarray], new: Sequence[np.ndarray], rng: np.random.Generator, draws: int = 1000
+) -> float:
+    """Two-sided p that two variants have the same interquartile mean over data sets, seeds resampled in pairs.
+
+    The difference over its bootstrap standard error, against Student's t. Resampling n seeds shows (n-1)/n of their
+    variance, which is corrected; bootstrap percentiles could not reach the small p that many pairs ask for.
+
+    Args:
+        base, new: one array (n_seeds,) per data set each, matched by position; pairs with a missing value are left out.
+
+    Returns:
+        p; NaN unless every data set has two pairs.
+    """
+    pairs = [np.stack([np.asarray(b, float), np.asarray(n, float)]) for b, n in zip(base, new, strict=True)]
+    pairs = [pair[:, np.isfinite(pair).all(0)] for pair in pairs]  # (2, n_seeds)
+    if not pairs or min(pair.shape[1] for pair in pairs) < 2:
+        return float("nan")
+    rows = [rng.integers(pair.shape[1], size=(draws, pair.shape[1])) for pair in pairs]
+    resampled = np.concatenate([pair[:, chosen] for pair, chosen in zip(pairs, rows, strict=True)], axis=2)
+    means = scipy_stats.trim_mean(resampled, 0.25, axis=2)  # (2, draws)
+    seeds = sum(pair.shape[1] for pair in pairs)
+    degrees = seeds - len(pairs)
+    error = float((means[1] - means[0]).std(ddof=1)) * np.sqrt(seeds / degrees)
+    pooled = np.concatenate(pairs, axis=1)
+    difference = interquartile_mean(pooled[1]) - interquartile_mean(pooled[0])
+    if error <= 1e-14 * abs(difference):
+        return 1.0 if difference == 0 else 0.0
+    return float(two_sided_t(difference / error, degrees))
+
+
+def probability_of_improvement(
+    base: Sequence[np.ndarray], new: Sequence[np.ndarray], rng: np.random.Generator, draws: int = 2000
+) -> Interval:
+    """P(a seed of NEW scores above a seed of BASE), averaged over data sets, with a stratified bootstrap interval.
+
+    Args:
+        base, new: one array (n_seeds,) per data set each, higher is better; missing values do not count, nor do data
+            sets where either has none. Ties count half.
+
+    Returns:
+        Its interval with the seeds of NEW as n; without ends where no data set has two seeds of each.
+    """
+    chances, samples, seeds, resampled = [], np.zeros(draws), 0, False
+    key = int(rng.integers(2**63))
+    for place, (b, n) in enumerate(zip(base, new, strict=True)):
+        b, n = (x[np.isfinite(x)] for x in (np.asarray(b, float), np.asarray(n, float)))
+        if len(b) == 0 or len(n) == 0:
+            continue
+        wins = (n[:, None] > b[None, :]) + 0.5 * (n[:, None] == b[None, :])  # (n_new, n_base)
+        chances.append(float(wins.mean()))
+        b_counts, n_counts = (_resampled_counts(key, 2 * place + side, len(x), draws) for side, x in enumerate((b, n)))
+        samples += ((n_counts @ wins) * b_counts).sum(1) / wins.size
+        seeds += len(n)
+        resampled = resampled or min(len(b), len(n)) > 1
+    if not chances:
+        return Interval(np.nan, np.nan, np.nan, np.nan, 0)
+    samples /= len(chances)
+    low, high = np.quantile(samples, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    ends = (float(low), float(high), float(samples.std(ddof=1))) if resampled else (np.nan, np.nan, np.nan)
+    return Interval(float(np.mean(chances)), *ends, seeds)
+
+
+@functools.lru_cache(maxsize=128)  # a report compares many variants under the same draws
+def _resampled_counts(key: int, place: int, n: int, draws: int) -> np.ndarray:
+    """How often each of n values is drawn when n are drawn with replacement, (draws, n)."""
+    chosen = np.random.default_rng([key, place]).integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+    return np.bincount(chosen.ravel(), minlength=draws * n).reshape(draws, n).astype(float)
+
+
+def coverage_null(n_real: int, n_fake: int, k: int = 5) -> float:
+    """Expected coverage when real and fake come from one continuous distribution: 1 - Π_{i=1}^{k} (N-i)/(M+N-i)."""
+    return 1 - math.prod((n_real - i) / (n_fake + n_real - i) for i in range(1, k + 1))

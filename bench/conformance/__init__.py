@@ -1,0 +1,1 @@
+"""The suites that `aebench check` runs over variants, data sets and metrics."""

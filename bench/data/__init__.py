@@ -1,0 +1,1 @@
+"""From files and arrays to a `Split`: readers, labels, scaling, splitting, checks."""

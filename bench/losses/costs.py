@@ -1,0 +1,136 @@
+"""Reconstruction costs, the KL term and the sampling step, for all variants: one convention, one place.
+
+Every cost is summed over data dimensions and averaged over the batch by the harness. Equations are those of the
+lecture note the suite implements: (1) squared cost, (4) cost + λ KL, (5) the closed-form KL against N(0, I).
+Shapes: B batch, S draws, L latent dimension, d data dimension.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from bench.errors import Incompatible, UsageError
+from bench.losses import autograd as functions
+from bench.losses import vmap as stacking
+from bench.losses.formulas import LOG_VARIANCE_BOUNDS as LOG_VARIANCE_BOUNDS
+
+
+@dataclass(frozen=True)
+class ReconstructionCost:
+    """The cost of a reconstruction, chosen once per run and the same for every variant.
+
+    Attributes:
+        name: "squared" ‖x̂-x‖² (eq. 1); "bernoulli" -log p(x | logits); "gaussian" -log N(x; x̂, scale² I).
+        scale: standard deviation of the Gaussian likelihood, in data units; unused otherwise.
+    """
+
+    name: str
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name not in ("squared", "bernoulli", "gaussian"):
+            raise UsageError(f"unknown reconstruction cost {self.name!r}; known: bernoulli, gaussian, squared")
+        if not (isinstance(self.scale, (int, float)) and math.isfinite(self.scale) and self.scale > 0):
+            raise UsageError(f"gaussian scale {self.scale!r} is out of range; give a number above 0")
+
+    def __call__(self, params: Tensor, x: Tensor) -> Tensor:
+        """Cost of decoder outputs `params` (..., B, *data_shape) for `x` (B, *data_shape): (..., B)."""
+        lead = params.dim() - x.dim()
+        flat, target = params.flatten(lead + 1), x.flatten(1)  # (..., B, d), (B, d)
+        if flat.dtype != target.dtype or flat.dtype in (torch.float16, torch.bfloat16):
+            dtype = torch.promote_types(torch.promote_types(flat.dtype, target.dtype), torch.float32)
+            flat, target = flat.to(dtype), target.to(dtype)
+        target = target.reshape((1,) * lead + target.shape)
+        if self.name == "bernoulli":
+            return stacking.apply(functions.BernoulliRows, flat, target)[0]
+        squared = stacking.apply(functions.SquaredRows, flat, target)[0]
+        if self.name == "squared":
+            return squared
+        normaliser = target.shape[-1] * math.log(math.sqrt(2 * math.pi) * self.scale)
+        return squared / (2 * self.scale**2) + normaliser
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The data-space mean that decoder outputs stand for."""
+        return torch.sigmoid(params) if self.name == "bernoulli" else params
+
+    def decoder_variance(self, kl_weight: float | None) -> float | None:
+        """s² at which eq. 4 with weight λ is an exact ELBO, per data dimension; None where there is none.
+
+        Squared cost: s² = λ/2. Gaussian: s² = λ·scale². Bernoulli: none.
+        """
+        if kl_weight is None or self.name == "bernoulli":
+            return None
+        return kl_weight / 2 if self.name == "squared" else kl_weight * self.scale**2
+
+    def log_likelihood(self, params: Tensor, x: Tensor, decoder_variance: float | None) -> Tensor:
+        """log p(x|z) in nats, (..., B): Bernoulli, or N(x̂, decoder_variance I) for the other costs."""
+        if self.name == "bernoulli":
+            return -self(params, x)
+        if decoder_variance is None or decoder_variance <= 0:
+            raise Incompatible("no decoder variance is defined, so there is no likelihood p(x|z)")
+        squared = ReconstructionCost("squared")(params, x)
+        d = x[0].numel()
+        return -0.5 * (squared / decoder_variance + d * math.log(2 * math.pi * decoder_variance))
+
+    def __str__(self) -> str:
+        return f"gaussian[scale={self.scale:g}]" if self.name == "gaussian" else self.name
+
+
+def bound_log_variance(raw: Tensor) -> Tensor:
+    """A log-variance within `LOG_VARIANCE_BOUNDS`, any shape; the gradient passes through unchanged. NaN stays NaN."""
+    return stacking.apply(functions.BoundLogVariance, raw)
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(μ, diag σ²) ‖ N(0, I)) per latent dimension, in nats (eq. 5): two (..., L) → (..., L).
+
+    ½μ² + ½(σ² - ln σ² - 1), exact near σ = 1 and never negative.
+    """
+    return stacking.apply(functions.GaussianKL, mean, log_variance)[0]
+
+
+def sample_normal(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """Codes z = μ + σ ε: mean and log_variance (B, L), noise (S, B, L) or (B, L) → the shape of noise."""
+    return torch.addcmul(mean, torch.exp(0.5 * log_variance), noise)
+
+
+def diagonal_normal(mean: Tensor, log_variance: Tensor) -> Normal:
+    """q(z|x) as a torch distribution with batch shape (B, L)."""
+    return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)
+
+
+def standard_normal(latent_dim: int, like: Tensor) -> Normal:
+    """The prior N(0, I) with batch shape (L,), on the device and in the type of `like`."""
+    zeros = torch.zeros(latent_dim, device=like.device, dtype=like.dtype)
+    return Normal(zeros, torch.ones_like(zeros), validate_args=False)
+
+
+def auto_kl_weight(eigenvalues: np.ndarray, latent_dim: int, cost: ReconstructionCost) -> float:
+    """λ_auto: under squared cost twice the decoder variance of probabilistic PCA, otherwise 1.
+
+    Args:
+        eigenvalues: of the training covariance, (d,), descending, in squared data units.
+        latent_dim: L.
+
+    s²_PPCA(L) is the mean of the d-L discarded eigenvalues (Tipping and Bishop 1999, eq. 8); eq. 4 with squared cost is
+    an exact ELBO at s² = λ/2.
+
+    Raises:
+        Incompatible: L ≥ d or nothing is discarded, so that λ_auto would be 0.
+    """
+    if cost.name != "squared":
+        return 1.0
+    d = len(eigenvalues)
+    discarded = float(np.clip(eigenvalues[latent_dim:], 0, None).sum())
+    if latent_dim >= d or discarded <= 1e-12 * max(float(np.sum(eigenvalues)), 1e-300):
+        raise Incompatible(
+            f"kl_weight=auto needs variance beyond the first {latent_dim} principal components, but these data "
+            f"(dimension {d}) have none; give a smaller --latent-dim or a number, e.g. vae[kl_weight=0.1]"
+        )
+    return 2.0 * discarded / (d - latent_dim)

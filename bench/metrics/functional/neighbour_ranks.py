@@ -1,0 +1,29 @@
+"""Neighbour ranks, and trustworthiness from them (Venna and Kaski 2001)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.evaluate.neighbours import distance_chunks
+
+
+def neighbour_ranks(points: Tensor) -> Tensor:
+    """r(i, j), the rank of j among the neighbours of i, from 1 for the nearest; 0 on the diagonal: (N, N) int32."""
+    N = len(points)
+    ranks = torch.empty(N, N, dtype=torch.int32, device=points.device)
+    order = torch.arange(N, dtype=torch.int32, device=points.device)
+    for rows, squared in distance_chunks(points, points):
+        own = torch.arange(rows.start, rows.stop, device=points.device)[:, None]
+        squared.scatter_(1, own, -1.0)
+        index = squared.argsort(dim=1, stable=True)
+        ranks[rows] = torch.empty_like(ranks[rows]).scatter_(1, index, order.expand(len(own), N))
+    return ranks
+
+
+def trustworthiness(original: Tensor, embedded: Tensor, k: int) -> float:
+    """1 - 2/(N k (2N-3k-1)) Σ max(0, original rank - k) over the k nearest neighbours by embedded rank; two (N, N)."""
+    N = len(original)
+    near = (embedded >= 1) & (embedded <= k)
+    penalty = ((original - k).clamp_min(0) * near).sum(dtype=torch.float64)
+    return 1 - 2 * float(penalty) / (N * k * (2 * N - 3 * k - 1))

@@ -1,0 +1,84 @@
+"""Builds one seed's model: the shared encoder and decoder with weights that depend on the seed alone, and the cost."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bench.contracts.variant import Context, Variant
+from bench.errors import Incompatible
+from bench.seeding import derived_seed
+
+
+def attach(variant: Variant, context: Context) -> Variant:
+    """Give `variant` the shared networks and the cost of `context`, build what else it needs, and return it.
+
+    Every parameter of encoder and decoder whose shape does not depend on the head is initialised from the seed alone,
+    and so is the head's first block, so that variants of one seed start from the same weights.
+
+    Raises:
+        Incompatible: the networks do not fit the data or return wrong shapes.
+    """
+    variant.latent_dim = context.latent_dim
+    variant.data_shape = tuple(context.data_shape)
+    variant.cost = context.cost
+    encoder, decoder = build_networks(context, variant.head_blocks)
+    if variant.uses_encoder:
+        variant.encoder = encoder
+    variant.decoder = decoder
+    variant.setup(context)
+    return variant
+
+
+def build_networks(context: Context, head_blocks: int) -> tuple[nn.Module, nn.Module]:
+    """Encoder with a head of `head_blocks * L` outputs, and decoder, with weights that depend on the seed alone.
+
+    The reference is the pair with a head of L outputs. Every parameter that has the reference's shape gets the
+    reference's values; one that is `head_blocks` times as long gets them in its first block. So all variants of a seed
+    start from the same weights wherever shapes agree, whatever the architecture.
+
+    Raises:
+        Incompatible: the networks do not fit the data or return wrong shapes.
+    """
+    L = context.latent_dim
+    encoder, decoder = _seeded(context, L)
+    if head_blocks > 1:
+        wide, _ = _seeded(context, head_blocks * L)
+        reference = dict(encoder.named_parameters())
+        with torch.no_grad():
+            for name, parameter in wide.named_parameters():
+                source = reference.get(name)
+                if source is not None and source.shape == parameter.shape:
+                    parameter.copy_(source)
+                elif source is not None and source.shape[1:] == parameter.shape[1:]:
+                    parameter[: source.shape[0]] = source
+        encoder = wide
+    _check_shapes(context, encoder, decoder, head_blocks * L)
+    return encoder, decoder
+
+
+def _seeded(context: Context, head_width: int) -> tuple[nn.Module, nn.Module]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(context.seed, "networks"))
+        return context.networks(context.data_shape, head_width, context.latent_dim)
+
+
+def _check_shapes(context: Context, encoder: nn.Module, decoder: nn.Module, head_width: int) -> None:
+    def shape_of(network: nn.Module, example: Tensor) -> tuple[int, ...]:
+        training = network.training
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                return tuple(network.eval()(example).shape)
+            except RuntimeError as error:
+                raise Incompatible(f"the network does not fit data of shape {context.data_shape}: {error}") from error
+            finally:
+                network.train(training)
+
+    pairs = (
+        ("encoder", encoder, torch.zeros(2, *context.data_shape), (2, head_width)),
+        ("decoder", decoder, torch.zeros(2, context.latent_dim), (2, *context.data_shape)),
+    )
+    for role, network, example, expected in pairs:
+        found = shape_of(network, example)
+        if found != expected:
+            raise Incompatible(f"the {role} returns shape {found} where {expected} is expected")

@@ -1,0 +1,124 @@
+"""The report of a run as data, built from its files alone; Markdown and HTML are two views of it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.analysis.across import Across, across
+from bench.analysis.catalogue import catalogue
+from bench.analysis.grids import Grid, grids
+from bench.analysis.sections import Section, section_of
+from bench.errors import UsageError
+from bench.reports import header
+from bench.reports.studies.claim_evidence import Judged, judge_claims
+from bench.reports.studies.published_numbers import Anchor, Verdict, read_anchor, verdicts
+from bench.reports.throughput import core_rows
+from bench.store.measurements import History, RunData
+from bench.store.run_store import RunStore
+from bench.text import printable
+
+#: Training curves that are kept, because grids, figures and history.csv read the same ones.
+_MOST_HISTORIES = 20_000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell without a result."""
+
+    variant: str
+    dataset: str
+    seed: int
+    status: str
+    reason: str
+    error_type: str
+
+
+@dataclass
+class Report:
+    """A whole run, ready to be written."""
+
+    directory: Path
+    title: str
+    spec: dict[str, Any]
+    command: str
+    header: list[tuple[str, str]]
+    notes: list[str]
+    sections: list[Section]
+    failures: list[Failure]
+    counts: dict[str, int]
+    data: RunData
+    store: RunStore
+    anchor: Anchor | None = None
+    published: list[Verdict] = field(default_factory=list)
+    claims: list[Judged] = field(default_factory=list)
+    untested: dict[int, str] = field(default_factory=dict)
+    core: list[dict[str, Any]] = field(default_factory=list)
+    across: Across | None = None
+    grids: list[Grid] = field(default_factory=list)
+    history: History = field(default=lambda cell_id: {}, repr=False)
+
+
+def load_report(directory: Path | str) -> Report:
+    """Reads a run.
+
+    Raises:
+        UsageError: there is no run, or it holds no readable cell.
+    """
+    store = RunStore.open(directory)
+    data = store.data()
+    if len(data.cells) == 0:
+        why = f" ({data.notes[0]})" if data.notes else ""
+        raise UsageError(f"{printable(directory)} holds no finished cell yet{why}; run aebench run first")
+    plugins = [str(path) for path in store.spec.get("plugins") or [] if isinstance(path, str)]
+    known = catalogue(data.metrics, plugins)
+    labels = list(dict.fromkeys(data.cells["dataset_label"]))
+    sections = [section_of(data, label, known, store.spec) for label in labels]
+    lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
+    lines += header.training(store.spec) + header.environment_lines(store.environments(), data)
+    counts = {str(status): int(n) for status, n in data.cells["status"].value_counts().items()}
+    started = data.cells["started_at"].dropna()
+    if len(started):
+        lines.append(("Cells started", printable(f"{started.min()} to {started.max()}")))
+    title = printable(store.spec.get("name") or Path(directory).name, 80)
+    asked = header.command(store.spec)
+    published = verdicts(directory)
+    history = functools.lru_cache(maxsize=_MOST_HISTORIES)(store.load_history)
+    return Report(
+        Path(directory),
+        title,
+        store.spec,
+        asked,
+        lines,
+        list(data.notes),
+        sections,
+        _failures(data),
+        counts,
+        data,
+        store,
+        read_anchor(published[0].anchor) if published else None,
+        published,
+        *judge_claims(sections, data.cells, store.spec, history),
+        core=core_rows(Path(directory)),
+        across=across(sections),
+        grids=grids(sections, data.cells, store.spec, history),
+        history=history,
+    )
+
+
+def _failures(data: RunData) -> list[Failure]:
+    bad = data.cells[data.cells["status"] != "ok"]
+    columns = ("variant_label", "dataset_label", "seed", "status", "reason", "error", "error_type")
+    return [
+        Failure(
+            printable(variant),
+            printable(dataset),
+            int(seed),
+            status,
+            printable(reason or error or "no reason was recorded", 300),
+            printable(kind or ""),
+        )
+        for variant, dataset, seed, status, reason, error, kind in zip(*(bad[name] for name in columns), strict=True)
+    ]

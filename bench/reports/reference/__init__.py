@@ -1,0 +1,1 @@
+"""The documents in results/reference, printed from run files."""

@@ -1,0 +1,116 @@
+"""Rows of the smaller tables, formatted once for Markdown and HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analysis import numbers
+from bench.analysis.catalogue import Metric
+from bench.analysis.sections import Section
+
+#: Rows and failures that a table shows; CSV files have the rest.
+MOST_ROWS = 80
+MOST_FAILURES = 200
+COST_NAMES = ("Variant", "λ", "s²", "Parameters", "FLOPs per example", "Training per seed", "Evaluation per seed",
+              "Examples/s", "Peak memory", "Timing valid")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Value:
+    """A table cell: text as shown and the number it is sorted by ("" for none)."""
+
+    text: str
+    value: float | str
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """A variant against the baseline in one metric, as text and as numbers to sort by."""
+
+    variant: str
+    metric: str
+    mean: float
+    difference: str
+    relative_value: float | str
+    relative: str
+    verdict: str
+    p_value: float | str
+    p: str
+    correlation_value: float | str
+    correlation: str
+    more_value: float | str
+    more: str
+
+
+def sortable(value: float) -> float | str:
+    """A number to sort by; "" where there is none."""
+    return value if math.isfinite(value) else ""
+
+
+def difference_rows(section: Section) -> list[DifferenceRow]:
+    """Every variant against the baseline; a collapsed variant's gain is called what it is."""
+    rows = []
+    for index, found in section.differences.items():
+        row = section.rows[index]
+        for d in found:
+            if d.n == 0:
+                continue
+            verdict = "collapsed" if d.verdict == "better" and row.collapsed else d.verdict
+            sign = "+" if d.relative > 0 else "-" if d.relative < 0 else ""
+            relative = f"{sign}{numbers.percent(abs(d.relative))}" if math.isfinite(d.relative) else "–"
+            rows.append(
+                DifferenceRow(
+                    row.label,
+                    d.metric,
+                    d.mean,
+                    numbers.signed(d.mean, d.half),
+                    sortable(d.relative),
+                    relative,
+                    verdict,
+                    sortable(d.p),
+                    numbers.p_value(d.p),
+                    sortable(d.correlation),
+                    numbers.number(d.correlation, 2),
+                    "" if d.more_seeds is None else min(d.more_seeds, numbers.MOST_SEEDS + 1),
+                    numbers.seeds_cell(d.more_seeds),
+                )
+            )
+    return rows
+
+
+def cost_rows(section: Section) -> list[list[Value]]:
+    """One row per variant under `COST_NAMES`."""
+    formats = (
+        ("n_params", numbers.count),
+        ("flops", numbers.count),
+        ("t_train", numbers.seconds),
+        ("t_eval", numbers.seconds),
+        ("samples_per_second", numbers.count),
+        ("peak_rss", numbers.size),
+    )
+    rows = []
+    for row, cost in zip(section.rows, section.costs, strict=True):
+        cells = [Value(row.label, row.label), Value(row.kl_weight, row.kl_weight_value)]
+        cells.append(Value(row.decoder_variance, row.decoder_variance_value))
+        cells += [Value(show(cost[name]), sortable(cost[name])) for name, show in formats]
+        rows.append([*cells, Value("yes" if cost["timing_valid"] else "no", cost["timing_valid"])])
+    return rows
+
+
+def missing(section: Section, metrics: Sequence[Metric]) -> list[str]:
+    """Why numbers are missing or flagged, each reason once with the variants it concerns."""
+    found: dict[str, list[str]] = {}
+    for metric in metrics:
+        for index, row in enumerate(section.rows):
+            cell = section.cells[index, metric.name]
+            if cell.reason and (cell.n == 0 or cell.flagged):
+                sign = "†" if cell.n else "n/a"
+                found.setdefault(f"{sign} {cell.reason}", []).append(row.label)
+    lines = []
+    for reason, labels in found.items():
+        names = list(dict.fromkeys(labels))
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        lines.append(f"{reason} ({', '.join(names[:6])}{more})")
+    return lines

@@ -1,0 +1,6 @@
+"""The lecture note's fourteen claims about autoencoders, each with a test that can support or contradict it."""
+
+from bench.reports.studies.claim_tests import Component, Outcome, judge
+from bench.reports.studies.claims import CLAIMS, Claim, Evidence
+
+__all__ = ["CLAIMS", "Claim", "Component", "Evidence", "Outcome", "judge"]

@@ -1,0 +1,155 @@
+"""The lecture note's claims as far as a run has the cells to test them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.numbers import number, p_value, with_interval
+from bench.errors import BenchError
+from bench.reports.figures.claims import plot_claims
+from bench.reports.studies import CLAIMS, Claim, Component, Outcome
+from bench.reports.studies import claim_tests as judge
+from bench.reports.studies.claims import WARM_UP
+from bench.spec.call import parse_call
+from bench.store.measurements import History
+
+if TYPE_CHECKING:
+    from bench.analysis.sections import Section
+
+NOTE = (
+    "Each claim is a test with a smallest effect of interest that was fixed in the code before the data. Supported: "
+    "every condition is shown to be met; contradicted: one is shown not to be; inconclusive: neither. Two-sided t "
+    "tests over seeds against the threshold, Holm-adjusted at 5 % over all claims on a data set."
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its outcome on one data set."""
+
+    claim: Claim
+    dataset: str
+    outcome: Outcome
+
+    @property
+    def evidence(self) -> str:
+        """Every condition with its number, e.g. "AE - VAE, interp_realism: 0.012 ± 0.004, must be > 0.01 (p = .02)"."""
+        parts = []
+        for component, p, side in self.outcome.parts:
+            interval = component.interval
+            shown = with_interval(interval.mean, interval.half_width)
+            sign = {"above": "met", "below": "not met", "open": "open"}[side]
+            parts.append(f"{component.text}: {shown}, must be > {number(component.threshold, 3)}: {sign} (p {_p(p)})")
+        return "; ".join(parts)
+
+
+def _p(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+class SectionEvidence:
+    """`bench.reports.studies.Evidence` of one data set of a run."""
+
+    def __init__(self, section: Section, cells: pd.DataFrame, spec: Mapping[str, Any], history: History):
+        spec = {str(key).replace("_", "-"): value for key, value in spec.items()}
+        self._section, self._history = section, history
+        self._row = {row.label: place for place, row in enumerate(section.rows)}
+        own = cells[(cells["dataset_label"] == section.name) & (cells["status"] == "ok")]
+        self._cell = {(v, int(s)): i for v, s, i in zip(own["variant_label"], own["seed"], own["cell_id"], strict=True)}
+        self.kl_weights = {row.label: row.kl_weight_value for row in section.rows if row.kl_weight_value != ""}
+        self.is_squared = str(spec.get("recon", "")).partition("[")[0] == "squared"
+        self.is_linear = _is_linear(str(spec.get("network", "")))
+
+    def value(self, variant: str, metric: str) -> np.ndarray | None:
+        """A metric of a variant by seed, (S,), or None where no seed has it."""
+        table = self._section.values.get(metric)
+        if table is None or variant not in self._row or not np.isfinite(table[self._row[variant]]).any():
+            return None
+        return table[self._row[variant]]
+
+    def course(self, variant: str, term: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """A validation term after `WARM_UP` of the training and at its end, each (S,), or None."""
+        ends = np.full((2, len(self._section.seeds)), np.nan)
+        for place, seed in enumerate(self._section.seeds):
+            cell_id = self._cell.get((variant, seed))
+            curve = None if cell_id is None else self._curve(cell_id, term)
+            if curve is not None:
+                ends[:, place] = curve
+        return (ends[0], ends[1]) if np.isfinite(ends).all(0).any() else None
+
+    def _curve(self, cell_id: str, term: str) -> tuple[float, float] | None:
+        arrays = self._history(cell_id)
+        steps, values = arrays.get("history_step"), arrays.get(f"history_validation_{term}")
+        if steps is not None and values is not None and len(steps) == len(values) >= 5:
+            start = int(np.searchsorted(steps, WARM_UP * steps[-1]))
+            return float(values[start]), float(values[-1])
+        return None
+
+
+def _is_linear(network: str) -> bool:
+    try:
+        call = parse_call(network)
+    except BenchError:
+        return False
+    return call.name == "mlp" and (call.params.get("hidden") == [] or call.params.get("activation") == "identity")
+
+
+def judge_claims(
+    sections: Sequence[Section], cells: pd.DataFrame, spec: Mapping[str, Any], history: History
+) -> tuple[list[Judged], dict[int, str]]:
+    """Every claim that a data set has the cells for, and why the others could not be tested, by number."""
+    judged: list[Judged] = []
+    missing: dict[int, str] = {}
+    for section in sections:
+        evidence = SectionEvidence(section, cells, spec, history)
+        tested: list[tuple[Claim, list[Component]]] = []
+        for claim in CLAIMS:
+            found = claim.test(evidence)
+            if isinstance(found, str):
+                missing.setdefault(claim.number, f"{claim.text}: {found}")
+            else:
+                tested.append((claim, found))
+        outcomes = judge([components for _, components in tested])
+        judged += [Judged(claim, section.label, o) for (claim, _), o in zip(tested, outcomes, strict=True)]
+    for entry in judged:
+        missing.pop(entry.claim.number, None)
+    return judged, missing
+
+
+def claims_figure(judged: Sequence[Judged], dataset: str) -> Iterator[tuple[Any, ...]]:
+    """The figure of a data set's claims: every condition as effect and interval, in units of its smallest effect."""
+    own = [entry for entry in judged if entry.dataset == dataset]
+    if not own:
+        return
+    rows = [_figure_row(entry, part) for entry in own for part in entry.outcome.parts]
+    table = pd.DataFrame(rows)
+    caption = (
+        "Each row is one condition: its distance from the threshold in units of the smallest effect of interest, with "
+        "the 95 % t interval over seeds. Right of the line the condition is met. Rows of one claim stand together."
+    )
+    yield "claims", "Claims of the lecture note", caption, plot_claims(table), table, False
+
+
+def _figure_row(entry: Judged, part: tuple[Component, float, str]) -> Mapping[str, Any]:
+    component, p, side = part
+    interval = component.interval
+    return {
+        "claim": entry.claim.number,
+        "text": entry.claim.text,
+        "verdict": entry.outcome.verdict,
+        "condition": component.text,
+        "mean": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "threshold": component.threshold,
+        "scale": component.scale,
+        "n": interval.n,
+        "p": p,
+        "side": side,
+    }

@@ -1,0 +1,181 @@
+"""`report.html`: one self-contained file, filled by a template with autoescaping; a policy lets no request leave it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.analysis import across, grids
+from bench.analysis.sections import Section
+from bench.analysis.verdicts import LEVELS, excluded, headline, verdicts
+from bench.reports import throughput
+from bench.reports.figures.style import colour_of
+from bench.reports.header import uses_arrays
+from bench.reports.model import Report
+from bench.reports.notes import LEGEND, STATISTICS
+from bench.reports.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
+from bench.reports.studies.claim_evidence import NOTE
+from bench.reports.studies.published_numbers import COLUMNS, rows
+from bench.reports.views.figure_files import FigureFile
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+#: A chart is embedded as SVG up to this size, above as PNG.
+MOST_SVG_BYTES = 120_000
+#: Tables of more rows show no dots.
+MOST_DOT_ROWS = 40
+_WIDTH = 136.0
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Per-seed dots of one table cell, in SVG units along the column's range."""
+
+    seeds: list[float]
+    mean: float
+    low: float | None
+    high: float | None
+    colour: str
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A figure as the template shows it: `FigureFile`'s texts with its content as a data URI."""
+
+    dataset: str
+    name: str
+    title: str
+    caption: str
+    png: Path
+    uri: str
+    is_picture: bool
+
+
+def html(report: Report, figures: Sequence[FigureFile]) -> str:
+    """The whole report as one HTML document."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=lambda value: "" if value is None else value,
+    )
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    context: dict[str, Any] = {
+        "report": report,
+        "figures": [embed(figure) for figure in figures],
+        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "script": Markup(script),
+        "script_hash": digest,
+        "facts_line": facts_line(report),
+        "colours": colours(report),
+        "strips": strips(report),
+        "headline": headline,
+        "verdicts": verdicts,
+        "levels": LEVELS,
+        "published_columns": COLUMNS,
+        "published_rows": list(zip(report.published, rows(report.published), strict=True)),
+        "excluded": excluded,
+        "difference_rows": difference_rows,
+        "missing": missing,
+        "cost_names": COST_NAMES,
+        "cost_rows": cost_rows,
+        "most_rows": MOST_ROWS,
+        "most_failures": MOST_FAILURES,
+        "claims_note": NOTE,
+        "core_note": throughput.NOTE,
+        "core_columns": throughput.COLUMNS,
+        "core_words": throughput.WORDS,
+        "core_table": throughput.core_table(report.core),
+        "across_headline": across.headline,
+        "across_notes": across.notes,
+        "grids_note": grids.NOTE,
+        "legend": (*LEGEND, *STATISTICS),
+        "arrays": uses_arrays(report.spec),
+    }
+    return environment.get_template("report.html.j2").render(context)
+
+
+def embed(figure: FigureFile) -> Embedded:
+    """The figure with its content: charts as SVG when that is small, everything else as PNG."""
+    path, kind = figure.png, "png"
+    if not figure.is_picture and figure.svg.stat().st_size <= MOST_SVG_BYTES:
+        path, kind = figure.svg, "svg+xml"
+    uri = f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return Embedded(figure.dataset, figure.name, figure.title, figure.caption, figure.png, uri, figure.is_picture)
+
+
+def facts_line(report: Report) -> str:
+    """Size and completeness of the run on one line."""
+    total, done = sum(report.counts.values()), report.counts.get("ok", 0)
+    n_variants = len({row.label for section in report.sections for row in section.rows})
+    n_seeds = len({seed for section in report.sections for seed in section.seeds})
+    parts = [
+        _plural(n_variants, "variant"),
+        _plural(len(report.sections), "data set"),
+        _plural(n_seeds, "seed"),
+        f"all {total:,} cells have results" if done == total else f"{done:,} of {total:,} cells have results",
+    ]
+    return " · ".join(parts)
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def colours(report: Report) -> dict[str, str]:
+    """Each variant's colour, as in the figures of its data set."""
+    out: dict[str, str] = {}
+    for section in report.sections:
+        order = [row.label for row in section.rows]
+        for label in order:
+            out.setdefault(label, colour_of(label, order))
+    return out
+
+
+def strips(report: Report) -> dict[tuple[str, int, str], Strip]:
+    """Dots of every cell of the short tables, by (data set, row, metric)."""
+    out = {}
+    for section in report.sections[:12]:
+        if len(section.rows) > MOST_DOT_ROWS:
+            continue
+        order = [row.label for row in section.rows]
+        for metric in section.primary:
+            table = section.values[metric.name]
+            scale = _scale(section, metric.name)
+            for row, label in enumerate(order):
+                cell = section.cells[row, metric.name]
+                if cell.n and scale:
+                    seeds = [place(value, scale) for value in table[row] if np.isfinite(value)]
+                    ends = (
+                        (place(cell.low, scale), place(cell.high, scale)) if math.isfinite(cell.low) else (None, None)
+                    )
+                    out[section.label, row, metric.name] = Strip(
+                        seeds, place(cell.mean, scale), *ends, colour_of(label, order)
+                    )
+    return out
+
+
+def _scale(section: Section, metric: str) -> tuple[float, float] | None:
+    """The range of a column: of all seeds and intervals."""
+    cells = [section.cells[row, metric] for row in range(len(section.rows))]
+    ends = [end for cell in cells for end in (cell.low, cell.high) if math.isfinite(end)]
+    values = [*section.values[metric][np.isfinite(section.values[metric])].tolist(), *ends]
+    if not values or max(values) == min(values):
+        return None
+    return min(values), max(values)
+
+
+def place(value: float, scale: tuple[float, float]) -> float:
+    """Position of a value along the strip, with room for the dots at both ends."""
+    low, high = scale
+    return round(4 + (_WIDTH - 8) * (value - low) / (high - low), 1)

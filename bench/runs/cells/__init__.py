@@ -1,0 +1,1 @@
+"""One stack of cells: built, trained, evaluated, wherever its process is."""

@@ -1,0 +1,104 @@
+"""Records of cells: what was asked, what became of it, and what a checkpoint needs to be loaded again."""
+
+from __future__ import annotations
+
+import traceback as tracebacks
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bench.contracts.dataset import Split
+from bench.contracts.variant import Variant
+from bench.errors import BenchError, Incompatible, one_line
+from bench.spec.call import format_call
+from bench.spec.run import CellSpec
+from bench.text import printable
+from bench.train.device import out_of_memory
+
+if TYPE_CHECKING:
+    from bench.runs.cells.task import StackTask
+
+#: Characters of a traceback that a record keeps.
+TRACEBACK_CHARACTERS = 4000
+
+
+def checkpoint_meta(task: StackTask, cell: CellSpec, split: Split, model) -> dict[str, Any]:
+    """What is needed to build the model again and give it the user's own rows."""
+    return {
+        "variant": format_call(cell.variant),
+        "dataset": format_call(cell.dataset),
+        "seed": cell.seed,
+        "train": cell.train.to_dict(),
+        "data_shape": list(split.data_shape),
+        "n_train": len(split.train),
+        "n_classes": split.n_classes,
+        "kl_weight": model.kl_weight,
+        "label": cell.variant_label,
+    }
+
+
+def base_record(task: StackTask, cell: CellSpec) -> dict[str, Any]:
+    """What every record of a cell holds, whatever became of it."""
+    return {
+        "cell_id": cell.cell_id,
+        "stack_id": cell.stack_id,
+        "variant": cell.variant.name,
+        "variant_params": cell.variant.params,
+        "variant_label": cell.variant_label,
+        "dataset": cell.dataset.name,
+        "dataset_params": cell.dataset.params,
+        "dataset_label": cell.dataset_label,
+        "seed": cell.seed,
+        "engine": task.engine,
+        "device": task.device,
+        "num_threads": task.threads or torch.get_num_threads(),
+        "timing_valid": task.alone,
+        "metrics": {},
+    }
+
+
+def failure_record(task: StackTask, cell: CellSpec, error: BaseException) -> dict[str, Any]:
+    """The record of a cell that ended in `error`: skipped, oom or error, with type, message and traceback's tail."""
+    status = "error"
+    if isinstance(error, Incompatible):
+        status = "skipped"
+    elif out_of_memory(error):
+        status = "oom"
+    record = base_record(task, cell) | {"status": status, "reason": one_line(error, bare=isinstance(error, BenchError))}
+    if status == "skipped":
+        return record
+    text = "".join(tracebacks.format_exception(error))
+    return record | {
+        "error_type": type(error).__name__,
+        "error": printable(str(error), 1000),
+        "traceback": text[-TRACEBACK_CHARACTERS:],
+    }
+
+
+def split_facts(split: Split) -> dict[str, Any]:
+    """Sizes, shape and checksum of the data."""
+    return {
+        "n_train": len(split.train),
+        "n_validation": len(split.validation),
+        "n_test": len(split.test),
+        "data_shape": list(split.data_shape),
+        "checksum": _checksum(split),
+        "description": printable(split.description, 300),
+    }
+
+
+_CHECKSUMS: dict[int, tuple[Split, str]] = {}
+
+
+def _checksum(split: Split) -> str:
+    held = _CHECKSUMS.get(id(split))
+    if held is None or held[0] is not split:
+        _CHECKSUMS.clear()
+        _CHECKSUMS[id(split)] = held = (split, split.checksum())
+    return held[1]
+
+
+def weight_facts(variant: Variant) -> dict[str, Any]:
+    """λ and s² of a variant."""
+    weight = variant.kl_weight_value
+    return {"kl_weight": weight, "decoder_variance": variant.cost.decoder_variance(weight)}

@@ -1,0 +1,67 @@
+"""What a user can have wrong in a run, found before the first file is made: parameters, data, sizes, network.
+
+Plugins that fail for other reasons are left for the run, which records them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+
+from bench.errors import BenchError, UsageError
+from bench.networks.factories import networks_named
+from bench.runs.cells.isolation import contained
+from bench.runs.cells.worker_state import Workshop, check_fit
+from bench.spec.run import CellSpec
+from bench.spec.training import TrainSettings
+from bench.train.replay.compiler import compiler_for
+
+#: What is looked at, "variant" or "dataset", and a cell that has it.
+Check = tuple[str, CellSpec]
+
+
+def checks_for(cells: Sequence[CellSpec], known: Collection[str] = ()) -> list[Check]:
+    """One check for every variant, then for every data set, among the cells that have to be trained.
+
+    Args:
+        known: ids of cells that have results already, so that their data need not even be loaded.
+    """
+    checks: dict[tuple, Check] = {}
+    for kind in ("variant", "dataset"):
+        for cell in cells:
+            key = (kind, getattr(cell, kind))
+            if key not in checks and not cell.is_control and cell.cell_id not in known:
+                checks[key] = (kind, cell)
+    return list(checks.values())
+
+
+def carry_out(check: Check, workshop: Workshop) -> None:
+    """Find the network and build the variant, or load the data; `UsageError` for the first thing that is wrong."""
+    kind, cell = check
+    try:
+        with contained():
+            if kind == "variant":
+                networks_named(cell.train.network.name, cell.train.network.params)
+                workshop.variant(cell)
+            else:
+                check_fit(cell, workshop.split(cell))
+    except UsageError:
+        raise
+    except BenchError:
+        return  # recorded with its reason when the cell runs
+
+
+def refuse_what_is_not_there(settings: TrainSettings, device: str, here: bool) -> None:
+    """Raise `UsageError` where a training asks for what a device has not: TF32 on a CPU, a compiler that works.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:N". here: whether it is this machine's; another's compiler is not looked at.
+    """
+    if settings.precision == "tf32" and not device.startswith("cuda"):
+        raise UsageError("precision tf32 needs a GPU, and this run is on the CPU; give float32 or bf16")
+    if settings.compile and here:
+        compiler = compiler_for(torch.device(device))
+        if not compiler.works:
+            why = f"--compile needs a working compiler ({compiler.reason})"
+            raise UsageError(f"{why}; install one or leave --compile out")

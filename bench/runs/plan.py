@@ -1,0 +1,90 @@
+"""From the verdicts on the cells of a run to the stacks that are to run, and what a user should know about that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from bench.runs.cells.task import StackTask
+from bench.runs.fingerprints import Fingerprints
+from bench.runs.resume import Verdict
+from bench.spec.run import CellSpec
+from bench.store.run_store import RunStore
+
+#: Names that a note lists before it counts.
+_LISTED = 3
+
+
+def plan_tasks(
+    cells: Sequence[CellSpec],
+    verdicts: Mapping[str, Verdict],
+    together: Mapping[str, Sequence[tuple[int, ...]]],
+    store: RunStore,
+    fingerprints: Fingerprints,
+    **settings: Any,
+) -> list[StackTask]:
+    """The stacks that are still to run, in order.
+
+    Args:
+        cells: all planned cells, the seeds of a stack next to each other.
+        verdicts: cell_id → verdict.
+        together: stack_id → groups of seeds that have trained in one stack so far.
+        settings: fields of `StackTask` that are the same for all stacks.
+    """
+    tasks = []
+    for stack_id, group in groupby(cells, key=lambda cell: cell.stack_id):
+        due = [cell for cell in group if verdicts[cell.cell_id] is not Verdict.DONE]
+        for seeds, part in _by_group(due, together.get(stack_id, [])):
+            again = [cell.cell_id for cell in part if verdicts[cell.cell_id] is Verdict.EVALUATE]
+            tasks.append(
+                StackTask(
+                    cells=tuple(part),
+                    together=seeds,
+                    weights={cell_id: str(store.checkpoint_path(cell_id).absolute()) for cell_id in again},
+                    code_hash=fingerprints.code_hash(part[0]),
+                    **settings,
+                )
+            )
+    return tasks
+
+
+def _by_group(
+    cells: Sequence[CellSpec], groups: Sequence[tuple[int, ...]]
+) -> list[tuple[tuple[int, ...], list[CellSpec]]]:
+    """`cells` of one stack by the group that their seed trained in before; those without one train together."""
+    found: dict[tuple[int, ...], list[CellSpec]] = {}
+    for cell in cells:
+        found.setdefault(next((group for group in groups if cell.seed in group), ()), []).append(cell)
+    return [(group or tuple(cell.seed for cell in due), due) for group, due in found.items()]
+
+
+def notes(
+    cells: Sequence[CellSpec], verdicts: Mapping[str, Verdict], before: Mapping[str, Any] | None, now: Mapping[str, Any]
+) -> list[str]:
+    """What has changed since an earlier call on the same directory, one line each.
+
+    Args:
+        before, now: the spec of the earlier call (None without one) and that of this one.
+    """
+    lines = []
+    if before is not None and before != now:
+        changed = [key.replace("_", "-") for key in (now | before) if before.get(key) != now.get(key)]
+        lines.append(f"the directory holds a run with another {_listed(changed)}; only what changed is done anew")
+    for verdict, text in (
+        (Verdict.CHANGED, "trained again, as their code or data changed"),
+        (Verdict.EVALUATE, "evaluated again, as the metrics or their code changed"),
+        (Verdict.RETRY, "tried again, as they failed before"),
+    ):
+        these = [cell for cell in cells if verdicts[cell.cell_id] is verdict]
+        if these:
+            labels = dict.fromkeys(f"{cell.variant_label} on {cell.dataset_label}" for cell in these)
+            lines.append(
+                f"{len(these)} {'cell is' if len(these) == 1 else 'cells are'} {text}: {_listed(list(labels))}"
+            )
+    return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

@@ -1,0 +1,85 @@
+"""Which results of an earlier call still hold: `cell_id` says what was asked, `code_hash` what ran.
+
+A cell is trained again when the code or data it depends on changed, and only evaluated again when just the metrics did.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.runs.fingerprints import TRAINING_FACTS, Fingerprints
+from bench.spec.run import CellSpec
+from bench.store.run_store import RunStore
+
+#: Entries of a record that decide what is done with its cell.
+REMEMBERED = ("status", "code_hash", "metrics_hash", *TRAINING_FACTS)
+#: Statuses that trying again would not change.
+FINAL = ("ok", "diverged", "skipped")
+
+
+class Verdict(enum.Enum):
+    """What is to be done with a cell.
+
+    Nothing, evaluate saved weights again, or train: for the first time, because its code or data changed, or because it
+    failed before.
+    """
+
+    DONE = "done"
+    EVALUATE = "evaluate"
+    TRAIN = "train"
+    CHANGED = "changed"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True)
+class History:
+    """What the records of earlier calls say, without their measurements, so that it stays small.
+
+    Attributes:
+        latest: cell_id → the latest record of that cell, reduced to `REMEMBERED`.
+        groups: stack_id → groups of seeds that have trained in one stack so far.
+        mark: size and time of the file that was read; None where there was none.
+    """
+
+    latest: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
+    mark: tuple[int, int] | None = None
+
+    @classmethod
+    def read(cls, store: RunStore, known: History | None = None) -> History:
+        """The history of a run, in one pass; `known` itself where nothing was written since it was read."""
+        stat = store.cells_path.stat()
+        mark = (stat.st_size, stat.st_mtime_ns)
+        if known is not None and known.mark == mark:
+            return known
+        history = cls(mark=mark)
+        for record in store.iter_records():
+            history.latest[record["cell_id"]] = {name: record[name] for name in REMEMBERED if name in record}
+            seeds = tuple(record.get("stack_seeds") or ())
+            groups = history.groups.setdefault(record["stack_id"], [])
+            if len(seeds) > 1 and seeds not in groups:
+                groups.append(seeds)
+        return history
+
+
+def judge(
+    cells: Sequence[CellSpec], records: Mapping[str, dict[str, Any]], store: RunStore, fingerprints: Fingerprints
+) -> dict[str, Verdict]:
+    """The verdict on every planned cell, given the latest record of each (by cell_id)."""
+    return {cell.cell_id: _verdict(cell, records.get(cell.cell_id), store, fingerprints) for cell in cells}
+
+
+def _verdict(cell: CellSpec, record: dict[str, Any] | None, store: RunStore, fingerprints: Fingerprints) -> Verdict:
+    code = fingerprints.code_hash(cell)
+    if record is None:
+        return Verdict.TRAIN
+    if record["code_hash"] != code:
+        return Verdict.CHANGED
+    if record["status"] not in FINAL:
+        return Verdict.RETRY
+    if record["status"] != "ok" or record["metrics_hash"] == fingerprints.metrics_hash:
+        return Verdict.DONE
+    return Verdict.EVALUATE if store.checkpoint_path(cell.cell_id).is_file() else Verdict.CHANGED

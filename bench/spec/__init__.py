@@ -1,0 +1,1 @@
+"""What is asked for: names and parameters, settings, presets, and the registry that finds plugins."""

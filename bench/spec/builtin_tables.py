@@ -1,0 +1,56 @@
+"""Names and signatures that modules with torch define, read from their source so that torch stays unloaded.
+
+`bench/networks/factories.py` maps network names to functions in `NETWORKS`; `bench/evaluate/control_models.py` maps
+names of control models to functions in `CONTROLS`.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from bench.spec.signature import Parameter, read_constants, read_parameters
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_NETWORKS = "networks.factories"
+
+
+@cache
+def network_parameters() -> dict[str, dict[str, Parameter]]:
+    """The parameters of every built-in network, by network name."""
+    return {name: _function_parameters(_NETWORKS, node) for name, node in _table(_NETWORKS, "NETWORKS").items()}
+
+
+@cache
+def control_names() -> tuple[str, ...]:
+    """The names of the control models, in the order of their table."""
+    return tuple(_table("evaluate.control_models", "CONTROLS"))
+
+
+def _tree(module: str) -> ast.Module:
+    return ast.parse((_PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+
+
+def _table(module: str, name: str) -> dict[str, ast.expr]:
+    """The entries of the dictionary display that `module` binds to `name`."""
+    for node in _tree(module).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if getattr(target, "id", None) == name and isinstance(node.value, ast.Dict):
+            pairs = zip(node.value.keys, node.value.values, strict=True)
+            return {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+    raise ValueError(f"bench/{module}.py binds no dictionary display to {name}")
+
+
+def _function_parameters(module: str, reference: ast.expr) -> dict[str, Parameter]:
+    """The parameters of the function that `reference` names in `module`, or that `module` imports from bench."""
+    tree = _tree(module)
+    name = getattr(reference, "id", "")
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return read_parameters(node, skip_first=False, constants=read_constants(tree))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench."):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _function_parameters(node.module.removeprefix("bench."), ast.Name(alias.name))
+    raise ValueError(f"bench/{module}.py defines no function {name!r}")

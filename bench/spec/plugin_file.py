@@ -1,0 +1,224 @@
+"""What a plugin file holds, read with `ast` and never run: kind, name, documentation, signature, declared values.
+
+A variant file has one class derived from `Variant` or `GaussianVariant`, a data set file a function `load`, a metric
+file one class derived from `Metric`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.spec.signature import Parameter, read_constants, read_parameters
+
+if TYPE_CHECKING:
+    from bench.contracts.metric import Value
+
+KINDS = ("variant", "dataset", "metric")
+_BASES = {"variant": {"Variant", "GaussianVariant"}, "metric": {"Metric"}}
+_LARGEST_FILE = 4_000_000
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """One plugin, as far as its source tells.
+
+    Attributes:
+        name: kebab-case, from the file's name (or the entry point's).
+        kind: of `KINDS`.
+        path: its source file, or None where an entry point's source cannot be located.
+        entry_point: "module:attribute" of an installed foreign plugin, or None.
+        attribute: the class or function in the file.
+        summary: first line of the documentation. doc: all of it.
+        parameters: the signature; empty for metrics.
+        family: of a metric, "" elsewhere.
+        declared: metrics: the `Value(...)` calls as keyword dictionaries.
+        broken: why the plugin cannot be used, or None.
+    """
+
+    name: str
+    kind: str
+    path: Path | None
+    entry_point: str | None = None
+    attribute: str = ""
+    summary: str = ""
+    doc: str = ""
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    family: str = ""
+    declared: tuple[dict[str, Any], ...] = ()
+    broken: str | None = None
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """Parameter → default, or `REQUIRED`."""
+        return {key: parameter.default for key, parameter in self.parameters.items()}
+
+    @property
+    def values(self) -> list[Value]:
+        """What a metric reports, in the file's order."""
+        from bench.contracts.metric import Value
+
+        return [Value(**declared) for declared in self.declared]
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for messages."""
+        return str(self.path or self.entry_point)
+
+
+def kebab(name: str) -> str:
+    """The name as users write it: `stochastic_ae` and `Stochastic-AE` are `stochastic-ae`."""
+    return name.replace("_", "-").lower()
+
+
+def describe_file(
+    path: Path, kind: str | None = None, *, name: str | None = None, entry_point: str | None = None, attribute: str = ""
+) -> PluginInfo | None:
+    """What `path` holds; None where it holds no plugin (of that `kind`).
+
+    Args:
+        kind: what it must be; None to tell by its content.
+        name: the plugin's name where it is not the file's.
+        attribute: the class or function to describe; "" for the only one.
+    """
+    name = kebab(name or path.stem)
+    known = {"name": name, "path": path, "entry_point": entry_point}
+    text = ""
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ValueError(f"the file is larger than {_LARGEST_FILE // 1_000_000} MB")
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text, filename=str(path))
+    except SyntaxError as error:
+        return PluginInfo(kind=kind or _guess(text), broken=f"line {error.lineno}: {error.msg}", **known)
+    except UnicodeDecodeError:
+        return PluginInfo(kind=kind or "variant", broken="the file is not UTF-8 text", **known)
+    except (OSError, ValueError, MemoryError, RecursionError) as error:
+        return PluginInfo(kind=kind or _guess(text), broken=getattr(error, "strerror", None) or str(error), **known)
+    for candidate in (kind,) if kind else KINDS:
+        try:
+            info = _describe(tree, candidate, known, attribute)
+        except ValueError as error:
+            return PluginInfo(
+                kind=candidate, broken=str(error), doc=_doc(tree), summary=_first_line(_doc(tree)), **known
+            )
+        if info is not None:
+            return info
+    return None
+
+
+def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str) -> PluginInfo | None:
+    constants = read_constants(tree)
+    if kind == "dataset":
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        found = [node for node in functions if node.name == (attribute or "load")]
+        if not found:
+            return None
+        parameters = read_parameters(found[-1], skip_first=False, constants=constants)
+        doc = ast.get_docstring(found[-1]) or ""
+        whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
+        return _info(kind, known, found[-1].name, _first_line(_doc(tree) or doc), whole, parameters=parameters)
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    node = _only_class(classes, _BASES[kind], kind, attribute)
+    if node is None:
+        return None
+    doc = ast.get_docstring(node) or ""
+    whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
+    summary = _first_line(doc or _doc(tree))
+    if kind == "metric":
+        fields = {"family": _literal_attribute(node, "family"), "declared": tuple(_values(tree, constants))}
+        return _info(kind, known, node.name, summary, whole, **fields)
+    init = _init(node, classes)
+    parameters = read_parameters(init, skip_first=True, constants=constants) if init else {}
+    return _info(kind, known, node.name, summary, whole, parameters=parameters)
+
+
+def _info(kind: str, known: dict[str, Any], attribute: str, summary: str, doc: str, **fields: Any) -> PluginInfo:
+    return PluginInfo(kind=kind, attribute=attribute, summary=summary, doc=doc, **known, **fields)
+
+
+def _only_class(classes: dict[str, ast.ClassDef], bases: set[str], kind: str, wanted: str) -> ast.ClassDef | None:
+    """The one concrete class that derives from one of `bases`, directly or through classes of the same file."""
+
+    def derives(node: ast.ClassDef, seen: frozenset[str]) -> bool:
+        names = _base_names(node)
+        return bool(names & bases) or any(
+            derives(classes[name], seen | {name}) for name in names & classes.keys() - seen - bases
+        )
+
+    found = {name: node for name, node in classes.items() if name not in bases and derives(node, frozenset({name}))}
+    if wanted:
+        return classes.get(wanted)
+    parents = set().union(*(_base_names(node) for node in found.values()))
+    concrete = [node for name, node in found.items() if name not in parents and not name.startswith("_")]
+    if len(concrete) > 1:
+        names = ", ".join(node.name for node in concrete)
+        raise ValueError(f"it holds {len(concrete)} {kind} classes ({names}); one file holds one {kind}")
+    return concrete[0] if concrete else None
+
+
+def _base_names(node: ast.ClassDef) -> set[str]:
+    return {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases}
+
+
+def _init(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> ast.FunctionDef | None:
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            return item
+    parents = (classes[name] for name in _base_names(node) & classes.keys() - {node.name})
+    return next((init for parent in parents if (init := _init(parent, classes))), None)
+
+
+def _literal_attribute(node: ast.ClassDef, name: str) -> str:
+    for item in node.body:
+        targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            value = getattr(item, "value", None)
+            return str(value.value) if isinstance(value, ast.Constant) else ""
+    return ""
+
+
+def _values(tree: ast.Module, constants: dict[str, Any]) -> list[dict[str, Any]]:
+    """The `Value(...)` calls of a file, in order, as keyword dictionaries.
+
+    Raises:
+        ValueError: an argument that is not a literal, or no call at all.
+    """
+    order = ("name", "summary", "higher_is_better", "unit", "range", "formula", "needs", "gauge", "core", "vector")
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Value"]
+    found = []
+    for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
+        named = [
+            *zip((*order, "primary"), call.args, strict=False),
+            *((item.arg, item.value) for item in call.keywords),
+        ]
+        try:
+            found.append({str(key): _literal(value, constants) for key, value in named})
+        except (ValueError, TypeError):
+            raise ValueError(f"line {call.lineno}: Value(...) holds something else than literals") from None
+    if not found:
+        raise ValueError("it declares no values; list Value(...) literals in the class attribute `values`")
+    return found
+
+
+def _literal(node: ast.expr, constants: dict[str, Any]) -> Any:
+    return constants[node.id] if isinstance(node, ast.Name) and node.id in constants else ast.literal_eval(node)
+
+
+def _doc(tree: ast.Module) -> str:
+    return ast.get_docstring(tree) or ""
+
+
+def _first_line(doc: str) -> str:
+    """The first paragraph in one line."""
+    return " ".join(doc.split("\n\n")[0].split())
+
+
+def _guess(text: str) -> str:
+    """The kind of a file that cannot be parsed."""
+    if re.search(r"\(\s*(\w+\.)?Metric\s*\)", text):
+        return "metric"
+    return "dataset" if re.search(r"^def\s+load\b", text, re.MULTILINE) else "variant"

@@ -1,0 +1,64 @@
+"""Where plugin sources lie: files of a folder, and the modules that installed packages' entry points name.
+
+An entry point's module is located without running it or its parent packages.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+from bench.spec.plugin_file import PluginInfo, describe_file, kebab
+
+
+def python_files(folder: Path) -> list[Path]:
+    """The plugin files directly in `folder`, sorted; names that start with `_` or `.` are helpers, not plugins."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.glob("*.py") if path.is_file() and path.name[0] not in "_.")
+
+
+def entry_point_infos(kind: str) -> list[PluginInfo]:
+    """The plugins of `kind` that installed packages declare under `aebench.<kind>s`, in order of their names."""
+    points = importlib.metadata.entry_points(group=f"aebench.{kind}s")
+    return [_describe(kind, point) for point in sorted(points, key=lambda point: (point.name, point.value))]
+
+
+def _describe(kind: str, point: importlib.metadata.EntryPoint) -> PluginInfo:
+    name = kebab(point.name)
+    try:
+        module, attribute = point.module, point.attr or ""
+        path = module_path(module)
+    except (ImportError, AttributeError, ValueError) as error:
+        return PluginInfo(name, kind, None, point.value, broken=f"entry point {point.value!r}: {error}")
+    if path is None:
+        return PluginInfo(
+            name, kind, None, point.value, broken=f"module {module!r} has no source file that can be read"
+        )
+    info = describe_file(path, kind, name=name, entry_point=point.value, attribute=attribute)
+    if info is None:
+        return PluginInfo(name, kind, path, point.value, broken=f"{path} holds no {kind} {attribute}".rstrip())
+    return info
+
+
+def module_path(module: str) -> Path | None:
+    """The source file of a dotted module name, found without importing anything; None where there is no .py file.
+
+    Raises:
+        ImportError: no such module.
+    """
+    first, *rest = module.split(".")
+    spec = importlib.util.find_spec(first)
+    if spec is None:
+        raise ImportError(f"no module named {module!r}")
+    if not rest:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    for part in rest[:-1]:
+        places = [place / part for place in places]
+    for place in places:
+        for path in (place / rest[-1] / "__init__.py", place / f"{rest[-1]}.py"):
+            if path.is_file():
+                return path
+    raise ImportError(f"no module named {module!r}")

@@ -1,0 +1,258 @@
+"""Finds plugins: the built-in files, installed packages' entry points, and what `--plugins` names.
+
+Names and signatures come from the source alone (`bench.spec.plugin_file`); a plugin's code runs only in
+`Registry.load`, under a module name of its own, so that no plugin folder ever owns a top-level name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.errors import PluginError, UsageError, unknown_name
+from bench.spec.call import Call, format_value
+from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab
+from bench.spec.plugin_sources import entry_point_infos, python_files
+from bench.spec.signature import fill_parameters
+
+PACKAGE = Path(__file__).resolve().parents[1]
+#: Name of the data set that stands for arrays given to `bench.run`; its parameter is the checksum of their content.
+ARRAYS = "arrays"
+#: Prefix of the control models' names where a variant's name is expected.
+CONTROL = "control:"
+
+
+class Registry:
+    """All plugins by kind ("variant", "dataset", "metric") and kebab-case name."""
+
+    def __init__(self, foreign: Sequence[PluginInfo] = (), plugins: Sequence[str] = ()) -> None:
+        self.plugins = tuple(plugins)
+        self._given = tuple(foreign)
+        self._tables: dict[str, dict[str, PluginInfo]] = {}
+        self._refused: list[PluginInfo] = []
+
+    @classmethod
+    def discover(cls, plugins: Sequence[str | Path] = ()) -> Registry:
+        """Built-in plugins, those of installed packages, and those in `plugins` (files or folders).
+
+        Raises:
+            UsageError: a path that does not exist or holds no plugin, or a name that is taken already.
+        """
+        found: dict[Path, PluginInfo] = {}
+        for plugin in plugins:
+            for info in _read_given(Path(plugin)):
+                found.setdefault(info.path.resolve(), info)
+        registry = cls(tuple(found.values()), tuple(str(Path(plugin).resolve()) for plugin in plugins))
+        for kind in {info.kind for info in registry._given}:
+            registry._table(kind)
+        return registry
+
+    def names(self, kind: str) -> list[str]:
+        """The names of all plugins of `kind`, broken ones included, sorted."""
+        return sorted(self._table(kind))
+
+    def refused(self, kind: str) -> list[PluginInfo]:
+        """Installed plugins whose name is taken already, with the reason in `broken`."""
+        self._table(kind)
+        return [info for info in self._refused if info.kind == kind]
+
+    def info(self, kind: str, name: str) -> PluginInfo:
+        """What is known of one plugin; an unknown name raises `UsageError` with the nearest ones."""
+        table = self._table(kind)
+        if kebab(name) not in table:
+            raise unknown_name({"dataset": "data set"}.get(kind, kind), name, table)
+        return table[kebab(name)]
+
+    def resolve(self, kind: str, call: Call) -> Call:
+        """`call` with the canonical name and every parameter filled in.
+
+        Raises:
+            UsageError: unknown name or parameter (with the nearest ones), missing parameter, value of a wrong type.
+            PluginError: the plugin is broken.
+        """
+        if kind == "variant" and call.name.startswith(CONTROL):
+            return self._control(call)
+        if kind == "dataset" and call.name == ARRAYS and ARRAYS not in self._table(kind):
+            return call
+        info = self._usable(kind, call.name)
+        return fill_parameters(info.name, Call(info.name, call.params), info.parameters)
+
+    def label(self, kind: str, resolved: Call) -> str:
+        """How tables name a resolved call: only the parameters that differ from their defaults."""
+        table = self._table(kind)
+        if resolved.name not in table:
+            return resolved.name
+        defaults = table[resolved.name].signature
+        changed = {key: value for key, value in resolved.params.items() if defaults.get(key, self) != value}
+        listed = ",".join(f"{key}={format_value(value)}" for key, value in changed.items())
+        return f"{resolved.name}[{listed}]" if listed else resolved.name
+
+    def load(self, kind: str, name: str) -> Any:
+        """The variant class, the data set's `load` function or the metric class; runs the plugin's file.
+
+        Raises:
+            PluginError: the plugin is broken; the message has its file and the reason.
+        """
+        info = self._usable(kind, name)
+        try:
+            module = self._module(info)
+            return getattr(module, info.attribute) if info.attribute else module.load
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise PluginError(f"{kind} {info.name!r} ({info.origin}) cannot be imported: {reason}") from error
+
+    def source_hash(self, kind: str, name: str) -> str:
+        """16 hex digits that change with the plugin's source (or, without a file, with its installed version)."""
+        if kind == "variant" and name.startswith(CONTROL):
+            content = (PACKAGE / "evaluate" / "control_models.py").read_bytes()
+        elif kind == "dataset" and name == ARRAYS:
+            content = b""
+        else:
+            info = self.info(kind, name)
+            content = info.path.read_bytes() if info.path else str(info.entry_point).encode()
+        return hashlib.sha256(content).hexdigest()[:16]
+
+    def metrics_for(self, wanted: str | Sequence[str]) -> list[tuple[str, list[str]]]:
+        """Metric plugins with the value names wanted of each, in a fixed order.
+
+        Args:
+            wanted: "core", "all", or names of values or of whole metric plugins (a list, or separated by commas).
+
+        Raises:
+            UsageError: an unknown name, or none at all.
+        """
+        names = wanted.split(",") if isinstance(wanted, str) else list(wanted)
+        names = [name.strip().replace("-", "_").lower() for name in names if name.strip()]
+        if not names:
+            raise UsageError("no metric is named; give core, all, or names separated by commas")
+        usable = [info for name in self.names("metric") if not (info := self.info("metric", name)).broken]
+        known: dict[str, set[str]] = {"core": set(), "all": set()}
+        for info in usable:
+            plugin = known.setdefault(info.name.replace("-", "_"), set())
+            for value in info.declared:
+                plugin.add(value["name"])
+                known.setdefault(value["name"], set()).add(value["name"])
+                known["all"].add(value["name"])
+                if value.get("core"):
+                    known["core"].add(value["name"])
+        for name in names:
+            if name not in known:
+                raise unknown_name("metric", name, known)
+        chosen = set().union(*(known[name] for name in names))
+        listed = [(info.name, [v["name"] for v in info.declared if v["name"] in chosen]) for info in usable]
+        return [(name, values) for name, values in listed if values]
+
+    @cached_property
+    def controls(self) -> tuple[str, ...]:
+        """Names of the control models."""
+        from bench.spec.builtin_tables import control_names
+
+        return control_names()
+
+    def _control(self, call: Call) -> Call:
+        name = kebab(call.name.removeprefix(CONTROL))
+        if name not in self.controls:
+            raise unknown_name("control", name, self.controls)
+        if call.params:
+            raise UsageError(f"{call.name} takes no parameters")
+        return Call(CONTROL + name)
+
+    def _usable(self, kind: str, name: str) -> PluginInfo:
+        info = self.info(kind, name)
+        if info.broken:
+            raise PluginError(f"{kind} {info.name!r} ({info.origin}) is broken: {info.broken}")
+        return info
+
+    def _module(self, info: PluginInfo) -> Any:
+        if info.entry_point:
+            return importlib.import_module(info.entry_point.partition(":")[0])
+        if info.path.parent == PACKAGE / "metrics":
+            return importlib.import_module(f"bench.metrics.{info.path.stem}")
+        content = info.path.read_bytes()
+        mark = hashlib.sha256(str(info.path.resolve()).encode() + b"\0" + content).hexdigest()[:16]
+        unique = f"aebench_{info.kind}_{info.path.stem}_{mark}"
+        if unique in sys.modules:
+            return sys.modules[unique]
+        spec = importlib.util.spec_from_file_location(unique, info.path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[unique] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            sys.modules.pop(unique, None)
+            raise
+        return module
+
+    def _table(self, kind: str) -> dict[str, PluginInfo]:
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
+        if kind not in self._tables:
+            table = {info.name: info for path in builtin_files(kind) if (info := describe_file(path, kind))}
+            for info in entry_point_infos(kind):
+                if _clash(info, table):
+                    self._refused.append(_refusal(info, table[info.name]))
+                else:
+                    table[info.name] = info
+            for info in self._given:
+                if info.kind == kind and _clash(info, table):
+                    raise UsageError(_clash_message(info, table[info.name]))
+                if info.kind == kind:
+                    table.setdefault(info.name, info)
+            self._tables[kind] = table
+        return self._tables[kind]
+
+
+def builtin_folder(kind: str) -> Path:
+    """Where the built-in plugins of `kind` lie: inside the package when installed, beside it in a checkout."""
+    folder = f"{kind}s"
+    inside = PACKAGE / folder
+    return inside if kind == "metric" or inside.is_dir() else PACKAGE.parent / folder
+
+
+def builtin_files(kind: str) -> list[Path]:
+    """The built-in plugin files of `kind`."""
+    return python_files(builtin_folder(kind))
+
+
+def is_builtin(info: PluginInfo) -> bool:
+    """Whether a plugin comes with this package."""
+    return info.path is not None and info.path.parent == builtin_folder(info.kind)
+
+
+def _read_given(path: Path) -> list[PluginInfo]:
+    try:
+        files = python_files(path) if path.is_dir() else [path]
+        if not path.exists():
+            raise UsageError(f"--plugins {path}: no such file or folder")
+        if not path.is_dir() and path.suffix != ".py":
+            raise UsageError(f"--plugins {path}: a plugin is a .py file or a folder of such files")
+    except OSError as error:
+        raise UsageError(f"--plugins {path}: {error.strerror}") from error
+    infos = [info for file in files if (info := describe_file(file))]
+    if not infos:
+        raise UsageError(
+            f"--plugins {path}: no plugin found; a file holds one class derived from Variant, GaussianVariant or "
+            "Metric, or a function load"
+        )
+    return infos
+
+
+def _clash(info: PluginInfo, table: dict[str, PluginInfo]) -> bool:
+    other = table.get(info.name)
+    return other is not None and not (info.path and other.path and info.path.resolve() == other.path.resolve())
+
+
+def _clash_message(info: PluginInfo, other: PluginInfo) -> str:
+    return f"{info.kind} {info.name!r} of {info.origin} has the name of {other.origin}; rename the file"
+
+
+def _refusal(info: PluginInfo, other: PluginInfo) -> PluginInfo:
+    return PluginInfo(info.name, info.kind, info.path, info.entry_point, broken=_clash_message(info, other))

@@ -1,0 +1,266 @@
+"""What a run is: variants × data sets × seeds under one training, validated and hashable, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.contracts.checks import number_in, whole_number
+from bench.errors import UsageError, unknown_name
+from bench.spec.call import Call, as_grid, format_call, parse_call
+from bench.spec.registry import CONTROL, Registry
+from bench.spec.training import TrainSettings
+from bench.spec.values import READERS, normal_key
+
+#: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
+DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]")
+DEFAULT_DATASETS = ("digits",)
+DEFAULT_SEEDS = 10
+ENGINES = ("local", "dask")
+_SEED_LIMIT = 1 << 62
+_TRAIN_KEYS = tuple(TrainSettings.__dataclass_fields__)
+#: Keys of a configuration, in snake_case.
+SPEC_KEYS = (
+    "name",
+    "variant",
+    "dataset",
+    "seeds",
+    *_TRAIN_KEYS,
+    "metrics",
+    "controls",
+    "baseline",
+    "plugins",
+    "device",
+)
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """One training run: everything that decides its numbers, and nothing else.
+
+    Attributes:
+        variant, dataset: resolved calls (canonical names, all parameters); `control:NAME` for a control model.
+        seed: of initial weights, order and noise.
+        train: how it is trained.
+        variant_label, dataset_label: how tables name it, e.g. `vae[beta=5]`.
+    """
+
+    variant: Call
+    dataset: Call
+    seed: int
+    train: TrainSettings
+    variant_label: str = field(default="", compare=False)
+    dataset_label: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("variant", "dataset"):
+            if not getattr(self, f"{name}_label"):
+                object.__setattr__(self, f"{name}_label", format_call(getattr(self, name)))
+
+    @cached_property
+    def stack_id(self) -> str:
+        """16 hex digits, the same for all seeds that are trained together."""
+        return _digest({"variant": format_call(self.variant), "dataset": format_call(self.dataset)} | self._train())
+
+    @cached_property
+    def cell_id(self) -> str:
+        """16 hex digits that hash what was asked of this cell, whatever else the run holds."""
+        return _digest({"stack": self.stack_id, "seed": self.seed})
+
+    @property
+    def is_control(self) -> bool:
+        """Whether this is a control model and not a trained variant."""
+        return self.variant.name.startswith(CONTROL)
+
+    def _train(self) -> dict[str, Any]:
+        return {"train": self.train.to_dict()}
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A whole run.
+
+    Attributes:
+        name: of the preset, the configuration file or the data sets; part of the output folder's name only.
+        variants, datasets: calls with grids expanded.
+        seeds: distinct, not negative.
+        train: the same for all cells.
+        metrics: "core", "all", or names separated by commas.
+        controls: whether control models are evaluated as further rows.
+        baseline: the variant that others are compared with, as text, or None.
+        plugins: files or folders with foreign plugins.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: no variant, data set or seed; a seed that is not a whole number ≥ 0; an unknown device.
+    """
+
+    name: str = ""
+    variants: tuple[Call, ...] = tuple(parse_call(text) for text in DEFAULT_VARIANTS)
+    datasets: tuple[Call, ...] = tuple(parse_call(text) for text in DEFAULT_DATASETS)
+    seeds: tuple[int, ...] = tuple(range(DEFAULT_SEEDS))
+    train: TrainSettings = field(default_factory=TrainSettings)
+    metrics: str = "core"
+    controls: bool = False
+    baseline: str | None = None
+    plugins: tuple[str, ...] = ()
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, what in (("variants", "variant"), ("datasets", "data set"), ("seeds", "seed")):
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
+            if not getattr(self, name):
+                raise UsageError(f"there is no {what}; give at least one")
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEED_LIMIT:
+                raise UsageError(f"seed {seed!r} is not a whole number of at least 0")
+        if not self.name:
+            object.__setattr__(self, "name", "+".join(dict.fromkeys(map(_called, self.datasets))))
+        _check_device(self.device)
+
+    def validate(self, registry: Registry) -> RunSpec:
+        """This spec with canonical names and all parameters filled in; equal requests become equal specs.
+
+        Raises:
+            UsageError: unknown names (with the nearest ones), parameters, metrics; wrong types; a baseline that is not
+                among the variants.
+            PluginError: a plugin that is asked for is broken.
+        """
+        variants = tuple(registry.resolve("variant", call) for call in self.variants)
+        datasets = tuple(registry.resolve("dataset", call) for call in self.datasets)
+        registry.metrics_for(self.metrics)
+        baseline = None
+        if self.baseline is not None:
+            wanted = registry.resolve("variant", parse_call(self.baseline))
+            if wanted not in variants:
+                raise UsageError(f"--baseline {self.baseline} is not among the variants of the run; add it with -m")
+            baseline = registry.label("variant", wanted)
+        return replace(self, variants=variants, datasets=datasets, baseline=baseline)
+
+    def cells(self, registry: Registry) -> list[CellSpec]:
+        """All cells, the seeds of a stack next to each other; control models follow the variants of each data set."""
+        spec = self.validate(registry)
+        rows = list(spec.variants)
+        if spec.controls:
+            controls = (Call(CONTROL + name) for name in registry.controls)
+            rows += [control for control in controls if control not in rows]
+        return [
+            CellSpec(row, data, seed, spec.train, registry.label("variant", row), registry.label("dataset", data))
+            for data in spec.datasets
+            for row in rows
+            for seed in (spec.seeds if _needs_all_seeds(row) else spec.seeds[:1])
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as a configuration file writes it (`spec.yaml`): plain values, readable by `from_dict`."""
+        return {
+            "name": self.name,
+            "variant": [format_call(as_grid(call)) for call in self.variants],
+            "dataset": [format_call(as_grid(call)) for call in self.datasets],
+            "seeds": list(self.seeds),
+            **self.train.to_dict(),
+            "metrics": self.metrics,
+            "controls": self.controls,
+            **({"baseline": self.baseline} if self.baseline else {}),
+            **({"plugins": list(self.plugins)} if self.plugins else {}),
+            "device": self.device,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
+        """The spec that a configuration's keys write; keys in kebab- or snake_case, missing ones take the defaults.
+
+        Raises:
+            UsageError: an unknown key (with the nearest ones) or a value that cannot be read.
+        """
+        given = {}
+        for key, value in values.items():
+            name = normal_key(key)
+            if name not in SPEC_KEYS:
+                raise unknown_name("key", str(key), (known.replace("_", "-") for known in SPEC_KEYS))
+            if value is not None:
+                given[name] = value
+        train = TrainSettings(**{key: given.pop(key) for key in _TRAIN_KEYS if key in given})
+        for key, read in READERS.items():
+            if key in given:
+                given[key] = read(key, given[key])
+        renamed = {"variant": "variants", "dataset": "datasets"}
+        return cls(train=train, **{renamed.get(key, key): value for key, value in given.items()})
+
+    def with_absolute_plugins(self) -> RunSpec:
+        """This spec with absolute plugin paths, so that it means the same in another working directory."""
+        return replace(self, plugins=tuple(str(Path(path).expanduser().absolute()) for path in self.plugins))
+
+    @property
+    def hash(self) -> str:
+        """8 hex digits of what the run computes; name, device and plugin paths do not count."""
+        ignored = ("name", "device", "plugins")
+        return _digest({key: value for key, value in self.to_dict().items() if key not in ignored})[:8]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is carried out; nothing here changes a number.
+
+    Attributes:
+        output: its directory; None for results/<name>-<spec hash>.
+        n_jobs: stacks trained at the same time. engine: of `ENGINES`; dask=ADDRESS for a
+            cluster that runs already.
+        timeout: seconds per stack, or None.
+        force: redo every cell. dry_run: plan only. quiet: no progress.
+        tensorboard: whether event files are written as well (`bench.store.event_files`).
+
+    Raises:
+        UsageError: a value out of range, an unknown engine.
+    """
+
+    output: Path | None = None
+    n_jobs: int = 1
+    engine: str = "local"
+    timeout: float | None = None
+    force: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        whole_number("n_jobs", self.n_jobs, 1)
+        name, equals, address = str(self.engine).partition("=")
+        if name not in ENGINES:
+            raise unknown_name("engine", name, ENGINES)
+        if equals and (name != "dask" or not address):
+            raise UsageError(f"engine {self.engine!r} cannot be read; give local, dask, or dask=tcp://HOST:PORT")
+        if self.timeout is not None:
+            number_in("timeout", self.timeout, 0.0, open_low=True)
+
+    def directory(self, spec: RunSpec) -> Path:
+        """Where the run is written."""
+        safe = "".join(char if char.isalnum() or char in "-_+." else "-" for char in spec.name).strip(".") or "run"
+        return self.output or Path("results") / f"{safe[:80]}-{spec.hash}"
+
+
+def _called(dataset: Call) -> str:
+    """What a run on a data set is called: its name, or that of the file or folder it reads, without its ending."""
+    path = dataset.params.get("path")
+    return (Path(path).stem if isinstance(path, str) else "") or dataset.name
+
+
+def _check_device(device: str) -> None:
+    kind, _, index = device.partition(":")
+    if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isascii() and index.isdigit()):
+        raise UsageError(f"device {device!r} is not known; give auto, cpu, cuda or cuda:N")
+
+
+def _needs_all_seeds(variant: Call) -> bool:
+    """Control models are the same for every seed, but for the random ones."""
+    return not variant.name.startswith(CONTROL) or variant.name.startswith(CONTROL + "random")
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

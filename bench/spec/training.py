@@ -1,0 +1,152 @@
+"""How every cell of a run is trained: checked, frozen and hashable, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from bench.contracts.checks import number_in, whole_number
+from bench.errors import UsageError, unknown_name
+from bench.spec.builtin_tables import network_parameters
+from bench.spec.call import Call, format_call, parse_call
+from bench.spec.signature import Parameter, fill_parameters
+
+_NUMBER = frozenset({"float"})
+
+#: Parameters of each reconstruction cost.
+COSTS = {"squared": {}, "bernoulli": {}, "gaussian": {"scale": Parameter(1.0, _NUMBER)}}
+_RATE = {"lr": Parameter(3e-3, _NUMBER)}
+_DECAY = {"weight_decay": Parameter(0.0, _NUMBER)}
+_EPS = {"eps": Parameter(1e-8, _NUMBER)}
+_MOMENTUM = {"momentum": Parameter(0.0, _NUMBER)}
+#: Parameters of each optimiser.
+OPTIMIZERS = {
+    "adam": {**_RATE, **_DECAY, **_EPS},
+    "adamw": {**_RATE, "weight_decay": Parameter(0.01, _NUMBER), **_EPS},
+    "sgd": {"lr": Parameter(1e-2, _NUMBER), **_MOMENTUM, **_DECAY},
+    "rmsprop": {**_RATE, **_MOMENTUM, **_DECAY},
+}
+#: Parameters of each schedule of the learning rate.
+SCHEDULES = {
+    "constant": {},
+    "cosine": {},
+    "stages": {"lengths": Parameter(types=frozenset({"list"})), "factor": Parameter(0.1, _NUMBER)},
+}
+#: Number formats of products in training; parameters, losses and all of the evaluation are float32 in each.
+PRECISIONS = ("float32", "tf32", "bf16")
+DEFAULT_STEPS = 1500
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The training of every cell of a run.
+
+    Attributes:
+        latent_dim: L.
+        network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`.
+        recon: `squared`, `bernoulli` or `gaussian[scale=…]`.
+        optimizer: `adam`, `adamw`, `sgd` or `rmsprop`, with `lr` and what else it has.
+        schedule: of the learning rate: `constant`, `cosine` (half a cosine down to 0) or `stages[lengths=…,factor=…]`,
+            whose i-th stage takes the share of the training that `lengths` gives it, at `lr` times `factor` to the i.
+        steps, epochs: the length of the training; exactly one is set (1,500 steps where neither is given).
+        early_stopping: epochs without a better validation loss until a seed stops, or None.
+        batch_size: B.
+        precision: of `PRECISIONS`: `tf32` (only a GPU has it) or `bf16` instead of `float32` for matrix products and
+            convolutions in training.
+        compile: run recurring training steps through `torch.compile`'s compiler (Inductor): faster once a training is
+            longer than compiling takes (seconds), and with other last bits than the steps as they stand.
+
+    Raises:
+        UsageError: anything of the above out of range, unknown, or of the wrong type.
+    """
+
+    latent_dim: int = 8
+    network: Call = field(default_factory=lambda: Call("mlp"))
+    recon: Call = field(default_factory=lambda: Call("squared"))
+    optimizer: Call = field(default_factory=lambda: Call("adam"))
+    schedule: Call = field(default_factory=lambda: Call("cosine"))
+    steps: int | None = None
+    epochs: int | None = None
+    early_stopping: int | None = None
+    batch_size: int = 128
+    precision: str = "float32"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        whole_number("latent_dim", self.latent_dim, 1)
+        whole_number("batch_size", self.batch_size, 1)
+        if self.steps is not None and self.epochs is not None:
+            raise UsageError("both steps and epochs are given; give one of them")
+        for name in ("steps", "epochs", "early_stopping"):
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name), 1)
+        if self.steps is None and self.epochs is None:
+            object.__setattr__(self, "steps", DEFAULT_STEPS)
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", str(self.precision), PRECISIONS)
+        if not isinstance(self.compile, bool):
+            raise UsageError(f"compile={self.compile!r} is neither true nor false")
+        for name, resolve in _CALLS.items():
+            object.__setattr__(self, name, resolve(_as_call(getattr(self, name))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values by kebab-case key, as a configuration file writes them; what is not set is left out."""
+        values = {item.name.replace("_", "-"): getattr(self, item.name) for item in fields(self)}
+        given = {key: value for key, value in values.items() if value is not None and value is not False}
+        return {key: format_call(value) if isinstance(value, Call) else value for key, value in given.items()}
+
+    def replace(self, **changes: Any) -> TrainSettings:
+        """A copy with `changes`; giving one of steps and epochs unsets the other."""
+        if changes.get("epochs") is not None:
+            changes.setdefault("steps", None)
+        if changes.get("steps") is not None:
+            changes.setdefault("epochs", None)
+        return replace(self, **changes)
+
+
+def _as_call(value: Call | str) -> Call:
+    return value if isinstance(value, Call) else parse_call(value)
+
+
+def _fill(kind: str, call: Call, known: dict[str, dict[str, Parameter]], *also: str) -> Call:
+    if call.name not in known:
+        raise unknown_name(kind, call.name, [*known, *also])
+    return fill_parameters(call.name, call, known[call.name])
+
+
+def _network(call: Call) -> Call:
+    """Built-in networks get all their parameters; a `module:factory` is called with what is given."""
+    return call if ":" in call.name else _fill("network", call, network_parameters(), "module:factory")
+
+
+def _recon(call: Call) -> Call:
+    filled = _fill("reconstruction cost", call, COSTS)
+    if "scale" in filled.params:
+        number_in("gaussian scale", filled.params["scale"], 0.0, open_low=True)
+    return filled
+
+
+def _optimizer(call: Call) -> Call:
+    filled = _fill("optimizer", call, OPTIMIZERS)
+    number_in(f"{call.name} lr", filled.params["lr"], 0.0, open_low=True)
+    for name in ("weight_decay", "eps"):
+        if name in filled.params:
+            number_in(f"{call.name} {name}", filled.params[name], 0.0)
+    if "momentum" in filled.params:
+        number_in(f"{call.name} momentum", filled.params["momentum"], 0.0, 0.999999)
+    return filled
+
+
+def _schedule(call: Call) -> Call:
+    filled = _fill("schedule", call, SCHEDULES)
+    if call.name == "stages":
+        lengths = filled.params["lengths"]
+        if not lengths:
+            raise UsageError("stages lengths=[] is empty; give one length per stage, e.g. stages[lengths=[1,3,9]]")
+        for length in lengths:
+            number_in("stages length", length, 0.0, open_low=True)
+        number_in("stages factor", filled.params["factor"], 0.0, open_low=True)
+    return filled
+
+
+_CALLS = {"network": _network, "recon": _recon, "optimizer": _optimizer, "schedule": _schedule}

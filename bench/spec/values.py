@@ -1,0 +1,85 @@
+"""Reads the values of a configuration or the command line into what a `RunSpec` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.spec.call import Call, expand_grid, parse_call, split_list
+
+
+def normal_key(key: Any) -> str:
+    """A configuration key in snake_case and singular: `latent-dim` is `latent_dim`, `variants` is `variant`."""
+    name = str(key).replace("-", "_")
+    return _PLURALS.get(name, name)
+
+
+def read_seeds(value: Any) -> tuple[int, ...]:
+    """Seeds from `10` (0 … 9), `"10"`, `"0,3,7"`, `"7,"` (seed 7 alone) or a list.
+
+    Raises:
+        UsageError: zero, negative or repeated seeds, or anything else.
+    """
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not parts or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+            raise UsageError(f"seeds {value!r} cannot be read; give a number of seeds (10) or a list (0,3,7)")
+        value = [int(part) for part in parts] if "," in value else int(parts[0])
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 1_000_000:
+            raise UsageError(f"seeds={value} is out of range; give at least 1 seed")
+        return tuple(range(value))
+    if isinstance(value, (list, tuple, range)):
+        if len(set(map(repr, value))) < len(value):
+            raise UsageError(f"seeds {','.join(map(str, value))} holds one seed twice")
+        return tuple(value)
+    raise UsageError(f"seeds {value!r} cannot be read; give a number of seeds (10) or a list (0,3,7)")
+
+
+def read_calls(key: str, value: Any) -> tuple[Call, ...]:
+    """Calls from one text or a list of texts (or `Call`s), grids expanded."""
+    items = [value] if isinstance(value, (str, Call)) else value
+    if not isinstance(items, (list, tuple)):
+        raise UsageError(f"{key}={value!r} cannot be read; give NAME[p=v] or a list of these")
+    calls = (item if isinstance(item, Call) else parse_call(item) for item in items)
+    return tuple(expanded for call in calls for expanded in expand_grid(call))
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    items = [value] if isinstance(value, (str, Path)) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, (str, Path)) for item in items):
+        raise UsageError(f"{key}={value!r} cannot be read; give text or a list of texts")
+    return tuple(str(item) for item in items)
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{key}={value!r} is not text")
+    return value
+
+
+def _switch(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{key}={value!r} is neither true nor false")
+    return value
+
+
+def _metrics(key: str, value: Any) -> str:
+    return ",".join(part for text in _texts(key, value) for part in split_list(text))
+
+
+_PLURALS = {"variants": "variant", "datasets": "dataset", "seed": "seeds", "plugin": "plugins", "metric": "metrics"}
+#: How the value of each key is read: (key, value) → value.
+READERS: dict[str, Callable[[str, Any], Any]] = {
+    "name": _text,
+    "variant": read_calls,
+    "dataset": read_calls,
+    "seeds": lambda key, value: read_seeds(value),
+    "metrics": _metrics,
+    "controls": _switch,
+    "baseline": _text,
+    "plugins": _texts,
+    "device": _text,
+}

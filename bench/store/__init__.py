@@ -1,0 +1,1 @@
+"""A run's directory: its records, arrays, checkpoints and lock, and their reading back."""

@@ -1,0 +1,1 @@
+"""Recording a recurring step once and running it again with less Python."""

@@ -1,0 +1,160 @@
+"""Trained variants as the evaluation and the user see them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.contracts.rows import rescale
+from bench.contracts.variant import Context, Variant
+from bench.data.array_like import arrange
+from bench.errors import UsageError, unknown_name
+from bench.losses import ReconstructionCost
+from bench.networks.build import attach
+from bench.networks.factories import networks_named
+from bench.spec.call import parse_call
+from bench.spec.registry import Registry
+from bench.spec.training import TrainSettings
+from bench.store.run_store import RunStore
+
+#: Examples that go through a network at a time.
+BATCH_ROWS = 2048
+
+
+class TrainedModel:
+    """A trained model that takes and returns numpy arrays in the units of the user's own data.
+
+    Attributes:
+        variant: the `Variant` module behind it.
+        info: the cell's record (variant, data set, seed, metrics, …).
+    """
+
+    def __init__(self, variant: Variant, shift: np.ndarray, scale: np.ndarray, info: dict) -> None:
+        self.variant = variant.eval().requires_grad_(False)
+        self.info = info
+        self._shift, self._scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
+
+    def encode(self, X: np.ndarray) -> np.ndarray:
+        """Codes (N, L) of rows X (N, ...), given in the units of the training data's source.
+
+        Raises:
+            UsageError: wrong shape, values that are not finite, or a variant without encoder.
+        """
+        if self.variant.encode is None:
+            raise UsageError(f"{self.info.get('variant')} has no encoder; only decode(z) and sample(n) are defined")
+        return self._batched(self.variant.encode, self._standardised(X))
+
+    def decode(self, Z: np.ndarray) -> np.ndarray:
+        """Data-space means of codes Z (N, L), in the units of the training data's source: (N, *data_shape)."""
+        codes = np.asarray(Z, dtype=np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.variant.latent_dim:
+            raise UsageError(f"codes have shape {codes.shape}; expected (N, {self.variant.latent_dim})")
+        return (self._batched(self.variant.decode, codes) * self._scale + self._shift).astype(np.float32)
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        """decode(encode(X)): rows (N, ...) → (N, *data_shape), in the units of the training data's source."""
+        return self.decode(self.encode(X))
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """`n` decoded draws from the prior (data-space means), (n, *data_shape).
+
+        Raises:
+            UsageError: the variant declares no prior.
+        """
+        if self.variant.prior is None:
+            raise UsageError(
+                f"{self.info.get('variant')} declares no prior to sample from; use decode(z) with own codes"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            codes = self.variant.prior().sample((n,))
+        return self.decode(codes.cpu().numpy())
+
+    def _standardised(self, X: np.ndarray) -> np.ndarray:
+        try:
+            rows = np.asarray(X)
+            rows = rows if rows.dtype.kind in "biuf" else rows.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"X is not numeric ({error}); give an array of numbers") from error
+        shape = self.variant.data_shape
+        if rows.ndim in (3, 4) and rows.shape[1:] != shape:
+            rows = arrange(rows, "X")  # without channels or with channels last, as training data may be given
+        if rows.ndim < 2 or rows.shape[1:] not in (shape, (int(np.prod(shape)),)):
+            raise UsageError(f"X has shape {rows.shape}; expected (N, {', '.join(map(str, shape))}) as in training")
+        if not np.isfinite(rows).all():
+            raise UsageError("X holds missing or infinite values; remove or fill them first")
+        return rescale(rows.reshape(-1, *shape), self._shift, self._scale)
+
+    def _batched(self, function, rows: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            parts = [
+                function(torch.from_numpy(np.ascontiguousarray(rows[start : start + BATCH_ROWS]))).numpy()
+                for start in range(0, len(rows), BATCH_ROWS)
+            ]
+        return np.concatenate(parts) if parts else np.zeros((0, self.variant.latent_dim), np.float32)
+
+
+def load_model(run: str | Path, variant: str, seed: int = 0, dataset: str | None = None) -> TrainedModel:
+    """The trained model of one cell of a run.
+
+    Args:
+        run: the run's directory.
+        variant: its label in the report, e.g. "vae" or "vae[beta=5]".
+        seed: which seed.
+        dataset: the data set's label, needed only when the run has several.
+
+    Raises:
+        UsageError: no such cell, no checkpoint, or a checkpoint that does not fit the variant's present code.
+    """
+    store = RunStore.open(run)
+    record = _find(list(store.records().values()), variant, seed, dataset)
+    tensors, meta = store.load_checkpoint(record["cell_id"])
+    registry = Registry.discover(store.spec.get("plugins", ()))
+    settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
+    call = registry.resolve("variant", parse_call(meta["variant"]))
+    context = Context(
+        data_shape=tuple(meta["data_shape"]),
+        latent_dim=settings.latent_dim,
+        cost=ReconstructionCost(settings.recon.name, **settings.recon.params),
+        networks=networks_named(settings.network.name, settings.network.params),
+        seed=int(meta["seed"]),
+        n_train=int(meta["n_train"]),
+        n_classes=meta["n_classes"],
+        auto_kl_weight=lambda: float("nan"),
+    )
+    with torch.random.fork_rng(devices=[]):
+        model = attach(registry.load("variant", call.name)(**call.params), context)
+    model.kl_weight_value = meta["kl_weight"]
+    own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
+    try:
+        model.load_state_dict(own)
+    except RuntimeError as error:
+        message = " ".join(str(error).split())
+        raise UsageError(
+            f"the checkpoint of {variant} does not fit its present code ({message}); run it again"
+        ) from error
+    return TrainedModel(model, tensors["data.shift"], tensors["data.scale"], record)
+
+
+def _find(records: list[dict], variant: str, seed: int, dataset: str | None) -> dict:
+    labels = sorted({record["variant_label"] for record in records})
+    of_variant = [record for record in records if variant in (record["variant_label"], record["variant"])]
+    exact = [record for record in of_variant if record["variant_label"] == variant] or of_variant
+    if not exact:
+        raise unknown_name("variant in this run", variant, labels)
+    if dataset is not None:
+        exact = [record for record in exact if dataset in (record["dataset_label"], record["dataset"])]
+    cells = [record for record in exact if record["seed"] == seed]
+    if not cells:
+        seeds = sorted({record["seed"] for record in exact})
+        raise UsageError(f"{variant} has no seed {seed} here; seeds: {', '.join(map(str, seeds)) or 'none'}")
+    if len(cells) > 1:
+        choices = sorted({f"{record['variant_label']} on {record['dataset_label']}" for record in cells})
+        raise UsageError(
+            f"{variant!r} with seed {seed} means several cells: {'; '.join(choices)}; give the exact label"
+        )
+    if cells[0]["status"] != "ok":
+        raise UsageError(f"{variant} with seed {seed} has no model: {cells[0]['status']} ({cells[0]['reason']})")
+    return cells[0]

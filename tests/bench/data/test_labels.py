@@ -1,0 +1,66 @@
+"""Labels of any type as codes: names, order, and what is refused."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.data.labels import encode_labels
+from bench.errors import DataError
+
+
+@given(st.lists(st.integers(-3, 3) | st.sampled_from(["a", "b", " "[:0] + "ü"]), min_size=1, max_size=19))
+def test_codes_give_the_labels_back(labels):
+    codes, names = encode_labels(labels, len(labels))
+    assert codes.dtype == np.int64
+    assert [names[code] for code in codes] == [str(label) for label in labels]
+    assert len(set(names)) == len(names) == codes.max() + 1
+
+
+@pytest.mark.parametrize(
+    "labels, names",
+    [
+        ([10, 9, 2], ("2", "9", "10")),
+        (["10", "9", "2"], ("2", "9", "10")),
+        (["b", "a", "c"], ("a", "b", "c")),
+        (np.array([1.0, 0.0, 2.0]), ("0", "1", "2")),
+        (np.array([[1], [0], [2]]), ("0", "1", "2")),
+        ([True, False, True], ("False", "True")),
+        ([0.5, 1.5, 0.5], ("0.5", "1.5")),
+        (pd.Series(["y", "x", "y"]), ("x", "y")),
+        (pd.Series(["y", "x", "y"], dtype="category"), ("x", "y")),
+        (np.array([b"p", b"q", b"q"]), ("p", "q")),
+    ],
+)
+def test_classes_are_sorted(labels, names):
+    codes, found = encode_labels(labels, 3)
+    assert found == names
+    assert sorted(set(codes)) == list(range(len(names)))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "", "  ", pd.NA])
+def test_a_missing_label_is_named(missing):
+    with pytest.raises(DataError, match="label of row 1 is missing"):
+        encode_labels(["a", missing, "b"], 3)
+
+
+def test_other_lengths_and_shapes_are_refused():
+    with pytest.raises(DataError, match="2 labels for 3 rows"):
+        encode_labels([1, 2], 3)
+    with pytest.raises(DataError, match=r"shape \(3, 2\)"):
+        encode_labels(np.zeros((3, 2)), 3)
+    with pytest.raises(DataError, match="one label per row"):
+        encode_labels(5, 3)
+
+
+def test_an_identifier_is_no_label():
+    with pytest.raises(DataError, match="30 different values in 30 rows"):
+        encode_labels(np.arange(30) / 7, 30)
+
+
+def test_other_objects_are_named_by_type():
+    with pytest.raises(DataError, match="row 0 is a date"):
+        encode_labels([datetime.date(2020, 1, 1), 2], 2)

@@ -1,0 +1,171 @@
+"""Child processes: limits, warmth, shared arrays; memory as the container allows it."""
+
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from runs import assert_same_tables, execute, records, wait_for
+
+from bench.contracts.dataset import Split
+from bench.data.split_arrays import split_arrays
+from bench.runs.cells.task import CellResult
+from bench.runs.engines import child_process as handle
+from bench.runs.engines import limits as memory
+from bench.runs.engines import make_engine
+from bench.runs.engines.inline import InlineEngine
+from bench.runs.engines.process import ProcessEngine
+from bench.runs.engines.shared_arrays import pack, unpack
+from bench.runs.result_writer import Keeper
+from bench.spec.call import Call
+from bench.spec.registry import ARRAYS
+from bench.spec.run import RunOptions, RunSpec
+
+pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
+
+
+@pytest.fixture
+def born(monkeypatch):
+    """Every child process that is started."""
+    started = []
+    begin = handle.Child.__init__
+
+    def noted(self, *arguments):
+        begin(self, *arguments)
+        started.append(self)
+
+    monkeypatch.setattr(handle.Child, "__init__", noted)
+    return started
+
+
+def test_jobs_or_a_timeout_mean_child_processes():
+    assert isinstance(make_engine(RunOptions(), RunSpec(), None), InlineEngine)
+    for options in (RunOptions(n_jobs=2), RunOptions(timeout=5.0)):
+        assert isinstance(make_engine(options, RunSpec(), None), ProcessEngine)
+
+
+@pytest.mark.parametrize(("jobs", "threads", "expected"), [(1, 4, None), (2, 4, 2), (3, 4, 1), (8, 4, 1)])
+def test_threads_are_divided_among_the_jobs(monkeypatch, jobs, threads, expected):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    engine = ProcessEngine(jobs, None, (), None)
+    assert (engine.threads, engine.alone) == (expected, jobs == 1)
+
+
+def test_one_warm_child_serves_the_checks_and_every_stack(tmp_path, born):
+    execute(tmp_path / "child", variant=["ae", "vae", "vae[beta=2]"], timeout=120)
+    assert len(born) == 1 and born[0].process.returncode is not None
+    execute(tmp_path / "inline", variant=["ae", "vae", "vae[beta=2]"])
+    assert_same_tables(tmp_path / "child", tmp_path / "inline")
+    assert all(record["timing_valid"] for record in records(tmp_path / "child").values())
+
+
+def test_arrays_reach_children_without_a_copy_each(tmp_path, born):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "rows.npy", rng.standard_normal((300, 6)).astype(np.float32))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    for name, data in (("array", rng.standard_normal((300, 6))), ("mapped", mapped)):
+        split = split_arrays(data, np.arange(300) % 3)
+        settings = {"dataset": [Call(ARRAYS, {"checksum": split.checksum()})], "arrays": split}
+        execute(tmp_path / f"{name}-child", n_jobs=2, **settings)
+        execute(tmp_path / f"{name}-inline", **settings)
+        assert_same_tables(tmp_path / f"{name}-child", tmp_path / f"{name}-inline")
+    assert all(child.process.returncode is not None for child in born)
+
+
+def test_packed_arrays_come_back_equal_read_only_and_mapped_ones_stay_in_their_file(tmp_path):
+    rows = np.arange(600, dtype=np.float32).reshape(100, 6)
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    split = Split(mapped[10:60], mapped[60:80], rows[80:], np.arange(50), np.arange(20), np.arange(20))
+    with pack(split) as packed:
+        assert len(packed.index) < 4000 and sum(length for _, length in packed.places) < 2000
+        found = unpack(packed.index, packed.places, packed.file.fileno())
+        for part in ("train", "validation", "test"):
+            assert np.array_equal(getattr(found, part), getattr(split, part))
+            assert np.array_equal(getattr(found, f"{part}_labels"), getattr(split, f"{part}_labels"))
+        assert isinstance(found.train, np.memmap) and str(found.train.filename) == str(mapped.filename)
+        assert not isinstance(found.test, np.memmap) and not found.test.flags.writeable
+        strided = Split(mapped[::2], mapped[:2], mapped[2:4])
+        with pack(strided) as again:
+            assert np.array_equal(unpack(again.index, again.places, again.file.fileno()).train, mapped[::2])
+    assert found.checksum() == split.checksum()
+
+
+def test_a_child_that_never_gets_ready_is_given_up(tmp_path, monkeypatch, born):
+    monkeypatch.setattr(handle, "START_LIMIT", 0.5)
+    monkeypatch.setattr(handle, "BOOTSTRAP", "import time; time.sleep(3600)")
+    execute(tmp_path / "run", variant=["ae"], seeds=1, timeout=60)
+    (record,) = records(tmp_path / "run").values()
+    assert record["status"] == "killed" and "was not ready within" in record["reason"]
+    assert all(child.process.returncode == -signal.SIGKILL for child in born)
+
+
+def test_a_child_and_what_it_started_end_together():
+    child = handle.Child((), None, 1)
+    wait_for(lambda: psutil.Process(child.process.pid).num_threads() > 1)
+    assert os.getpgid(child.process.pid) == child.process.pid != os.getpgid(0)
+    child.close()
+    assert child.process.returncode == -signal.SIGKILL and not child.usable
+    child.end("killed", "again")  # its number is free: nothing may be sent there
+    assert child.death() == ("killed", "again")
+
+
+@pytest.mark.parametrize(("version", "limit"), [(2, "3000000000"), (1, "3000000000"), (2, "max")])
+def test_available_memory_knows_the_containers_limit(tmp_path, monkeypatch, version, limit):
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=8_000_000_000))
+    (tmp_path / "memory").mkdir()
+    names = ("memory.max", "memory.current", "memory.stat", "inactive_file")
+    if version == 1:
+        folder = "memory/memory."
+        names = (f"{folder}limit_in_bytes", f"{folder}usage_in_bytes", f"{folder}stat", "total_inactive_file")
+    for name, text in zip(names, (limit, "1500000000", f"anon 7\n{names[3]} 500000000\n"), strict=False):
+        (tmp_path / name).write_text(text)
+    expected = 8_000_000_000 if limit == "max" else 2_000_000_000
+    assert memory.available_memory() == expected
+    assert memory.memory_ceiling(2) == int(expected * memory.SHARE / 2)
+
+
+def test_used_memory_leaves_mapped_files_out_and_a_dead_process_uses_none(tmp_path):
+    np.save(tmp_path / "large.npy", np.ones(8_000_000))
+    used = {}
+    for name, program in (
+        ("mapped", "x = np.load(sys.argv[1], mmap_mode='r')"),
+        ("own", "x = np.load(sys.argv[1])"),
+    ):
+        program = f"import sys, numpy as np; {program}; print(x.sum(), flush=True); sys.stdin.read()"
+        with subprocess.Popen(
+            [sys.executable, "-c", program, tmp_path / "large.npy"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout.readline() == b"8000000.0\n"
+            view = psutil.Process(process.pid)
+            used[name] = memory.used_memory(view)
+            process.stdin.close()
+            process.wait()
+            assert memory.used_memory(view) == 0
+    assert 50_000_000 < used["own"] - used["mapped"] < 80_000_000
+
+
+def test_results_that_cannot_be_stored_are_a_failed_cell_and_not_a_failed_run(tmp_path):
+    execute(tmp_path / "run", variant=["ae"], seeds=1)
+    (record,) = records(tmp_path / "run").values()
+    keeper = object.__new__(Keeper)
+    kept = []
+    store = SimpleNamespace(append=lambda entry: kept.append(entry), save_arrays=_refuse)
+    prints = SimpleNamespace(of_record=lambda entry: {"code_hash": "c", "metrics_hash": "m"})
+    keeper._store, keeper._fingerprints, keeper._earlier, keeper._provenance = store, prints, {}, {"run_id": "r"}
+    keeper.statuses, heard = {}, []
+    keeper._kept = heard.append
+    found = keeper.keep(CellResult(record, arrays={"codes": np.zeros(3)}))
+    assert found["status"] == kept[0]["status"] == "error" and "metrics" not in found
+    assert found["reason"] == "its results cannot be stored: ValueError: too many bytes"
+    assert keeper.statuses == {record["cell_id"]: "error"} and heard == [found]
+
+
+def _refuse(*_):
+    raise ValueError("too many bytes")

@@ -1,0 +1,73 @@
+"""Training that runs out of memory is tried again with fewer seeds at a time; what still fails takes only its cells."""
+
+import weakref
+
+import pytest
+import torch
+from runs import execute, records, table
+
+from bench.runs.cells import stack_run as work
+from bench.train.device import out_of_memory
+
+pytestmark = pytest.mark.usefixtures("no_report")
+
+
+def allocator_error():
+    """What torch raises where the CPU's memory does not suffice."""
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 55)
+    return raised.value
+
+
+ERRORS = {
+    "cuda": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "python": MemoryError,
+    "cpu": allocator_error,
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_errors_that_mean_no_memory_are_known(kind):
+    assert out_of_memory(ERRORS[kind]())
+    assert not out_of_memory(RuntimeError("shapes cannot be multiplied"))
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_a_smaller_stack_is_tried_until_it_fits(tmp_path, monkeypatch, kind):
+    plain, tried, kept = work.train, [], []
+
+    def limited(models, seeds, *arguments):
+        assert not any(model() for model in kept), "the stack that failed is still in memory"
+        tried.append(tuple(seeds))
+        if len(seeds) > 2:
+            kept[:] = [weakref.ref(model) for model in models]
+            raise ERRORS[kind]()
+        return plain(models, seeds, *arguments)
+
+    monkeypatch.setattr(work, "train", limited)
+    outcome = execute(tmp_path / "run", variant=["vae"], seeds=5)
+    assert outcome.n_failed == 0
+    assert tried == [(0, 1, 2, 3, 4), (0, 1), (2, 3), (4,)]
+    assert [record["stack_seeds"] for record in records(tmp_path / "run").values()] == [[0, 1]] * 2 + [[2, 3]] * 2 + [
+        [4]
+    ]
+
+
+def test_a_seed_that_never_fits_fails_alone_with_a_clear_reason(tmp_path, monkeypatch):
+    plain = work.train
+
+    def limited(models, seeds, *arguments):
+        if 2 in seeds:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return plain(models, seeds, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "train", limited)
+        outcome = execute(tmp_path / "run", variant=["vae", "ae"], seeds=[0, 1, 2, 3])
+    assert outcome.n_failed == 2
+    for (label, seed), record in records(tmp_path / "run").items():
+        assert (label, seed, record["status"]) == (label, seed, "oom" if seed == 2 else "ok")
+        assert seed != 2 or "CUDA out of memory" in record["reason"]
+    again = execute(tmp_path / "run", variant=["vae", "ae"], seeds=[0, 1, 2, 3])
+    assert (again.n_run, again.n_failed) == (2, 0)
+    assert set(table(tmp_path / "run").status) == {"ok"}

@@ -1,0 +1,123 @@
+"""What is read from plugin files without running them."""
+
+import pytest
+
+from bench.contracts.metric import Value
+from bench.spec.plugin_file import describe_file, kebab
+
+VARIANT = '''"""The module's equation.
+
+More.
+"""
+import a_package_that_does_not_exist
+from bench.contracts.variant import Variant
+
+class Helper:
+    pass
+
+class Mine(Variant):
+    """One line
+    in two."""
+    def __init__(self, weight: float = 1, mode: str = "x"):
+        super().__init__()
+'''
+METRIC = '''
+from bench.contracts.metric import Metric, Value
+NEEDS = ("encode", "labels")
+class Probe(Metric):
+    """A probe."""
+    family = "downstream"
+    values = (
+        Value("acc", "Accuracy " "in short.", True, unit="", range="[0, 1]", needs=NEEDS, core=True),
+        Value(name="per_class", summary="s", higher_is_better=None, vector=True),
+    )
+'''
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="plugin.py"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_a_variant_is_described_without_importing_what_it_imports(write):
+    info = describe_file(write(VARIANT, "my_variant.py"))
+    assert (info.kind, info.name, info.attribute, info.broken) == ("variant", "my-variant", "Mine", None)
+    assert info.signature == {"weight": 1.0, "mode": "x"}
+    assert info.summary == "One line in two."
+    assert info.doc.startswith("The module's equation.")
+
+
+def test_a_dataset_is_a_function_load(write):
+    info = describe_file(write('"""Title.\n\nBody."""\ndef load(path: str, n=3):\n    """Rows."""'))
+    assert (info.kind, info.attribute, info.summary) == ("dataset", "load", "Title.")
+    assert list(info.signature) == ["path", "n"]
+
+
+def test_a_metric_declares_its_values(write):
+    info = describe_file(write(METRIC))
+    assert (info.kind, info.family) == ("metric", "downstream")
+    assert info.values == [
+        Value("acc", "Accuracy in short.", True, range="[0, 1]", needs=("encode", "labels"), core=True),
+        Value("per_class", "s", None, vector=True),
+    ]
+
+
+def test_positional_values_follow_the_order_of_the_class(write):
+    arguments = ("a", "s", False, "nats", "[0, 1]", "f", ("encode",), "dependent", True, True, True)
+    source = f"class M(Metric):\n    values = (Value{arguments!r},)"
+    assert describe_file(write(source)).values == [Value(*arguments)]
+
+
+@pytest.mark.parametrize("text", ["", "x = 1", "class A: pass", "class B(Base): pass", "def loads(): pass"])
+def test_files_without_a_plugin_are_none(write, text):
+    assert describe_file(write(text)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "reason"),
+    [
+        ("class A(Variant):\n  def x(:\n", "variant", "line 2"),
+        ("def load(:\n  pass", "dataset", "line 1"),
+        ("class A(Metric)\n  pass", "metric", "line 1"),
+        (b"\xff\xfe\x00", "variant", "not UTF-8"),
+        ("x = '\0'\n", "variant", ""),
+        ("class A(Variant): pass\nclass B(GaussianVariant): pass", "variant", "2 variant classes (A, B)"),
+        ("class A(Variant):\n  def __init__(self, **options): pass", "variant", "name every parameter"),
+        ("class A(Metric):\n  values = ()", "metric", "declares no values"),
+        ("class A(Metric):\n  values = (Value(f'a{1}', 's', True),)", "metric", "line 2"),
+        ("x = " + "(" * 500 + ")" * 500, "variant", ""),
+    ],
+)
+def test_broken_files_are_described_with_the_reason(write, text, kind, reason):
+    info = describe_file(write(text))
+    assert info.kind == kind
+    assert info.broken and reason in info.broken and "\n" not in info.broken
+
+
+def test_a_missing_file_is_broken(tmp_path):
+    assert describe_file(tmp_path / "gone.py").broken == "No such file or directory"
+
+
+def test_bases_of_the_same_file_are_followed_and_are_no_plugins_themselves(write):
+    source = """
+import bench.contracts.variant as contract
+class Base(contract.Variant):
+    def __init__(self, width: int = 2): pass
+class _Private(Base): pass
+class Mine(Base): pass
+"""
+    info = describe_file(write(source))
+    assert (info.attribute, info.signature) == ("Mine", {"width": 2})
+
+
+def test_classes_that_derive_from_each_other_in_a_circle_end(write):
+    assert describe_file(write("class A(B): pass\nclass B(A): pass")) is None
+
+
+def test_kebab():
+    assert kebab("Stochastic_AE") == kebab("stochastic-ae") == "stochastic-ae"

@@ -1,0 +1,123 @@
+"""Signatures read from source agree with `inspect`, and values are converted or refused by the annotation."""
+
+import ast
+import inspect
+
+import pytest
+
+from bench.errors import UsageError
+from bench.spec.call import Call, parse_call
+from bench.spec.signature import REQUIRED, Parameter, fill_parameters, read_constants, read_parameters
+
+SOURCE = """
+from typing import Literal, Optional
+LIMIT = 2_000
+def f(a, b: int = 3, c: float = 1, d: "float | str" = "auto", e: list[int] = (1, 2), *, g: str | None = None,
+      h: bool = False, i=-0.5, j: Optional[int] = LIMIT, k: Literal["sum", "mean", 1] = "sum"):
+    pass
+"""
+
+
+@pytest.fixture
+def parameters():
+    tree = ast.parse(SOURCE)
+    return read_parameters(tree.body[-1], skip_first=False, constants=read_constants(tree))
+
+
+def test_names_and_defaults_are_those_of_the_running_function(parameters):
+    space: dict = {}
+    exec(SOURCE, space)
+    for key, truth in inspect.signature(space["f"]).parameters.items():
+        expected = REQUIRED if truth.default is inspect.Parameter.empty else truth.default
+        found = parameters[key].default
+        assert found == (list(expected) if isinstance(expected, tuple) else expected)
+    assert list(parameters) == list(inspect.signature(space["f"]).parameters)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("f[a=x]", "a", "x"),
+        ("f[a=x]", "b", 3),
+        ("f[a=x,c=2]", "c", 2.0),
+        ("f[a=x,d=2]", "d", 2.0),
+        ("f[a=x,d=auto]", "d", "auto"),
+        ("f[a=x,d=none]", "d", "none"),
+        ("f[a=x,e=[3]]", "e", [3]),
+        ("f[a=x,g=2024]", "g", "2024"),
+        ("f[a=x,g=true]", "g", "true"),
+        ("f[a=x,g=none]", "g", None),
+        ("f[a=x,h=true]", "h", True),
+        ("f[a=x,i=2]", "i", 2.0),
+        ("f[a=x,j=none]", "j", None),
+        ("f[a=x]", "j", 2000),
+        ("f[a=x,k=mean]", "k", "mean"),
+        ("f[a=x,k=1]", "k", 1),
+    ],
+)
+def test_values_take_the_annotated_type(parameters, text, key, value):
+    filled = fill_parameters("f", parse_call(text), parameters)
+    assert filled.params[key] == value
+    assert type(filled.params[key]) is type(value)
+    assert list(filled.params) == list(parameters)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("f", "f needs a value for 'a'"),
+        ("f[a=1,b=1.5]", "b=1.5 has the wrong type; give a whole number"),
+        ("f[a=1,b=true]", "b=true has the wrong type"),
+        ("f[a=1,b=none]", "b=none has the wrong type"),
+        ("f[a=1,c=fast]", "c=fast has the wrong type; give a number"),
+        ("f[a=1,h=1]", "h=1 has the wrong type; give true or false"),
+        ("f[a=1,e=3]", "e=3 has the wrong type; give a list"),
+        ("f[a=1,g=[1]]", "g=[1] has the wrong type; give text"),
+        ("f[a=1,k=max]", "k=max has the wrong type; give sum or mean or 1"),
+        ("f[a=1,k=true]", "k=true has the wrong type"),
+        ("f[a=1,bb=1]", "unknown parameter of f 'bb'; did you mean b?"),
+    ],
+)
+def test_wrong_calls_are_refused_with_what_is_expected(parameters, text, expected):
+    with pytest.raises(UsageError) as raised:
+        fill_parameters("f", parse_call(text), parameters)
+    assert expected in str(raised.value)
+
+
+def test_a_function_without_parameters_says_so():
+    with pytest.raises(UsageError, match="ae takes no parameters, but 'x' is given"):
+        fill_parameters("ae", Call("ae", {"x": 1}), {})
+
+
+@pytest.mark.parametrize(
+    ("signature", "reason"),
+    [
+        ("**options", "name every parameter"),
+        ("*values", "name every parameter"),
+        ("a=compute()", "'a' is not a literal"),
+        ("a={'x': 1}", "'a' cannot be written"),
+        ("a=1e999", "'a' cannot be written"),
+    ],
+)
+def test_signatures_that_cannot_be_configured_are_refused(signature, reason):
+    tree = ast.parse(f"def f({signature}): pass")
+    with pytest.raises(ValueError, match=reason):
+        read_parameters(tree.body[0], skip_first=False, constants={})
+
+
+def test_unknown_annotations_accept_anything():
+    tree = ast.parse("def f(a: torch.Tensor = 1, b: list[int] | Foo = 2): pass")
+    found = read_parameters(tree.body[0], skip_first=False, constants={})
+    assert found == {"a": Parameter(1, None), "b": Parameter(2, None)}
+
+
+def test_constants_of_the_contracts_are_followed_through_imports():
+    from bench.data.split_arrays import MEMORY_LIMIT
+
+    source = (
+        "from bench.data.split_arrays import MEMORY_LIMIT as LIMIT, split_arrays\ndef load(limit: int = LIMIT): pass"
+    )
+    tree = ast.parse(source)
+    found = read_parameters(tree.body[-1], skip_first=False, constants=read_constants(tree))
+    assert found["limit"].default == MEMORY_LIMIT
+    assert read_constants(ast.parse("from bench.nowhere import X\nfrom .bench import Y\nimport bench")) == {}

@@ -14,7 +14,6 @@ import click
 @click.argument("name", metavar="NAME")
 def command(kind: str, name: str) -> None:
     """Write a plugin NAME into this folder: one file that runs as it is and explains what to change."""
-    from bench.cli import new as _templates
     from bench.errors import UsageError
     from bench.spec.plugin_file import kebab
     from bench.spec.registry import Registry
@@ -27,7 +26,7 @@ def command(kind: str, name: str) -> None:
     if name in registry.names(kind):
         raise UsageError(f"there is a {kind} {name!r} already ({registry.info(kind, name).origin}); give another name")
     words = stem.split("_")
-    template = _templates.VARIANT if kind == "variant" else _templates.DATASET
+    template = VARIANT if kind == "variant" else DATASET
     text = template.format(
         name=name, title=" ".join(words).capitalize(), cls="".join(word.capitalize() for word in words)
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from bench.losses import formulas as elementwise
+from bench.losses import formulas
 from bench.losses import vmap as stacking
 
 
@@ -20,7 +20,7 @@ class SquaredRows(Function):
 
     @staticmethod
     def forward(params: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return elementwise.squared_rows(params, target)
+        return formulas.squared_rows(params, target)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -46,7 +46,7 @@ class BernoulliRows(Function):
 
     @staticmethod
     def forward(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return elementwise.bernoulli_rows(logits, target)
+        return formulas.bernoulli_rows(logits, target)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -76,7 +76,7 @@ class GaussianKL(Function):
 
     @staticmethod
     def forward(mean: Tensor, log_variance: Tensor) -> tuple[Tensor, Tensor]:
-        return elementwise.kl_terms(mean, log_variance)
+        return formulas.kl_terms(mean, log_variance)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -103,7 +103,7 @@ class BoundLogVariance(Function):
 
     @staticmethod
     def forward(raw: Tensor) -> Tensor:
-        return raw.clamp(*elementwise.LOG_VARIANCE_BOUNDS)
+        return raw.clamp(*formulas.LOG_VARIANCE_BOUNDS)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:

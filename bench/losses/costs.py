@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from bench.errors import Incompatible, UsageError
-from bench.losses import autograd as functions
-from bench.losses import vmap as stacking
+from bench.losses import autograd, vmap
 from bench.losses.formulas import LOG_VARIANCE_BOUNDS as LOG_VARIANCE_BOUNDS
 
 
@@ -48,8 +47,8 @@ class ReconstructionCost:
             flat, target = flat.to(dtype), target.to(dtype)
         target = target.reshape((1,) * lead + target.shape)
         if self.name == "bernoulli":
-            return stacking.apply(functions.BernoulliRows, flat, target)[0]
-        squared = stacking.apply(functions.SquaredRows, flat, target)[0]
+            return vmap.apply(autograd.BernoulliRows, flat, target)[0]
+        squared = vmap.apply(autograd.SquaredRows, flat, target)[0]
         if self.name == "squared":
             return squared
         normaliser = target.shape[-1] * math.log(math.sqrt(2 * math.pi) * self.scale)
@@ -84,7 +83,7 @@ class ReconstructionCost:
 
 def bound_log_variance(raw: Tensor) -> Tensor:
     """A log-variance within `LOG_VARIANCE_BOUNDS`, any shape; the gradient passes through unchanged. NaN stays NaN."""
-    return stacking.apply(functions.BoundLogVariance, raw)
+    return vmap.apply(autograd.BoundLogVariance, raw)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -92,7 +91,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
     ½μ² + ½(σ² - ln σ² - 1), exact near σ = 1 and never negative.
     """
-    return stacking.apply(functions.GaussianKL, mean, log_variance)[0]
+    return vmap.apply(autograd.GaussianKL, mean, log_variance)[0]
 
 
 def sample_normal(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

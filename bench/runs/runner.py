@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.contracts.dataset import Split
 from bench.reports import report_run
 from bench.reports.csv_tables import export
-from bench.runs.cells import training_state as checkpointing
+from bench.runs.cells import training_state
 from bench.runs.cells.preflight import checks_for, refuse_what_is_not_there
 from bench.runs.cells.task import StackTask
 from bench.runs.cells.worker_state import Workshop
@@ -80,7 +80,7 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
             if events is not None:
                 events.catch_up(key for key, verdict in keeper.verdicts.items() if verdict is Verdict.DONE)
             if options.force:
-                checkpointing.tidy(directory)
+                training_state.tidy(directory)
             tasks = plan_tasks(
                 cells,
                 keeper.verdicts,
@@ -93,11 +93,11 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
                 threads=engine.threads,
                 engine=engine.name,
                 alone=engine.alone,
-                progress=checkpointing.open_place(directory),
+                progress=training_state.open_place(directory),
             )
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
             n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet, news)
-            checkpointing.tidy(directory, keeper.unfinished())
+            training_state.tidy(directory, keeper.unfinished())
             export(store)
             if n_run and not interrupted and engine.name == "local":
                 measure_core(directory, spec.train, store.iter_records(), device)

@@ -13,9 +13,7 @@ import yaml
 
 from bench.errors import UsageError
 from bench.files import file_errors, make_directory, remove_leftovers, safe_id, write_text
-from bench.store import array_files as binary
-from bench.store import measurements as rundata
-from bench.store import records
+from bench.store import array_files, measurements, records
 from bench.store.lock import DirectoryLock
 from bench.text import printable
 
@@ -140,10 +138,10 @@ class RunStore:
         self._need_lock()
         records.append_line(self.cells_path, records.encode({"schema": records.SCHEMA, **record}))
 
-    def data(self) -> rundata.RunData:
+    def data(self) -> measurements.RunData:
         """All measurements in columns, restricted to the plan where there is one; notes say what is missing."""
         plan = self.load_plan()
-        data = rundata.build(self.iter_records(), plan)
+        data = measurements.build(self.iter_records(), plan)
         if self.damage.lines:
             data.notes.append(str(self.damage))
         if plan is not None and len(data.cells) < len(plan):
@@ -200,11 +198,11 @@ class RunStore:
     def save_checkpoint(self, cell_id: str, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
         """Writes numpy arrays or torch tensors with JSON `meta` as safetensors."""
         self._need_lock()
-        return binary.save_tensors(self.checkpoint_path(cell_id), tensors, meta)
+        return array_files.save_tensors(self.checkpoint_path(cell_id), tensors, meta)
 
     def load_checkpoint(self, cell_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors (as numpy arrays) and meta of a checkpoint; `UsageError` when it is missing or damaged."""
-        return binary.load_tensors(self.checkpoint_path(cell_id))
+        return array_files.load_tensors(self.checkpoint_path(cell_id))
 
     def delete_checkpoint(self, cell_id: str) -> None:
         """Removes a checkpoint if it is there."""
@@ -220,12 +218,12 @@ class RunStore:
     def save_arrays(self, cell_id: str, arrays: Mapping[str, np.ndarray]) -> Path:
         """Writes a cell's arrays; `ValueError` above `bench.store.array_files.ARRAY_BYTES`."""
         self._need_lock()
-        return binary.save_arrays(self.arrays_path(cell_id), arrays)
+        return array_files.save_arrays(self.arrays_path(cell_id), arrays)
 
     def load_arrays(self, cell_id: str, prefix: str = "") -> dict[str, np.ndarray]:
         """A cell's arrays whose names start with `prefix`; {} when none were saved, `UsageError` for a damaged file."""
         path = self.arrays_path(cell_id)
-        return binary.load_arrays(path, prefix) if path.exists() else {}
+        return array_files.load_arrays(path, prefix) if path.exists() else {}
 
     def load_history(self, cell_id: str) -> dict[str, np.ndarray]:
         """The training curves of a cell, `history_<name>` → (T,); {} when there are none or their file is damaged."""

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.losses import ReconstructionCost, bound_log_variance, gaussian_kl, sample_normal
-from bench.losses import formulas as elementwise
+from bench.losses import ReconstructionCost, bound_log_variance, formulas, gaussian_kl, sample_normal
 from bench.throughput import onepass
 from bench.train.replay.compiler import Compiler, compiled
 
@@ -203,7 +202,7 @@ class OnePass:
         deviation = torch.mul(given.log_variance, 0.5, out=self._deviation).exp_()
         torch.addcmul(given.mean, deviation, given.noise, out=self.codes)
         if self.shape.penalised:
-            terms, excess = elementwise.kl_terms(given.mean, given.log_variance)
+            terms, excess = formulas.kl_terms(given.mean, given.log_variance)
             self._kl = terms.sum(-1)
         if not self.backward:
             return
@@ -236,9 +235,9 @@ class OnePass:
     def _eager_cost(self, params: Tensor, x: Tensor) -> Tensor:
         factor = self._factor
         if self.shape.cost.name == "bernoulli":
-            rows, slope = elementwise.bernoulli_rows(params, x, self.gradient, self._scratch)
+            rows, slope = formulas.bernoulli_rows(params, x, self.gradient, self._scratch)
         else:
-            rows, slope = elementwise.squared_rows(params, x, self.gradient)
+            rows, slope = formulas.squared_rows(params, x, self.gradient)
         if self.backward:
             slope.mul_((1 if self.shape.cost.name == "bernoulli" else 2 * factor) / self.shape.batch_size)
         return rows * factor

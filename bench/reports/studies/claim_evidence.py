@@ -13,7 +13,7 @@ from bench.analysis.numbers import number, p_value, with_interval
 from bench.errors import BenchError
 from bench.reports.figures.claims import plot_claims
 from bench.reports.studies import CLAIMS, Claim, Component, Outcome
-from bench.reports.studies import claim_tests as judge
+from bench.reports.studies.claim_tests import judge
 from bench.reports.studies.claims import WARM_UP
 from bench.spec.call import parse_call
 from bench.store.measurements import History

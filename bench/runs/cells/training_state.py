@@ -21,7 +21,7 @@ import numpy as np
 from bench.errors import UsageError
 from bench.files import file_errors, make_directory, safe_id, write_text
 from bench.runs.cells.task import TOKEN, Place
-from bench.store import array_files as binary
+from bench.store import array_files
 from bench.text import printable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TrainingCheckpoint:
     def load(self) -> dict[str, np.ndarray] | None:
         """The saved state, or None where there is no usable one."""
         with contextlib.suppress(UsageError):
-            state, meta = binary.load_tensors(self.path)
+            state, meta = array_files.load_tensors(self.path)
             wanted = {"schema": _SCHEMA, "fingerprint": self._fingerprint, "checksum": _checksum(state)}
             if meta == wanted:
                 return state
@@ -68,7 +68,7 @@ class TrainingCheckpoint:
         """Save `state`; a disk that is full or not writable costs the safety, not the training."""
         meta = {"schema": _SCHEMA, "fingerprint": self._fingerprint, "checksum": _checksum(state)}
         with contextlib.suppress(UsageError):
-            binary.save_tensors(self.path, state, meta)
+            array_files.save_tensors(self.path, state, meta)
         self._last = time.monotonic()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.analysis import leads as marks
+from bench.analysis import leads
 from bench.analysis.stats import holm
 
 SEEDS = 10
@@ -23,18 +23,18 @@ def everyone(values):
 def test_paired_p_agrees_with_scipy_also_with_gaps():
     values = columns(1.0, 1.01, 0.98)
     values[1, 3] = np.nan
-    p = marks.paired_p_against(values, 0)
+    p = leads.paired_p_against(values, 0)
     keep = np.isfinite(values[1])
     assert p[1] == pytest.approx(scipy_stats.ttest_rel(values[1][keep], values[0][keep]).pvalue)
     assert p[2] == pytest.approx(scipy_stats.ttest_rel(values[2], values[0]).pvalue)
     assert p[0] == 1.0
-    assert np.isnan(marks.paired_p_against(values[:, :1], 0)).all()
+    assert np.isnan(leads.paired_p_against(values[:, :1], 0)).all()
 
 
 @pytest.mark.parametrize(("higher", "leader"), [(True, 2), (False, 0)])
 def test_a_clear_winner_is_marked_best(higher, leader):
     values = columns(1.0, 2.0, 3.0)
-    lead = marks.lead_of(values, higher, everyone(values))
+    lead = leads.lead_of(values, higher, everyone(values))
     assert lead.leader == leader and lead.marks == {leader: "best"} and lead.rival == 1
     all_pairs = [scipy_stats.ttest_rel(values[a], values[b]).pvalue for a, b in ((0, 1), (0, 2), (1, 2))]
     adjusted = holm(all_pairs)
@@ -44,18 +44,18 @@ def test_a_clear_winner_is_marked_best(higher, leader):
 
 def test_a_lead_that_cannot_be_told_apart_is_shared_and_noise_is_not_marked():
     values = columns(1.0, 1.001, 3.0)
-    lead = marks.lead_of(values, False, everyone(values))
+    lead = leads.lead_of(values, False, everyone(values))
     assert lead.marks == {0: "shared", 1: "shared"}
     assert lead.more_seeds is None or lead.more_seeds > SEEDS
     noise = columns(1.0, 1.0, 1.0)
-    assert marks.lead_of(noise, False, everyone(noise)).marks == {}
+    assert leads.lead_of(noise, False, everyone(noise)).marks == {}
 
 
 def test_seeds_needed_deal_with_the_nearest_variant_that_is_not_separated():
     """The runner-up is separated (its difference is the same in every seed), the third by mean is not."""
     noise = np.random.default_rng(0).normal(size=SEEDS)
     values = np.stack([np.zeros(SEEDS), np.full(SEEDS, 1.0), 1.2 + 3 * noise, np.full(SEEDS, 50.0)])
-    lead = marks.lead_of(values, False, everyone(values))
+    lead = leads.lead_of(values, False, everyone(values))
     assert (lead.leader, lead.rival, lead.nearest, lead.tied) == (0, 1, 2, [2])
     assert lead.more_seeds > SEEDS and lead.nearest_p >= 0.05
 
@@ -65,37 +65,37 @@ def test_seeds_needed_are_always_more_than_were_run():
     rng = np.random.default_rng(4)
     for _ in range(200):
         values = rng.normal(size=(5, SEEDS)) + rng.normal(scale=0.7, size=(5, 1))
-        lead = marks.lead_of(values, False, everyone(values))
+        lead = leads.lead_of(values, False, everyone(values))
         assert lead.more_seeds is None or lead.more_seeds > SEEDS
-        table = marks.differences({"m": values, "k": -values}, {"m": False}, 0, range(1, 5))
+        table = leads.differences({"m": values, "k": -values}, {"m": False}, 0, range(1, 5))
         more = [d.more_seeds for entries in table.values() for d in entries if d.verdict == "inconclusive"]
         assert all(seeds > SEEDS for seeds in more)
 
 
 def test_descriptive_metrics_and_single_seeds_are_never_marked():
     values = columns(1.0, 2.0)
-    assert marks.lead_of(values, None, everyone(values)).marks == {}
-    alone = marks.lead_of(values[:, :1], True, everyone(values))
+    assert leads.lead_of(values, None, everyone(values)).marks == {}
+    alone = leads.lead_of(values[:, :1], True, everyone(values))
     assert alone.marks == {} and alone.leader == 1
 
 
 def test_a_variant_that_may_not_win_neither_wins_nor_counts_as_a_rival():
     values = columns(0.1, 1.0, 2.0)
-    lead = marks.lead_of(values, False, np.array([False, True, True]))
+    lead = leads.lead_of(values, False, np.array([False, True, True]))
     assert lead.leader == 1 and lead.rival == 2 and lead.marks == {1: "best"}
 
 
 def test_many_variants_use_the_stricter_adjustment():
     values = columns(*np.linspace(1, 5, 60))
-    lead = marks.lead_of(values, False, everyone(values))
-    raw = marks.paired_p_against(values, 0)[1:]
+    lead = leads.lead_of(values, False, everyone(values))
+    raw = leads.paired_p_against(values, 0)[1:]
     assert lead.p == pytest.approx(raw.max() * 60 * 59 / 2) and lead.marks == {0: "best"}
 
 
 def test_false_marks_are_rare():
     """Five equal variants: at most 5 % of columns may show a mark; 1,000 columns, 3 sigma."""
     rng = np.random.default_rng(0)
-    marked = [bool(marks.lead_of(rng.normal(size=(5, SEEDS)), True, np.ones(5, dtype=bool)).marks) for _ in range(1000)]
+    marked = [bool(leads.lead_of(rng.normal(size=(5, SEEDS)), True, np.ones(5, dtype=bool)).marks) for _ in range(1000)]
     assert np.mean(marked) <= 0.05 + 3 * (0.05 * 0.95 / 1000) ** 0.5
 
 
@@ -110,13 +110,13 @@ def test_false_marks_are_rare():
     ],
 )
 def test_collapse_is_named_with_its_number(means, reason):
-    found = marks.collapse_reason(means)
+    found = leads.collapse_reason(means)
     assert (found is None) if reason is None else reason in found
 
 
 def test_differences_are_paired_and_adjusted_over_the_table():
     values = {"m": columns(1.0, 2.0, 1.0), "k": columns(1.0, 1.0, 0.5, seed=1)}
-    table = marks.differences(values, {"m": False, "k": None}, 0, [0, 1, 2])
+    table = leads.differences(values, {"m": False, "k": None}, 0, [0, 1, 2])
     assert set(table) == {1, 2}
     raw = {
         (row, name): scipy_stats.ttest_rel(values[name][row], values[name][0]).pvalue

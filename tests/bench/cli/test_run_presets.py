@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.reports.studies import published_numbers as anchors
+from bench.reports.studies import published_numbers
 from bench.spec.presets import read_preset
 
 MNIST = ("-d", "mnist[root=here]")
@@ -35,7 +35,7 @@ def executed(monkeypatch):
         return ["the verdicts"]
 
     monkeypatch.setitem(sys.modules, "bench.runs.runner", types.SimpleNamespace(execute=execute))
-    monkeypatch.setattr(anchors, "verdict_lines", verdict_lines)
+    monkeypatch.setattr(published_numbers, "verdict_lines", verdict_lines)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     return seen
 

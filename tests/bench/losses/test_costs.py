@@ -10,10 +10,7 @@ from torch.nn import functional as F
 
 from bench import losses
 from bench.errors import UsageError
-from bench.losses import ReconstructionCost, bound_log_variance, gaussian_kl, sample_normal
-from bench.losses import autograd as functions
-from bench.losses import formulas as elementwise
-from bench.losses import vmap as stacking
+from bench.losses import ReconstructionCost, autograd, bound_log_variance, formulas, gaussian_kl, sample_normal, vmap
 
 COSTS = [ReconstructionCost("squared"), ReconstructionCost("bernoulli"), ReconstructionCost("gaussian", 0.3)]
 DIMENSIONS = [1, 2, 3, 16, 37, 64, 784]
@@ -82,7 +79,7 @@ def test_extreme_logits_stay_exact(magnitude, dtype):
 @pytest.mark.parametrize("d", [*DIMENSIONS, 4096])
 def test_log_product_never_underflows(d):
     half = torch.full((2, d), 0.5)
-    torch.testing.assert_close(elementwise.log_product(half), torch.full((2,), -d * math.log(2)), rtol=1e-6, atol=0)
+    torch.testing.assert_close(formulas.log_product(half), torch.full((2,), -d * math.log(2)), rtol=1e-6, atol=0)
 
 
 def test_float32_cost_of_a_large_image_keeps_single_precision():
@@ -130,7 +127,7 @@ def objective(params, mean, raw, noise, x, cost):
 @pytest.mark.parametrize("route", ["direct", "functorch"])
 def test_stacked_seeds_equal_one_after_another(cost, shared_data, route, monkeypatch):
     if route == "functorch":
-        monkeypatch.setattr(stacking, "_functorch", None)
+        monkeypatch.setattr(vmap, "_functorch", None)
     seeds, draws, b, latent, d = 3, 2, 4, 5, 9
     leaves = [normal(seeds, draws, b, d), normal(seeds, b, latent, seed=2), normal(seeds, b, latent, seed=3)]
     leaves = [leaf.requires_grad_() for leaf in leaves]
@@ -231,8 +228,8 @@ def test_bounded_log_variance_passes_the_gradient_and_nan():
 
 def test_gradients_of_a_planted_fault_are_caught(monkeypatch):
     """The checks above see a slope that is wrong by 1 %."""
-    exact = elementwise.bernoulli_rows
-    monkeypatch.setattr(elementwise, "bernoulli_rows", lambda l, x: (exact(l, x)[0], exact(l, x)[1] * 1.01))
+    exact = formulas.bernoulli_rows
+    monkeypatch.setattr(formulas, "bernoulli_rows", lambda l, x: (exact(l, x)[0], exact(l, x)[1] * 1.01))
     with pytest.raises(GradcheckError):
         gradcheck(ReconstructionCost("bernoulli"), (normal(2, 3).requires_grad_(), data(2, 3)))
 
@@ -247,9 +244,7 @@ def test_a_graph_can_be_walked_twice():
 
 def test_functions_are_reached_by_the_public_interface(monkeypatch):
     called = []
-    monkeypatch.setattr(
-        stacking, "apply", lambda function, *tensors: called.append(function) or function.apply(*tensors)
-    )
+    monkeypatch.setattr(vmap, "apply", lambda function, *tensors: called.append(function) or function.apply(*tensors))
     x = data(2, 3)
     for cost in COSTS:
         cost(x, x)
@@ -257,7 +252,7 @@ def test_functions_are_reached_by_the_public_interface(monkeypatch):
     names = [function.__name__ for function in called]
     assert names == ["SquaredRows", "BernoulliRows", "SquaredRows", "GaussianKL", "BoundLogVariance"]
     assert all(issubclass(function, torch.autograd.Function) for function in called)
-    assert functions.SquaredRows is called[0]
+    assert autograd.SquaredRows is called[0]
 
 
 def test_unknown_cost_and_scale_are_refused():

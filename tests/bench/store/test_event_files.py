@@ -10,7 +10,7 @@ from runs import execute, records
 
 from bench.cli import main
 from bench.errors import UsageError
-from bench.store import event_files as eventlog
+from bench.store import event_files
 from bench.store.run_store import RunStore
 
 needs_tensorboard = pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="needs tensorboard")
@@ -48,7 +48,7 @@ def test_every_curve_and_metric_of_every_cell_is_there(run):
     assert len(folders) == 4 and {folder.name for folder in folders} == {"seed-0", "seed-1"}
     for (label, seed), record in records(run).items():
         (folder,) = (f for f in folders if list(f.glob(f"*{record['cell_id']}")))
-        names = map(eventlog.safe_name, (record["dataset_label"], label))
+        names = map(event_files.safe_name, (record["dataset_label"], label))
         assert folder.parts[-3:] == (*names, f"seed-{seed}")
         found = read(folder)
         curves = history[(history.cell_id == record["cell_id"])]
@@ -90,7 +90,7 @@ def test_a_diverged_cell_shows_its_curve_and_a_failed_one_nothing(tmp_path):
     with RunStore.create(tmp_path / "run", type("Spec", (), {"to_dict": lambda self: {}})()) as store:
         history = {"history_step": np.array([1.0, 2.0]), "history_train_loss": np.array([0.5, np.nan])}
         store.save_arrays("c0", history)
-        log = eventlog.EventLog(store)
+        log = event_files.EventLog(store)
         log.write(record)
         (place,) = files(tmp_path / "run")
         (first, second) = read(place.parent)["train/loss"]
@@ -103,14 +103,14 @@ def test_a_diverged_cell_shows_its_curve_and_a_failed_one_nothing(tmp_path):
 @needs_tensorboard
 def test_labels_stay_inside_the_folder_and_apart(tmp_path):
     labels = ["../../x", "/etc/x", "..", ".", "", "a/b", "a_b", "a\\b", "vae[beta=2]", "ä", "x" * 300, "x" * 301, "\n"]
-    names = [eventlog.safe_name(label) for label in labels]
+    names = [event_files.safe_name(label) for label in labels]
     assert len(set(names)) == len(names)
     for name in names:
         assert 0 < len(name) < 100 and not set(name) & set("/\\\0\n[]") and not name.startswith(".")
-    assert eventlog.safe_name("vae") == "vae"
+    assert event_files.safe_name("vae") == "vae"
     with RunStore.create(tmp_path / "run", type("Spec", (), {"to_dict": lambda self: {}})()) as store:
         measured = {"test_mse": {"value": 1.0}}
-        eventlog.EventLog(store).write(
+        event_files.EventLog(store).write(
             {"cell_id": "c0", "variant": "../../../v", "dataset": "/d", "seed": 0, "metrics": measured}
         )
     assert len(files(tmp_path / "run")) == 1
@@ -122,7 +122,7 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
     with RunStore.create(tmp_path / "run", type("Spec", (), {"to_dict": lambda self: {}})()) as store:
         (tmp_path / "run" / "tensorboard").symlink_to(tmp_path)
         with pytest.raises(UsageError, match="is a link to somewhere else"):
-            eventlog.EventLog(store)
+            event_files.EventLog(store)
 
 
 def test_without_the_package_there_is_one_line_and_nothing_is_written(tmp_path, monkeypatch, capsys):

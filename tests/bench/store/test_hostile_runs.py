@@ -10,9 +10,8 @@ import pytest
 from runs import execute
 
 from bench.errors import UsageError
-from bench.runs.cells import training_state as checkpointing
-from bench.store import array_files as binary
-from bench.store import environment
+from bench.runs.cells import training_state
+from bench.store import array_files, environment
 from bench.store.run_store import RunStore
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -41,8 +40,8 @@ def test_absurd_sizes_in_checkpoints_are_one_line_and_take_no_memory(tmp_path, c
     path = tmp_path / "a.safetensors"
     path.write_bytes(HOSTILE[case])
     with pytest.raises(UsageError, match="is no checkpoint of aebench"):
-        binary.load_tensors(path)
-    assert checkpointing.TrainingCheckpoint(path, "mark", 0.0).load() is None
+        array_files.load_tensors(path)
+    assert training_state.TrainingCheckpoint(path, "mark", 0.0).load() is None
 
 
 def test_ids_of_records_never_name_files_elsewhere(tmp_path):
@@ -63,18 +62,18 @@ def test_a_link_in_a_results_directory_leads_nowhere(tmp_path):
     precious.mkdir()
     (precious / "token").write_text("keep me")
     (tmp_path / "run" / "progress").symlink_to(precious)
-    checkpointing.tidy(tmp_path / "run")
+    training_state.tidy(tmp_path / "run")
     with pytest.raises(UsageError, match="is a link to somewhere else"):
         execute(tmp_path / "run", variant=["ae"], seeds=1)
     assert (precious / "token").read_text() == "keep me"
 
 
 def test_tidying_deletes_only_files_of_its_own_making(tmp_path):
-    place = checkpointing.open_place(tmp_path)
+    place = training_state.open_place(tmp_path)
     state = tmp_path / "progress" / f"{'a' * 16}-{'b' * 16}.safetensors"
-    checkpointing.TrainingCheckpoint(state, "mark", 0.0).save({"w": np.zeros(2)})
+    training_state.TrainingCheckpoint(state, "mark", 0.0).save({"w": np.zeros(2)})
     (tmp_path / "progress" / "notes.txt").touch()
-    checkpointing.tidy(tmp_path)
+    training_state.tidy(tmp_path)
     assert [path.name for path in (tmp_path / "progress").iterdir()] == ["notes.txt"]
     assert not place.is_here
 

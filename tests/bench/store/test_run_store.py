@@ -19,7 +19,7 @@ from synthetic import FakeCell, FakeSpec, make_run, measurement, record
 
 from bench.errors import UsageError
 from bench.reports.csv_tables import export
-from bench.store import records as jsonl
+from bench.store import records
 from bench.store.array_files import ARRAY_BYTES
 from bench.store.run_store import RunStore
 
@@ -91,7 +91,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
 @settings(max_examples=200, deadline=None)
 def test_arbitrary_bytes_never_crash_and_never_pass_silently(content):
     try:
-        decoded = jsonl.decode(content)
+        decoded = records.decode(content)
     except (ValueError, UsageError):
         return
     assert decoded["schema"] == 1 and decoded["cell_id"]
@@ -107,10 +107,10 @@ def test_any_json_in_any_field_is_checked(value):
     for key in ("metrics", "seed", "cell_id", "status", "t_train", "variant", "split", "schema"):
         line = json.dumps({**record(CELLS[0]), key: value}).encode()
         try:
-            decoded = jsonl.decode(line)
+            decoded = records.decode(line)
         except (ValueError, UsageError):
             continue
-        jsonl.encode(decoded)  # what is accepted can be written again
+        records.encode(decoded)  # what is accepted can be written again
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from bench.spec.registry import Registry
 from bench.train import TrainPlan, loop, train
 from bench.train.batches import Rows
 from bench.train.gradients import Gradients
-from bench.train.replay import recorder as recording
+from bench.train.replay import recorder
 from bench.train.replay.compiler import compiler_for
 
 CPU = torch.device("cpu")
@@ -98,8 +98,8 @@ def test_a_loss_with_a_state_of_its_own_is_not_replayed(monkeypatch):
 @pytest.mark.parametrize("kind", ["vae", Adversarial])
 def test_compiled_training_nearly_equals_the_ordinary_one(kind, seeds, monkeypatch):
     used = []
-    inductor = recording.inductor
-    monkeypatch.setattr(recording, "inductor", lambda *given: watch(inductor(*given), used))
+    inductor = recorder.inductor
+    monkeypatch.setattr(recorder, "inductor", lambda *given: watch(inductor(*given), used))
     kind = Registry.discover().load("variant", kind) if isinstance(kind, str) else kind
     ordinary, _ = trained(kind, seeds, monkeypatch, replay=False)
     compiled, gradients = trained(kind, seeds, monkeypatch, True, dataclasses.replace(PLAN, compile=True))

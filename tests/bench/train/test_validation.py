@@ -9,10 +9,9 @@ from bench.losses import ReconstructionCost
 from bench.networks.build import attach
 from bench.networks.factories import mlp
 from bench.spec.registry import Registry
-from bench.train import posterior_course as latents
-from bench.train import validation
+from bench.train import posterior_course, validation
 from bench.train.batches import Rows
-from bench.train.replay import recorder as recording
+from bench.train.replay import recorder
 from bench.train.stack import Stack
 from bench.train.validation import Validation
 
@@ -74,7 +73,7 @@ def recompute(graph, inputs, fixed, capture):
 def test_recorded_looks_find_the_bits_of_ordinary_ones(name, width, binarise, overwritten, monkeypatch):
     monkeypatch.setattr(validation, "READ_VALUES", 1)  # blocks of 256 rows, the last of 188
     if overwritten:
-        monkeypatch.setattr(recording, "scripted", lambda graph, inputs: recompute(graph, inputs, 0, None))
+        monkeypatch.setattr(recorder, "scripted", lambda graph, inputs: recompute(graph, inputs, 0, None))
     recorded = course_of(stack_of(name, width), 14, binarise=binarise)
     monkeypatch.setattr(Stack, "recordable", False)
     for one, other in zip(recorded, course_of(stack_of(name, width), 14, binarise=binarise), strict=True):
@@ -137,12 +136,12 @@ def item_first(moments):
 def test_the_course_of_the_posterior_is_that_of_every_model_alone(width, kind, monkeypatch):
     monkeypatch.setattr(REGISTRY.load("variant", "vae"), "stackable", kind != "not stackable")
     if kind == "not vectorisable":
-        monkeypatch.setattr(latents._Moments, "forward", item_first(latents._Moments.forward))
+        monkeypatch.setattr(posterior_course._Moments, "forward", item_first(posterior_course._Moments.forward))
     stack = stack_of("vae", width)
     found = look(stack)(torch.tensor(0.0))
     for index, model in enumerate(stack.unstack(stack.state())):
         with torch.no_grad():
-            q = model.posterior(torch.from_numpy(X[: latents.ROWS]))
+            q = model.posterior(torch.from_numpy(X[: posterior_course.ROWS]))
         mean, sigma = q.mean.double().numpy(), q.stddev.double().numpy()
         nsr = np.sort((sigma**2).mean(0) / mean.var(0))
         expected = {
@@ -154,4 +153,4 @@ def test_the_course_of_the_posterior_is_that_of_every_model_alone(width, kind, m
 
 
 def test_a_variant_without_a_posterior_has_no_course():
-    assert not set(look(stack_of("ae", 2))(torch.tensor(0.0))) & set(latents.COURSE)
+    assert not set(look(stack_of("ae", 2))(torch.tensor(0.0))) & set(posterior_course.COURSE)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.reports.studies import CLAIMS, Component
-from bench.reports.studies import claim_tests as judge
+from bench.reports.studies.claim_tests import judge
 
 SEEDS = 10
 BY_NUMBER = {claim.number: claim for claim in CLAIMS}

@@ -10,7 +10,7 @@ from synthetic import measurement, record
 from bench.errors import UsageError
 from bench.reports import write_report
 from bench.reports.reference.published_document import document, main
-from bench.reports.studies import published_numbers as anchors
+from bench.reports.studies import published_numbers
 from bench.reports.studies.published_numbers import (
     FAIL,
     NOT_RUN,
@@ -253,4 +253,4 @@ def test_a_report_without_published_numbers_does_not_speak_of_them(planted):
 
 
 def test_no_torch_is_needed():
-    assert not [name for name in vars(anchors) if name in ("torch", "train")]
+    assert not [name for name in vars(published_numbers) if name in ("torch", "train")]

@@ -10,12 +10,12 @@ from bench.contracts.variant import Context
 from bench.losses import ReconstructionCost
 from bench.networks.build import attach
 from bench.networks.factories import networks_named
-from bench.runs.cells import training_state as checkpointing
+from bench.runs.cells import training_state
 from bench.runs.cells.task import Place, StackTask
 from bench.runs.cells.training_state import TrainingCheckpoint, checkpoints_of, open_place, tidy
 from bench.spec.registry import Registry
 from bench.spec.run import RunSpec
-from bench.store import array_files as binary
+from bench.store import array_files
 from bench.store.run_store import RunStore
 from bench.train import TrainPlan, train
 from bench.train.batches import Rows
@@ -125,7 +125,7 @@ def test_a_training_goes_on_from_any_step_to_the_same_bits(tmp_path, step, optim
 
 def test_a_state_is_what_was_saved_and_due_after_its_time(tmp_path, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(checkpointing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(training_state.time, "monotonic", lambda: now[0])
     one = TrainingCheckpoint(tmp_path / "a.safetensors", "mark", 60.0)
     assert one.load() is None and not one.due()
     now[0] += 60.0
@@ -151,7 +151,7 @@ def test_a_state_that_is_stale_or_damaged_is_ignored(tmp_path, spoil):
     elif spoil == "empty":
         path.write_bytes(b"")
     elif spoil == "foreign":
-        binary.save_tensors(path, {"w": np.zeros(3)}, {"label": "a model"})
+        array_files.save_tensors(path, {"w": np.zeros(3)}, {"label": "a model"})
     assert TrainingCheckpoint(path, "mark", 0.0).load() is None
 
 

@@ -14,10 +14,7 @@ from runs import ROOT, assert_same_tables, execute, n_records, records, table, w
 
 from bench.data.split_arrays import split_arrays
 from bench.errors import UsageError
-from bench.runs.engines import dask_client as connection
-from bench.runs.engines import dask_engine as cluster
-from bench.runs.engines import dask_worker as remote
-from bench.runs.engines import make_engine
+from bench.runs.engines import dask_client, dask_engine, dask_worker, make_engine
 from bench.runs.engines.code_versions import code_facts, differences
 from bench.spec.call import Call, parse_call
 from bench.spec.registry import ARRAYS, Registry
@@ -80,7 +77,7 @@ def running(tmp_path_factory):
         folder,
     )
     processes += [_start(*worker), _start(*worker)]
-    with connection.connected(str(file), 0) as client:
+    with dask_client.connected(str(file), 0) as client:
         client.wait_for_workers(2, timeout=120)
     yield SimpleNamespace(file=file, workers=processes[1:])
     for process in processes:
@@ -130,7 +127,7 @@ def test_a_usage_error_is_found_on_the_worker_before_anything_is_written(tmp_pat
 
 
 def test_workers_with_other_code_are_refused_by_name(tmp_path, running, monkeypatch):
-    monkeypatch.setattr(cluster, "code_facts", lambda plugins: {**code_facts(plugins), "torch": "1.0"})
+    monkeypatch.setattr(dask_engine, "code_facts", lambda plugins: {**code_facts(plugins), "torch": "1.0"})
     with pytest.raises(UsageError, match=r"worker tcp://127\.0\.0\.1:\d+ runs other code than this process: torch 2\."):
         execute(tmp_path / "run", engine=f"dask={running.file}")
     assert not (tmp_path / "run").exists()
@@ -146,9 +143,9 @@ def test_an_edited_plugin_runs_on_a_cluster_that_has_seen_it_before(tmp_path, ru
 
 
 def test_a_worker_that_joins_later_with_other_code_says_so_in_the_row(tmp_path, running, monkeypatch):
-    monkeypatch.setattr(cluster, "code_facts", lambda plugins: {**code_facts(plugins), "aebench": "other"})
-    monkeypatch.setattr(cluster, "check_workers", lambda *_: 0)
-    monkeypatch.setattr(cluster.DaskEngine, "check", lambda *_: None)
+    monkeypatch.setattr(dask_engine, "code_facts", lambda plugins: {**code_facts(plugins), "aebench": "other"})
+    monkeypatch.setattr(dask_engine, "check_workers", lambda *_: 0)
+    monkeypatch.setattr(dask_engine.DaskEngine, "check", lambda *_: None)
     execute(tmp_path / "run", engine=f"dask={running.file}", variant=["ae"], seeds=1)
     (record,) = records(tmp_path / "run").values()
     assert record["status"] == "error" and record["error_type"] == "CodeMismatch"
@@ -173,7 +170,7 @@ def test_ctrl_c_starts_nothing_new_and_cancels_nothing(running):
     ],
 )
 def test_a_cluster_that_is_not_there_is_one_line(tmp_path, monkeypatch, engine, message):
-    monkeypatch.setattr(connection, "CONNECT_LIMIT", 1.0)
+    monkeypatch.setattr(dask_client, "CONNECT_LIMIT", 1.0)
     with pytest.raises(UsageError) as raised:
         execute(tmp_path / "run", engine=engine)
     assert message in str(raised.value) and "\n" not in str(raised.value)
@@ -186,7 +183,7 @@ def test_jobs_are_for_ones_own_cluster(running):
 
 
 def test_a_gpu_is_asked_for_where_workers_declare_one(monkeypatch):
-    engine = cluster.DaskEngine("tcp://nowhere", 1, None, (), None)
+    engine = dask_engine.DaskEngine("tcp://nowhere", 1, None, (), None)
     asked = []
     engine._client = SimpleNamespace(submit=lambda *_, **options: asked.append(options["resources"]))
     for gpus, device in ((0, "cpu"), (0, "cuda"), (2, "cpu"), (2, "cuda:0")):
@@ -209,7 +206,7 @@ def test_declared_gpus_are_counted():
         run=lambda function, plugins, on_error: {"a": code_facts(plugins)},
         scheduler_info=lambda n_workers: {"workers": workers},
     )
-    assert connection.check_workers(client, (), code_facts(())) == 2
+    assert dask_client.check_workers(client, (), code_facts(())) == 2
 
 
 def test_differences_name_what_differs():
@@ -226,13 +223,13 @@ def test_facts_see_every_source(tmp_path):
 
 
 def test_children_that_nobody_uses_are_ended(monkeypatch):
-    monkeypatch.setattr(remote, "IDLE", 0.1)
-    job = remote.Job("run", None, {}, (), 1, None)
-    with remote._crew(job, 1 << 34, None) as crew:
-        assert len(remote._CREWS) == 1 and crew is next(iter(remote._CREWS.values())).crew
-        remote.end_run("run")  # in use: stays
-        assert len(remote._CREWS) == 1
-    wait_for(lambda: not remote._CREWS, 10)
+    monkeypatch.setattr(dask_worker, "IDLE", 0.1)
+    job = dask_worker.Job("run", None, {}, (), 1, None)
+    with dask_worker._crew(job, 1 << 34, None) as crew:
+        assert len(dask_worker._CREWS) == 1 and crew is next(iter(dask_worker._CREWS.values())).crew
+        dask_worker.end_run("run")  # in use: stays
+        assert len(dask_worker._CREWS) == 1
+    wait_for(lambda: not dask_worker._CREWS, 10)
 
 
 def test_a_stack_that_is_lost_again_and_again_is_killed_at_last(monkeypatch):
@@ -241,11 +238,11 @@ def test_a_stack_that_is_lost_again_and_again_is_killed_at_last(monkeypatch):
     def lost():
         raise KilledWorker("key", None, 3)
 
-    engine = cluster.DaskEngine("tcp://nowhere", 1, None, (), None)
+    engine = dask_engine.DaskEngine("tcp://nowhere", 1, None, (), None)
     (cell,) = RunSpec(variants=(parse_call("ae"),), seeds=(0,)).cells(Registry.discover())
-    task = cluster.StackTask((cell,))
-    one = cluster._Submitted(task, SimpleNamespace(result=lost), 0)
-    alone = cluster.deque()
+    task = dask_engine.StackTask((cell,))
+    one = dask_engine._Submitted(task, SimpleNamespace(result=lost), 0)
+    alone = dask_engine.deque()
     assert list(engine._outcome(one, alone)) == [] and list(alone) == [task]
     one.lost = 1
     (result,) = engine._outcome(one, alone)

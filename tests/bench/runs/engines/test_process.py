@@ -15,9 +15,7 @@ from runs import assert_same_tables, execute, records, wait_for
 from bench.contracts.dataset import Split
 from bench.data.split_arrays import split_arrays
 from bench.runs.cells.task import CellResult
-from bench.runs.engines import child_process as handle
-from bench.runs.engines import limits as memory
-from bench.runs.engines import make_engine
+from bench.runs.engines import child_process, limits, make_engine
 from bench.runs.engines.inline import InlineEngine
 from bench.runs.engines.process import ProcessEngine
 from bench.runs.engines.shared_arrays import pack, unpack
@@ -33,13 +31,13 @@ pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
 def born(monkeypatch):
     """Every child process that is started."""
     started = []
-    begin = handle.Child.__init__
+    begin = child_process.Child.__init__
 
     def noted(self, *arguments):
         begin(self, *arguments)
         started.append(self)
 
-    monkeypatch.setattr(handle.Child, "__init__", noted)
+    monkeypatch.setattr(child_process.Child, "__init__", noted)
     return started
 
 
@@ -97,8 +95,8 @@ def test_packed_arrays_come_back_equal_read_only_and_mapped_ones_stay_in_their_f
 
 
 def test_a_child_that_never_gets_ready_is_given_up(tmp_path, monkeypatch, born):
-    monkeypatch.setattr(handle, "START_LIMIT", 0.5)
-    monkeypatch.setattr(handle, "BOOTSTRAP", "import time; time.sleep(3600)")
+    monkeypatch.setattr(child_process, "START_LIMIT", 0.5)
+    monkeypatch.setattr(child_process, "BOOTSTRAP", "import time; time.sleep(3600)")
     execute(tmp_path / "run", variant=["ae"], seeds=1, timeout=60)
     (record,) = records(tmp_path / "run").values()
     assert record["status"] == "killed" and "was not ready within" in record["reason"]
@@ -106,7 +104,7 @@ def test_a_child_that_never_gets_ready_is_given_up(tmp_path, monkeypatch, born):
 
 
 def test_a_child_and_what_it_started_end_together():
-    child = handle.Child((), None, 1)
+    child = child_process.Child((), None, 1)
     wait_for(lambda: psutil.Process(child.process.pid).num_threads() > 1)
     assert os.getpgid(child.process.pid) == child.process.pid != os.getpgid(0)
     child.close()
@@ -117,8 +115,8 @@ def test_a_child_and_what_it_started_end_together():
 
 @pytest.mark.parametrize(("version", "limit"), [(2, "3000000000"), (1, "3000000000"), (2, "max")])
 def test_available_memory_knows_the_containers_limit(tmp_path, monkeypatch, version, limit):
-    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=8_000_000_000))
+    monkeypatch.setattr(limits, "_GROUPS", tmp_path)
+    monkeypatch.setattr(limits.psutil, "virtual_memory", lambda: SimpleNamespace(available=8_000_000_000))
     (tmp_path / "memory").mkdir()
     names = ("memory.max", "memory.current", "memory.stat", "inactive_file")
     if version == 1:
@@ -127,8 +125,8 @@ def test_available_memory_knows_the_containers_limit(tmp_path, monkeypatch, vers
     for name, text in zip(names, (limit, "1500000000", f"anon 7\n{names[3]} 500000000\n"), strict=False):
         (tmp_path / name).write_text(text)
     expected = 8_000_000_000 if limit == "max" else 2_000_000_000
-    assert memory.available_memory() == expected
-    assert memory.memory_ceiling(2) == int(expected * memory.SHARE / 2)
+    assert limits.available_memory() == expected
+    assert limits.memory_ceiling(2) == int(expected * limits.SHARE / 2)
 
 
 def test_used_memory_leaves_mapped_files_out_and_a_dead_process_uses_none(tmp_path):
@@ -144,10 +142,10 @@ def test_used_memory_leaves_mapped_files_out_and_a_dead_process_uses_none(tmp_pa
         ) as process:
             assert process.stdout.readline() == b"8000000.0\n"
             view = psutil.Process(process.pid)
-            used[name] = memory.used_memory(view)
+            used[name] = limits.used_memory(view)
             process.stdin.close()
             process.wait()
-            assert memory.used_memory(view) == 0
+            assert limits.used_memory(view) == 0
     assert 50_000_000 < used["own"] - used["mapped"] < 80_000_000
 
 

@@ -15,7 +15,7 @@ from bench.spec.registry import Registry
 from bench.train import TrainPlan, loop, train
 from bench.train.batches import Rows
 from bench.train.gradients import Gradients
-from bench.train.replay import recorder as recording
+from bench.train.replay import recorder
 from bench.train.replay.recorder import TRIALS, Captured, Recording, scripted
 
 
@@ -50,7 +50,7 @@ def trusted(recorded, step=function):
 def counted(monkeypatch, name, fails=False):
     """How often the maker `name` of a way was called; with `fails` it makes none."""
     calls = []
-    maker = getattr(recording, name)
+    maker = getattr(recorder, name)
 
     def make(*arguments):
         calls.append(name)
@@ -58,7 +58,7 @@ def counted(monkeypatch, name, fails=False):
             raise RuntimeError("not here")
         return maker(*arguments)
 
-    monkeypatch.setattr(recording, name, make)
+    monkeypatch.setattr(recorder, name, make)
     return calls
 
 
@@ -81,7 +81,7 @@ def test_a_way_that_gives_other_numbers_makes_room_for_the_next(monkeypatch):
     def wrong(graph, inputs):
         return lambda *tensors: [value + 1e-6 for value in graph(*tensors)]
 
-    monkeypatch.setattr(recording, "scripted", wrong)
+    monkeypatch.setattr(recorder, "scripted", wrong)
     recorded = trusted(Recording(function, inputs(0), 2))
     assert bits(recorded.replay(parameters_and(5)), function(*parameters_and(5)))
 
@@ -94,7 +94,7 @@ def test_a_compiled_way_that_cannot_be_made_or_differs_makes_room_for_the_exact_
         return lambda *tensors: [value * 1.001 for value in graph(*tensors)]
 
     for way in (missing, wrong):
-        monkeypatch.setattr(recording, "inductor", way)
+        monkeypatch.setattr(recorder, "inductor", way)
         recorded = trusted(Recording(function, inputs(0), 2, compiled=True))
         assert bits(recorded.replay(parameters_and(5)), function(*parameters_and(5)))
 
@@ -106,7 +106,7 @@ def test_a_way_that_breaks_makes_room_for_the_next(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(recording, "scripted", broken)
+    monkeypatch.setattr(recorder, "scripted", broken)
     trusted(Recording(function, inputs(0), 2))
 
 

@@ -50,7 +50,7 @@ VARIANT = '''\
 State the equation and the paper here; the code below uses the same letters.
 """
 
-from bench.contracts.variant import Variant, number_in
+from bench import Variant, number_in
 
 
 class {cls}(Variant):
@@ -80,9 +80,7 @@ State the source and its licence here.
 
 import numpy as np
 
-from bench.contracts.arrays import split_arrays
-from bench.contracts.checks import number_in, whole_number
-from bench.contracts.dataset import Split
+from bench import Split, number_in, split_arrays, whole_number
 
 
 def load(n: int = 2000, dimension: int = 8, noise: float = 0.05, seed: int = 0) -> Split:

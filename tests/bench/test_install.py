@@ -22,8 +22,8 @@ places, packages = json.loads(sys.argv[1])
 for place in places:
     site.addsitedir(place)
 sys.path += packages
-from bench.registry import Registry, builtin_folder
-from bench.presets import preset_names
+from bench.spec.registry import Registry, builtin_folder
+from bench.spec.presets import preset_names
 import bench
 registry = Registry.discover()
 names = {kind: registry.names(kind) for kind in ("variant", "dataset", "metric")}

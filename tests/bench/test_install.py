@@ -110,7 +110,7 @@ def check(found, home, library):
     assert found["broken"] == [] and not found["torch"]
     assert found["bench"].startswith(str(home))
     assert all(folder.startswith(str(home)) for folder in found["folders"])
-    assert found["presets"] == sorted(path.stem for path in (ROOT / "bench" / "presets").glob("*.yaml"))
+    assert found["presets"] == sorted(path.stem for path in (ROOT / "bench" / "spec" / "presets").glob("*.yaml"))
     for name in ("datasets", "variants"):
         assert found[name] == str(library / name / "__init__.py")
 

@@ -151,7 +151,7 @@ def test_the_lock_dies_with_its_process_even_when_a_forked_child_lives_on(tmp_pa
         import os, sys, time
         sys.path[:0] = {[str(Path(p)) for p in sys.path if p]!r}
         from synthetic import FakeSpec
-        from bench.store import RunStore
+        from bench.store.run_store import RunStore
         store = RunStore.create({str(tmp_path / "run")!r}, FakeSpec())
         if os.fork() == 0:
             time.sleep(30)

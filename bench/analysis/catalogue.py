@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.store.measurements import MetricInfo
 from bench.text import printable
+
+if TYPE_CHECKING:
+    from bench.spec.registry import Registry
 
 #: Families in the order of the report; a foreign metric's family comes after them.
 FAMILIES = ("reconstruction", "coverage", "interpolation", "collapse", "likelihood", "generation", "downstream",
@@ -51,47 +56,59 @@ class Metric:
         return "" if self.higher_is_better is None else ("↑" if self.higher_is_better else "↓")
 
 
-def catalogue(metrics: Sequence[MetricInfo], plugins: Sequence[str] = ()) -> dict[str, Metric]:
+def catalogue(
+    metrics: Sequence[MetricInfo], stored: Mapping[str, Mapping[str, Any]], plugins: Sequence[str] = ()
+) -> dict[str, Metric]:
     """Everything known of the metrics of a run, by name, in the order of families.
 
     Args:
-        plugins: files or folders with foreign metric plugins; what cannot be read is left out.
+        stored: what the run says of its metrics (`RunStore.load_metrics`); it goes before today's code.
+        plugins: files or folders with foreign metric plugins, for metrics that the run says nothing of; what cannot be
+            read is left out.
     """
-    declared = _declared(plugins)
-    known = []
-    for info in metrics:
-        element = _ELEMENT.fullmatch(info.name)
-        family, value = declared.get(element.group(1) if element else info.name, ("other", None))
-        known.append(
-            Metric(
-                info.name,
-                printable(info.unit),
-                info.higher_is_better,
-                family,
-                printable(value.summary) if value else "",
-                printable(value.formula) if value else "",
-                bool(value and value.primary),
-                value.gauge if value else "",
-            )
-        )
+    declared = stored if all(_base(info.name) in stored for info in metrics) else {**_declared(plugins), **stored}
+    known = [_metric(info, declared.get(_base(info.name), {})) for info in metrics]
     rank = {family: place for place, family in enumerate((*FAMILIES, "other"))}
     known.sort(key=lambda metric: rank.get(metric.family, len(FAMILIES)))
     return {metric.name: metric for metric in known}
 
 
-def _declared(plugins: Sequence[str]) -> dict[str, tuple[str, object]]:
+def _base(name: str) -> str:
+    """The name of a value, without the index of a vector's entry."""
+    element = _ELEMENT.fullmatch(name)
+    return element.group(1) if element else name
+
+
+def _metric(info: MetricInfo, said: Mapping[str, Any]) -> Metric:
+    return Metric(
+        info.name,
+        printable(info.unit),
+        info.higher_is_better,
+        printable(said.get("family", "")) or "other",
+        printable(said.get("summary", "")),
+        printable(said.get("formula", "")),
+        bool(said.get("primary")),
+        said.get("gauge", ""),
+    )
+
+
+def declarations(registry: Registry, wanted: str | Sequence[str] = "all") -> dict[str, dict[str, Any]]:
+    """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
+    found = {}
+    for name, chosen in registry.metrics_for(wanted):
+        info = registry.info("metric", name)
+        found |= {value.name: {"family": info.family, **asdict(value)} for value in info.values if value.name in chosen}
+    return found
+
+
+def _declared(plugins: Sequence[str]) -> dict[str, dict[str, Any]]:
     from bench.spec.registry import Registry
 
-    try:
-        registry = Registry.discover(plugins)
-    except BenchError:
-        registry = Registry.discover()
-    found = {}
-    for name in registry.names("metric"):
-        info = registry.info("metric", name)
-        if not info.broken:
-            found |= {value.name: (printable(info.family) or "other", value) for value in info.values}
-    return found
+    found: dict[str, dict[str, Any]] = {}
+    for path in plugins:
+        with contextlib.suppress(BenchError):
+            found |= declarations(Registry.discover([path]))
+    return found | declarations(Registry.discover())
 
 
 def is_element(name: str) -> bool:

@@ -120,7 +120,7 @@ def compare(
         )
     known = {info.name: info for run in reversed(runs) for info in run.metrics}
     _check_names(known, [*(metrics or ()), *extra])
-    chosen = _primary(known, stores[1].spec) if metrics is None else metrics
+    chosen = _primary(known, stores) if metrics is None else metrics
     names = list(dict.fromkeys([*chosen, *extra]))
     sides = [_Side(run, names) for run in runs]
     labels = list(dict.fromkeys([*sides[0].stacks, *sides[1].stacks]))
@@ -151,9 +151,10 @@ def _check_names(known: Mapping[str, MetricInfo], names: Sequence[str]) -> None:
             raise UsageError(f"metric {name} has no direction, so that no change of it is better or worse")
 
 
-def _primary(known: Mapping[str, MetricInfo], spec: Mapping) -> list[str]:
-    plugins = [str(path) for path in spec.get("plugins") or [] if isinstance(path, str)]
-    listed = catalogue(list(known.values()), plugins).values()
+def _primary(known: Mapping[str, MetricInfo], stores: Sequence[RunStore]) -> list[str]:
+    plugins = [str(path) for store in stores for path in store.spec.get("plugins") or [] if isinstance(path, str)]
+    stored = {name: said for store in stores for name, said in store.load_metrics().items()}
+    listed = catalogue(list(known.values()), stored, list(dict.fromkeys(plugins))).values()
     directed = [metric for metric in listed if metric.higher_is_better is not None]
     return [metric.name for metric in directed if metric.primary] or [metric.name for metric in directed]
 

@@ -12,8 +12,6 @@ from scipy import special
 from scipy import stats as scipy_stats
 
 CONFIDENCE = 0.95
-#: At most this many paired differences are tested by enumerating all sign flips; above, sign flips are sampled.
-EXACT_FLIPS = 16
 #: A model whose decodes have less than this share of the data's variance is collapsed and wins nothing.
 LEAST_DIVERSITY = 0.5
 #: A model that leaves more than this share of the data's variance unexplained wins nothing.
@@ -77,32 +75,6 @@ def mean_intervals(values: np.ndarray, confidence: float = CONFIDENCE) -> list[I
     return [Interval(*numbers, n) if ok else mean_interval(row, confidence) for row, ok, *numbers in rows]
 
 
-@dataclass(frozen=True)
-class PairedDifference:
-    """Differences NEW - BASE over the seeds both have.
-
-    Attributes:
-        interval: mean difference with its t interval.
-        correlation: of the two over seeds (NaN for n < 3 or a constant); pairing helps only when it is positive.
-        p: two-sided p of the paired t test; 1 when all differences are 0, NaN for n < 2.
-    """
-
-    interval: Interval
-    correlation: float
-    p: float
-
-
-def paired_difference(base: np.ndarray, new: np.ndarray, confidence: float = CONFIDENCE) -> PairedDifference:
-    """Paired comparison of two arrays (n,), matched by position; pairs with a missing value are left out."""
-    base, new = np.asarray(base, dtype=float), np.asarray(new, dtype=float)
-    if base.shape != new.shape:
-        raise ValueError(f"paired values need equal shapes, got {base.shape} and {new.shape}")
-    both = np.isfinite(base) & np.isfinite(new)
-    base, new = base[both], new[both]
-    interval = mean_interval(new - base, confidence)
-    return PairedDifference(interval, correlation(base, new), paired_p(new - base))
-
-
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Pearson correlation of two arrays (n,); NaN for n < 3 or when one of them is constant."""
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -119,32 +91,6 @@ def paired_p(differences: np.ndarray) -> float:
         return 1.0 if d[0] == 0 else 0.0
     statistic = d.mean() / (d.std(ddof=1) / np.sqrt(len(d)))
     return float(two_sided_t(statistic, len(d) - 1))
-
-
-def welch_p(a: np.ndarray, b: np.ndarray) -> float:
-    """Two-sided p of Welch's t test for unpaired arrays (n,), (m,); NaN when either has fewer than two values."""
-    if len(a) < 2 or len(b) < 2:
-        return float("nan")
-    if np.ptp(a) == 0 and np.ptp(b) == 0:
-        return 1.0 if a[0] == b[0] else 0.0
-    return float(scipy_stats.ttest_ind(a, b, equal_var=False).pvalue)
-
-
-def sign_flip_p(differences: np.ndarray, rng: np.random.Generator, flips: int = 20_000) -> float:
-    """Two-sided sign-flip p of mean 0 for differences (n,): exact up to n = `EXACT_FLIPS`, sampled above.
-
-    The least p at n pairs is 2/2ⁿ: .0625 at n = 5, so five seeds can never be significant at 5 %.
-    """
-    d = np.asarray(differences, dtype=float)
-    d = d[np.isfinite(d)]
-    if len(d) == 0:
-        return float("nan")
-    observed = abs(d.sum()) * (1 - 1e-12)
-    if len(d) <= EXACT_FLIPS:
-        signs = 1.0 - 2.0 * ((np.arange(2 ** len(d))[:, None] >> np.arange(len(d))) & 1)  # (2^n, n)
-        return float(np.mean(np.abs(signs @ d) >= observed))
-    signs = rng.choice((-1.0, 1.0), size=(flips, len(d)))
-    return float((1 + np.sum(np.abs(signs @ d) >= observed)) / (1 + flips))
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.annealing import AnnealedChains, simulate
 
 POINTS = 100
@@ -23,25 +23,21 @@ class Annealed(Metric):
     """Log-likelihood of 100 held-out data by annealed importance sampling, and its two-sided gap on model samples."""
 
     family = "likelihood"
-    values = (
+    values = each(
         Value(
             "ais_log_likelihood",
             "Log-likelihood of 100 held-out data by annealed importance sampling, a check of the IWAE bounds.",
             None,
-            unit="nats",
             formula="E ln mean over chains of the annealed weights",
-            needs=("decode", "prior", "likelihood"),
-            gauge="dependent",
         ),
         Value(
             "ais_gap",
             "Upper minus lower annealed bound on data that the model generated: how far the estimate can be off.",
             None,
-            unit="nats",
             formula="E[reverse - forward ln p(x)], x ~ model",
-            needs=("decode", "prior", "likelihood"),
-            gauge="dependent",
         ),
+        unit="nats",
+        needs=("decode", "prior", "likelihood"),
     )
 
     #: Held-out data, and steps of the annealing schedule.

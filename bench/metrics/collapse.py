@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.contracts.metric import Flagged, Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Flagged, Metric, Missing, Value, each
+from bench.contracts.view import View
 
 ACTIVE_VARIANCE = 0.01
 
@@ -21,7 +21,7 @@ class Collapse(Metric):
     """What of the code carries signal, and whether the model collapsed as a whole."""
 
     family = "collapse"
-    values = (
+    values = each(
         Value(
             "collapsed",
             "1 for a collapsed model, which may not be marked best: unexplained variance above 0.5, or decodes "
@@ -30,64 +30,51 @@ class Collapse(Metric):
             range="{0, 1}",
             formula="test_fvu > 0.5 or diversity_fit < 0.5 or diversity_prior < 0.5",
             needs=("decode",),
-            gauge="dependent",
-            core=True,
         ),
-        Value(
-            "signal_fraction_mean",
-            "Share of the code's variance that depends on x rather than on posterior noise, mean over dimensions.",
-            None,
-            range="[0, 1]",
-            formula="mean_j 1 / (1 + E[sigma_j^2] / Var(mu_j))",
+        *each(
+            Value(
+                "signal_fraction_mean",
+                "Share of the code's variance that depends on x rather than on posterior noise, mean over dimensions.",
+                None,
+                range="[0, 1]",
+                formula="mean_j 1 / (1 + E[sigma_j^2] / Var(mu_j))",
+                primary=True,
+            ),
+            Value(
+                "signal_fraction",
+                "Share of each code dimension's variance that depends on x rather than on posterior noise.",
+                None,
+                range="[0, 1]",
+                formula="1 / (1 + E[sigma_j^2] / Var(mu_j))",
+                vector=True,
+            ),
+            Value(
+                "nsr",
+                "Noise-to-signal ratio of each code dimension.",
+                None,
+                range="[0, inf)",
+                formula="E[sigma_j^2] / Var(mu_j)",
+                vector=True,
+            ),
             needs=("posterior",),
-            gauge="dependent",
-            core=True,
-            primary=True,
         ),
-        Value(
-            "signal_fraction",
-            "Share of each code dimension's variance that depends on x rather than on posterior noise.",
-            None,
-            range="[0, 1]",
-            formula="1 / (1 + E[sigma_j^2] / Var(mu_j))",
-            needs=("posterior",),
-            gauge="dependent",
-            core=True,
-            vector=True,
-        ),
-        Value(
-            "nsr",
-            "Noise-to-signal ratio of each code dimension.",
-            None,
-            range="[0, inf)",
-            formula="E[sigma_j^2] / Var(mu_j)",
-            needs=("posterior",),
-            gauge="dependent",
-            core=True,
-            vector=True,
-        ),
-        Value(
-            "kl_total",
-            "KL divergence of the posterior from the prior, mean over held-out data.",
-            None,
+        *each(
+            Value(
+                "kl_total",
+                "KL divergence of the posterior from the prior, mean over held-out data.",
+                None,
+                formula="E KL(q(z|x) || p0)",
+            ),
+            Value(
+                "kl",
+                "KL divergence of the posterior from the prior in each code dimension, mean over held-out data.",
+                None,
+                formula="E KL(q(z_j|x) || p0)",
+                vector=True,
+            ),
             unit="nats",
             range="[0, inf)",
-            formula="E KL(q(z|x) || p0)",
             needs=("posterior", "prior"),
-            gauge="dependent",
-            core=True,
-        ),
-        Value(
-            "kl",
-            "KL divergence of the posterior from the prior in each code dimension, mean over held-out data.",
-            None,
-            unit="nats",
-            range="[0, inf)",
-            formula="E KL(q(z_j|x) || p0)",
-            needs=("posterior", "prior"),
-            gauge="dependent",
-            core=True,
-            vector=True,
         ),
         Value(
             "active_units",
@@ -97,8 +84,6 @@ class Collapse(Metric):
             range="[0, L]",
             formula="#{j: Var_x(mu_j) > 0.01}",
             needs=("encode", "prior"),
-            gauge="dependent",
-            core=True,
         ),
         Value(
             "log_median_sigma",
@@ -106,8 +91,6 @@ class Collapse(Metric):
             None,
             formula="ln median sigma_j(x)",
             needs=("posterior",),
-            gauge="dependent",
-            core=True,
         ),
         Value(
             "log_rms_mu",
@@ -115,9 +98,9 @@ class Collapse(Metric):
             None,
             formula="ln sqrt(E mu_j(x)^2)",
             needs=("encode",),
-            gauge="dependent",
-            core=True,
         ),
+        gauge="dependent",
+        core=True,
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

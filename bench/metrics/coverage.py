@@ -10,64 +10,38 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Value
-from bench.evaluate.model_view import View
-from bench.metrics.functional.replicated import pixel_scores
+from bench.contracts.metric import Metric, Value, each
+from bench.contracts.view import View
+from bench.metrics.functional.replicated import manifold_of
 
 
 class Coverage(Metric):
     """Coverage and recall in pixel space; as many decodes as held-out rows, averaged over replicates."""
 
     family = "coverage"
-    values = (
+    values = each(
         Value(
-            "coverage_fit",
-            "Share of held-out data with a decode of N(m, S) of the codes inside their 5-neighbour ball, pixel space.",
+            "coverage_{source}",
+            "Share of held-out data with a decode of {source} inside their 5-neighbour ball, pixel space.",
             True,
-            range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
-            needs=("encode", "decode"),
-            core=True,
-            primary=True,
         ),
         Value(
-            "recall_fit",
-            "Share of held-out data inside the 5-neighbour ball of some decode of N(m, S) of the codes, pixel space.",
+            "recall_{source}",
+            "Share of held-out data inside the 5-neighbour ball of some decode of {source}, pixel space.",
             True,
-            range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
-            needs=("encode", "decode"),
-            core=True,
-            primary=True,
         ),
-        Value(
-            "coverage_prior",
-            "Share of held-out data with a decode of the prior inside their 5-neighbour ball, pixel space.",
-            True,
-            range="[0, 1]",
-            formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
-            needs=("decode", "prior"),
-            gauge="dependent",
-            core=True,
-            primary=True,
-        ),
-        Value(
-            "recall_prior",
-            "Share of held-out data inside the 5-neighbour ball of some decode of the prior, pixel space.",
-            True,
-            range="[0, 1]",
-            formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
-            needs=("decode", "prior"),
-            gauge="dependent",
-            core=True,
-            primary=True,
-        ),
+        source=("fit", "prior"),
+        range="[0, 1]",
+        core=True,
+        primary=True,
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Coverage and recall of both sources."""
         results: dict[str, Any] = {}
         for source in ("fit", "prior"):
-            scores = pixel_scores(view, source)
+            scores = manifold_of(view, "pixels", source)
             results |= {f"{name}_{source}": scores[name] for name in ("coverage", "recall")}
         return results

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Metric, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Metric, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.importance import importance_bounds, log_weights, prior_bound
 
 IMAGES = 250
@@ -23,51 +23,23 @@ class Importance(Metric):
     """Importance-weighted lower bounds of ln p(x) with effective sample size, and the bound of eq. 9."""
 
     family = "likelihood"
-    values = (
-        Value(
-            "iwae_1",
-            "Importance-weighted lower bound of the log-likelihood with 1 draw from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 1 weight p(x, z)/q(z|x), 250 held-out images",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_10",
-            "Importance-weighted lower bound of the log-likelihood with 10 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 10 weights p(x, z)/q(z|x), 250 held-out images",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_100",
-            "Importance-weighted lower bound of the log-likelihood with 100 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 100 weights p(x, z)/q(z|x), 250 held-out images",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_1000",
-            "Importance-weighted lower bound of the log-likelihood with 1000 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 1000 weights p(x, z)/q(z|x), 250 held-out images",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_5000",
-            "Importance-weighted lower bound of the log-likelihood with 5000 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 5000 weights p(x, z)/q(z|x), 250 held-out images",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
+    values = each(
+        *each(
+            Value(
+                "iwae_{k}",
+                "Importance-weighted lower bound of the log-likelihood with {k} from the posterior.",
+                True,
+                unit="nats",
+                formula="E ln mean of {k} p(x, z)/q(z|x), 250 held-out images",
+            ),
+            k={
+                "1": ("1 draw", "1 weight"),
+                "10": ("10 draws", "10 weights"),
+                "100": ("100 draws", "100 weights"),
+                "1000": ("1000 draws", "1000 weights"),
+                "5000": ("5000 draws", "5000 weights"),
+            },
+            needs=("posterior",),
         ),
         Value(
             "iwae_effective_samples",
@@ -75,8 +47,7 @@ class Importance(Metric):
             None,
             range="[1, 5000]",
             formula="E (sum w)^2 / sum w^2",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
+            needs=("posterior",),
         ),
         Value(
             "prior_bound",
@@ -84,9 +55,8 @@ class Importance(Metric):
             None,
             unit="nats",
             formula="E_x E_z ln p(x|z), z ~ prior",
-            needs=("prior", "likelihood"),
-            gauge="dependent",
         ),
+        needs=("prior", "likelihood"),
     )
 
     #: Held-out images that the bounds are averaged over.

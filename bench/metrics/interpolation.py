@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Metric, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.interpolations import geometry_values, realism_values
 
 
@@ -20,15 +20,13 @@ class Interpolation(Metric):
     """Geometry and realism of linear interpolation, over all pairs and within and across classes."""
 
     family = "interpolation"
-    values = (
+    values = each(
         Value(
             "interp_unevenness",
             "How unevenly the decoded path advances: 1 is an even pace, 16 a single jump.",
             False,
             range="[1, 16]",
             formula="1 + CV^2 of the 16 step lengths, mean over pairs with distinct ends",
-            needs=("encode", "decode"),
-            core=True,
             primary=True,
         ),
         Value(
@@ -37,45 +35,27 @@ class Interpolation(Metric):
             False,
             range="[0, inf)",
             formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), pixel space",
-            needs=("encode", "decode"),
-            core=True,
             primary=True,
         ),
-        Value(
-            "interp_unevenness_same",
-            "As interp_unevenness, for pairs of one class.",
-            False,
-            range="[1, 16]",
-            formula="1 + CV^2 of the 16 step lengths",
-            needs=("encode", "decode", "labels"),
-            core=True,
+        *each(
+            Value(
+                "interp_unevenness_{pair}",
+                "As interp_unevenness, for pairs of {pair}.",
+                False,
+                range="[1, 16]",
+                formula="1 + CV^2 of the 16 step lengths",
+            ),
+            pair=("same", "cross"),
         ),
-        Value(
-            "interp_unevenness_cross",
-            "As interp_unevenness, for pairs of two classes.",
-            False,
-            range="[1, 16]",
-            formula="1 + CV^2 of the 16 step lengths",
-            needs=("encode", "decode", "labels"),
-            core=True,
-        ),
-        Value(
-            "interp_realism_same",
-            "As interp_realism, for pairs of one class.",
-            False,
-            range="[0, inf)",
-            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum)",
-            needs=("encode", "decode", "labels"),
-            core=True,
-        ),
-        Value(
-            "interp_realism_cross",
-            "As interp_realism, for pairs of two classes.",
-            False,
-            range="[0, inf)",
-            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum)",
-            needs=("encode", "decode", "labels"),
-            core=True,
+        *each(
+            Value(
+                "interp_realism_{pair}",
+                "As interp_realism, for pairs of {pair}.",
+                False,
+                range="[0, inf)",
+                formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum)",
+            ),
+            pair=("same", "cross"),
         ),
         Value(
             "interp_arc_chord",
@@ -83,8 +63,6 @@ class Interpolation(Metric):
             None,
             range="[1, inf)",
             formula="A = sum of steps / ||end - start||",
-            needs=("encode", "decode"),
-            core=True,
         ),
         Value(
             "interp_turning",
@@ -93,8 +71,6 @@ class Interpolation(Metric):
             unit="radians",
             range="[0, 15 pi]",
             formula="sum of angles between successive steps, zero steps skipped",
-            needs=("encode", "decode"),
-            core=True,
         ),
         Value(
             "interp_jump",
@@ -102,8 +78,6 @@ class Interpolation(Metric):
             None,
             range="[0, 15/16]",
             formula="max s / sum s - 1/16",
-            needs=("encode", "decode"),
-            core=True,
         ),
         Value(
             "interp_degenerate",
@@ -111,9 +85,9 @@ class Interpolation(Metric):
             None,
             range="[0, 1]",
             formula="P[||end - start||^2 <= 1e-3 * 2 tr Cov(x)]",
-            needs=("encode", "decode"),
-            core=True,
         ),
+        needs=("encode", "decode"),
+        core=True,
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

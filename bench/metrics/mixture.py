@@ -9,24 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Metric, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.cycles import diversity, hole_fraction, relative_cycle_error
-from bench.metrics.functional.replicated import pixel_scores
+from bench.metrics.functional.replicated import manifold_of
 
 
 class Mixture(Metric):
     """Coverage, recall, cycle error, holes and diversity of decodes of a mixture fitted to the codes."""
 
     family = "coverage"
-    values = (
+    values = each(
         Value(
             "coverage_mixture",
             "Share of held-out data with a decode of the code mixture inside their 5-neighbour ball, pixel space.",
             True,
             range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
-            needs=("encode", "decode"),
         ),
         Value(
             "recall_mixture",
@@ -34,7 +33,6 @@ class Mixture(Metric):
             True,
             range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
-            needs=("encode", "decode"),
         ),
         Value(
             "cycle_error_mixture",
@@ -42,7 +40,6 @@ class Mixture(Metric):
             False,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ mixture",
-            needs=("encode", "decode"),
         ),
         Value(
             "hole_fraction_mixture",
@@ -50,7 +47,6 @@ class Mixture(Metric):
             None,
             range="[0, 1]",
             formula="P[c(z) > q95 of c at held-out codes], z ~ mixture",
-            needs=("encode", "decode"),
         ),
         Value(
             "diversity_mixture",
@@ -58,13 +54,13 @@ class Mixture(Metric):
             None,
             range="[0, inf)",
             formula="tr Cov(decode(z)) / tr Cov(x), z ~ mixture",
-            needs=("encode", "decode"),
         ),
+        needs=("encode", "decode"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Every value of the mixture."""
-        scores = pixel_scores(view, "mixture")
+        scores = manifold_of(view, "pixels", "mixture")
         return {
             "coverage_mixture": scores["coverage"],
             "recall_mixture": scores["recall"],

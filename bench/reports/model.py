@@ -73,7 +73,7 @@ def load_report(directory: Path | str) -> Report:
         why = f" ({data.notes[0]})" if data.notes else ""
         raise UsageError(f"{printable(directory)} holds no finished cell yet{why}; run aebench run first")
     plugins = [str(path) for path in store.spec.get("plugins") or [] if isinstance(path, str)]
-    known = catalogue(data.metrics, plugins)
+    known = catalogue(data.metrics, store.load_metrics(), plugins)
     labels = list(dict.fromkeys(data.cells["dataset_label"]))
     sections = [section_of(data, label, known, store.spec) for label in labels]
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
 from bench.reports import report_run
 from bench.reports.csv_tables import export
@@ -73,6 +74,7 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
         refuse_what_is_not_there(spec.train, device, here=engine.name == "local")
         engine.check(checks_for(cells, known), workshop)
         with RunStore.create(directory, spec, plan=cells) as store:
+            store.save_metrics(declarations(workshop.registry, spec.metrics))
             history = History.read(store, history)
             events = EventLog(store) if options.tensorboard else None
             heard = {} if events is None else {"kept": events.write}

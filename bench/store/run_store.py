@@ -13,7 +13,7 @@ import yaml
 
 from bench.errors import UsageError
 from bench.files import file_errors, make_directory, remove_leftovers, safe_id, write_text
-from bench.store import array_files, measurements, records
+from bench.store import array_files, declarations, measurements, records
 from bench.store.lock import DirectoryLock
 from bench.text import printable
 
@@ -188,6 +188,20 @@ class RunStore:
         return (
             {key: value for key, value in known.items() if isinstance(value, dict)} if isinstance(known, dict) else {}
         )
+
+    def save_metrics(self, declared: Mapping[str, Mapping[str, Any]]) -> None:
+        """Adds what metrics declare to `metrics.json`, by value: the fields of a `Value` and its family."""
+        self._need_lock()
+        known: dict[str, Any] = {}
+        with contextlib.suppress(UsageError):  # a damaged file is written anew
+            known = self.load_metrics()
+        content = {"schema": records.SCHEMA, "metrics": known | {key: dict(declared[key]) for key in declared}}
+        write_text(self.directory / "metrics.json", json.dumps(content, indent=1) + "\n")
+
+    def load_metrics(self) -> dict[str, dict[str, Any]]:
+        """What the run's metrics declared when it measured them; {} where that was not written."""
+        path = self.directory / "metrics.json"
+        return declarations.checked(_read_json(path).get("metrics"), path) if path.exists() else {}
 
     # -- tensors and arrays -------------------------------------------------------------------------------------
 

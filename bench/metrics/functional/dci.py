@@ -15,13 +15,12 @@ def importance_scores(importance: np.ndarray) -> tuple[float, float]:
     same over columns, each weighted by its share, with base L. A single factor (code) gives D (C) of 1.
     """
 
+    from scipy.stats import entropy
+
     def concentration(matrix: np.ndarray) -> float:
-        width = matrix.shape[1]
-        sums = matrix.sum(1)
-        shares = matrix / np.where(sums > 0, sums, 1)[:, None]
-        logs = np.log(np.where(shares > 0, shares, 1))
-        entropies = -(shares * logs).sum(1) / np.log(width) if width > 1 else np.zeros(len(matrix))
-        return float(((1 - entropies) * sums).sum() / sums.sum())
+        width, matrix = matrix.shape[1], matrix[matrix.sum(1) > 0]
+        entropies = entropy(matrix, axis=1, base=width) if width > 1 else 0.0
+        return float(np.average(np.broadcast_to(1 - entropies, len(matrix)), weights=matrix.sum(1)))
 
     if importance.sum() <= 0:
         return 0.0, 0.0

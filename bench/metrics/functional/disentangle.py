@@ -22,29 +22,11 @@ def bin_columns(values: np.ndarray, bins: int = BINS) -> np.ndarray:
     return np.stack(columns, 1)
 
 
-def _joint(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    table = np.zeros((a.max() + 1, b.max() + 1))
-    np.add.at(table, (a, b), 1)
-    return table / len(a)
-
-
-def entropy(labels: np.ndarray) -> float:
-    """Entropy of integer labels (N,) in nats."""
-    shares = np.bincount(labels) / len(labels)
-    shares = shares[shares > 0]
-    return float(-(shares * np.log(shares)).sum())
-
-
 def mutual_information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Mutual information in nats of every pair of integer columns of (N, L) and (N, F): (L, F)."""
-    result = np.zeros((codes.shape[1], factors.shape[1]))
-    for i in range(codes.shape[1]):
-        for k in range(factors.shape[1]):
-            joint = _joint(codes[:, i], factors[:, k])
-            outer = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-            seen = joint > 0
-            result[i, k] = (joint[seen] * np.log(joint[seen] / outer[seen])).sum()
-    return result.clip(0)
+    from sklearn.metrics import mutual_info_score
+
+    return np.array([[mutual_info_score(code, factor) for factor in factors.T] for code in codes.T])
 
 
 def _gap(scores: np.ndarray) -> np.ndarray:
@@ -55,7 +37,9 @@ def _gap(scores: np.ndarray) -> np.ndarray:
 
 def mutual_information_gap(information: np.ndarray, factors: np.ndarray) -> float:
     """MIG (arXiv 1802.04942, eq. 6): mean over factors of the gap in information (L, F) relative to the entropy."""
-    entropies = np.array([entropy(column) for column in factors.T])
+    from scipy.stats import entropy
+
+    entropies = np.array([entropy(np.bincount(column)) for column in factors.T])
     return float((_gap(information) / entropies).mean())
 
 

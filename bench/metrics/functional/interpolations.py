@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
-from bench.evaluate.model_view import View
+from bench.contracts.view import View
 from bench.evaluate.neighbours import nearest
 from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.paths import lerp, path_geometry

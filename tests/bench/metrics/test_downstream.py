@@ -34,26 +34,31 @@ def test_probe_reaches_the_bayes_accuracy(delta):
     assert probe_accuracy(two_gaussians(delta)) == pytest.approx(norm.cdf(delta / 2), abs=0.012)
 
 
-def test_knn_against_sklearn():
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.preprocessing import StandardScaler
+@pytest.mark.parametrize("k", [1, 4, 9])
+def test_knn_is_the_majority_of_the_nearest_with_ties_to_the_nearer(k):
+    data = two_gaussians(1.5, n=300)
+    train, test = (data.codes[part].numpy().astype(np.float64) for part in ("train", "test"))
+    mean, scale = train.mean(0), train.std(0, ddof=1)
+    distances = np.linalg.norm(((test - mean) / scale)[:, None] - ((train - mean) / scale)[None], axis=-1)
+    nearest = data.labels["train"][distances.argsort(1)[:, :k]]  # (N, k), the nearest first
+    right = 0
+    for votes, label in zip(nearest, data.labels["test"], strict=True):
+        counts = [(list(votes).count(c), -sum(np.flatnonzero(votes == c)), c) for c in (0, 1)]
+        right += max(counts)[2] == label
+    assert knn_accuracy(data, k) == pytest.approx(right / len(test), abs=0.003)  # float32 against float64
 
-    data = two_gaussians(1.5, n=600)
-    scaler = StandardScaler().fit(data.codes["train"].numpy())
-    theirs = KNeighborsClassifier(9).fit(scaler.transform(data.codes["train"].numpy()), data.labels["train"])
-    expected = theirs.score(scaler.transform(data.codes["test"].numpy()), data.labels["test"])
-    assert knn_accuracy(data, 9) == pytest.approx(expected, abs=0.003)  # odd k: no ties; float32 against float64
 
-
-def test_softmax_regression_against_sklearn(digits_split):
-    from sklearn.linear_model import LogisticRegression
-
-    x, y = torch.as_tensor(digits_split.train.reshape(-1, 64)), digits_split.train_labels
-    penalty = 1e-2
-    weights = fit_softmax(x, torch.as_tensor(y).long(), 10, penalty)
-    theirs = LogisticRegression(C=1 / (penalty * len(x)), max_iter=2000, tol=1e-8).fit(x.numpy(), y)
-    ours = torch.softmax(x @ weights[:-1] + weights[-1], 1).numpy()
-    assert ours == pytest.approx(theirs.predict_proba(x.numpy()), abs=0.02)
+def test_the_probe_minimises_mean_cross_entropy_with_its_penalty(digits_split):
+    labels = {part: getattr(digits_split, f"{part}_labels") for part in ("train", "validation", "test")}
+    codes = {part: torch.as_tensor(getattr(digits_split, part).reshape(-1, 64)) for part in labels}
+    data, penalty = LabelledCodes(codes, labels), 1e-2
+    fit = fit_softmax(data, penalty)
+    x, y = torch.as_tensor(data.standardised("train")).double(), torch.as_tensor(labels["train"]).long()
+    weights = torch.tensor(fit.coef_, dtype=torch.float64, requires_grad=True)
+    bias = torch.tensor(fit.intercept_, dtype=torch.float64, requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(x @ weights.T + bias, y) + penalty / 2 * weights.square().sum()
+    gradients = torch.autograd.grad(loss, (weights, bias))
+    assert max(float(gradient.abs().max()) for gradient in gradients) < 1e-3  # 0.4 at weights of 0
 
 
 def test_a_class_without_training_rows_is_never_right():

@@ -65,8 +65,8 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     cells = spec.cells(registry)
     directory = options.directory(spec)
     refuse_second_writer(directory)
-    workshop = Workshop(spec.plugins, arrays)
-    fingerprints = Fingerprints(workshop.registry, spec.metrics)
+    workshop = Workshop(registry, arrays)
+    fingerprints = Fingerprints(registry, spec.metrics)
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(options, spec, arrays) as engine:
         device = engine.device(spec.device)
@@ -115,7 +115,7 @@ def _known(
         return None, set()
     store = RunStore.open(directory)
     history = History.read(store)
-    verdicts = judge(cells, history.latest, store, fingerprints)
+    verdicts = judge(cells, history, store, fingerprints)
     return history, {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
 
 

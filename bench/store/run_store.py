@@ -15,6 +15,7 @@ from bench.errors import UsageError
 from bench.files import file_errors, make_directory, remove_leftovers, safe_id, write_text
 from bench.store import array_files, measurements, records
 from bench.store.lock import DirectoryLock
+from bench.store.sources import Sources
 from bench.text import printable
 
 MARKERS = ("cells.jsonl", "spec.yaml")
@@ -188,6 +189,16 @@ class RunStore:
         return (
             {key: value for key, value in known.items() if isinstance(value, dict)} if isinstance(known, dict) else {}
         )
+
+    def sources(self) -> Sources:
+        """The files of code and data that records name by hash."""
+        path = self.directory / "sources.json"
+        return Sources(_read_json(path) if path.exists() else {})
+
+    def save_sources(self, sources: Sources) -> None:
+        """Writes `sources.json`."""
+        self._need_lock()
+        write_text(self.directory / "sources.json", json.dumps(sources.to_dict(), separators=(",", ":")) + "\n")
 
     # -- tensors and arrays -------------------------------------------------------------------------------------
 

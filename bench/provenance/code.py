@@ -47,13 +47,10 @@ class Part:
 
 def training_code(registry: Registry, variant: str, dataset: str, network: Call) -> dict[str, Part]:
     """The parts that decide a training of `variant` (a plugin's name) on `dataset`; of a control, what it computes."""
-    parts = {
-        "variant": plugin_code(registry, "variant", variant),
-        "data set": plugin_code(registry, "dataset", dataset),
-    }
+    data = {"data set": plugin_code(registry, "dataset", dataset)}
     if variant.startswith(CONTROL):
-        return parts
-    return {"training": suite_code(TRAINING_ROOTS), **model_code(registry, variant, network), **parts}
+        return {"variant": plugin_code(registry, "variant", variant), **data}
+    return {"training": suite_code(TRAINING_ROOTS), **model_code(registry, variant, network), **data}
 
 
 def model_code(registry: Registry, variant: str, network: Call) -> dict[str, Part]:

@@ -108,7 +108,7 @@ class Keeper:
         return record
 
     def _save_sources(self, result: CellResult) -> str | None:
-        """Note the files of code and data behind a result; returns the hash of the latter, None where there are none."""
+        """Note the files of code and data behind a result; returns the hash of the latter, None without any."""
         entries = self._fingerprints.files_of(result.record)
         new = [self._sources.add("code", key, files) for key, files in entries.items()]
         data = digest_of(result.data_files) or None

@@ -73,7 +73,7 @@ class TrainingCheckpoint:
 
 
 def checkpoints_of(task: StackTask) -> Callable[..., TrainingCheckpoint | None]:
-    """A function from the seeds that train in one stack, and a digest of their data's files, to the place of their state.
+    """A function from the seeds that train in one stack, and a digest of their data's files, to where their state is.
 
     It returns None where nothing is kept.
     """

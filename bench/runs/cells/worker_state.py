@@ -1,4 +1,4 @@
-"""What the stacks of one process share: plugins, the last data set and what is computed from it; builds cells' models."""
+"""What the stacks of one process share: plugins, the last data set, what is computed from it; builds cells' models."""
 
 from __future__ import annotations
 

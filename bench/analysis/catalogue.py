@@ -82,10 +82,7 @@ def catalogue(metrics: Sequence[MetricInfo], plugins: Sequence[str] = ()) -> dic
 def _declared(plugins: Sequence[str]) -> dict[str, tuple[str, object]]:
     from bench.spec.registry import Registry
 
-    try:
-        registry = Registry.discover(plugins)
-    except BenchError:
-        registry = Registry.discover()
+    registry = Registry.discover_present(plugins)
     found = {}
     for name in registry.names("metric"):
         info = registry.info("metric", name)

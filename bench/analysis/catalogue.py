@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.errors import BenchError
 from bench.store.measurements import MetricInfo
 from bench.text import printable
 

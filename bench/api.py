@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.spec.call import Call
-from bench.spec.config import build_run, combine, read_config
-from bench.spec.registry import ARRAYS, Registry
+from bench.spec.keywords import keywords_of
+from bench.spec.registry import ARRAYS
+from bench.spec.training import SETTINGS, TrainSettings
 
 #: Types of the columns that can be empty; the others are text or floating-point numbers.
 _NULLABLE = {"seed": "int64", "higher_is_better": "boolean", "timing_valid": "boolean"} | dict.fromkeys(
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.contracts.dataset import Split
+    from bench.store.run_store import RunStore
 
 
+@keywords_of(SETTINGS, TrainSettings, before="device")
 def run(
     variants: str | Call | Sequence[str | Call] | None = None,
     datasets: str | Call | Sequence[str | Call] | None = None,
@@ -29,17 +32,6 @@ def run(
     data: Any = None,
     labels: Any = None,
     seeds: int | str | Sequence[int] | None = None,
-    latent_dim: int | None = None,
-    network: str | Call | None = None,
-    recon: str | Call | None = None,
-    optimizer: str | Call | None = None,
-    schedule: str | None = None,
-    steps: int | None = None,
-    epochs: int | None = None,
-    early_stopping: int | None = None,
-    batch_size: int | None = None,
-    precision: str | None = None,
-    compile: bool | None = None,
     device: str | None = None,
     metrics: str | Sequence[str] | None = None,
     controls: bool | None = None,
@@ -54,6 +46,7 @@ def run(
     force: bool = False,
     quiet: bool = False,
     tensorboard: bool = False,
+    **training: Any,
 ) -> pd.DataFrame:
     """Run a benchmark: `aebench run` from Python, with the same words, defaults and files.
 
@@ -74,18 +67,16 @@ def run(
     Raises:
         UsageError: the request cannot be carried out; nothing has been written then.
     """
-    from bench.spec.presets import over_preset, read_preset
+    from bench.spec.presets import read_preset
+    from bench.spec.request import resolve
 
     given = {
-        "variant": variants, "dataset": datasets, "seeds": seeds, "latent_dim": latent_dim, "network": network,
-        "recon": recon, "optimizer": optimizer, "schedule": schedule, "steps": steps, "epochs": epochs,
-        "early_stopping": early_stopping, "batch_size": batch_size, "precision": precision, "compile": compile,
-        "device": device, "metrics": metrics, "controls": controls, "baseline": baseline, "output": output,
-        "plugins": plugins or None, "n_jobs": n_jobs, "engine": engine, "timeout": timeout, "force": force or None,
-        "quiet": quiet or None, "tensorboard": tensorboard or None,
+        **training,
+        "variant": variants, "dataset": datasets, "seeds": seeds, "device": device, "metrics": metrics,
+        "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None, "n_jobs": n_jobs,
+        "engine": engine, "timeout": timeout, "force": force or None, "quiet": quiet or None,
+        "tensorboard": tensorboard or None,
     }  # fmt: skip
-    if steps is not None and epochs is not None:
-        raise UsageError("both steps and epochs are given; give one of them")
     split = None
     if data is not None:
         if datasets is not None:
@@ -94,18 +85,13 @@ def run(
         given["dataset"] = Call(ARRAYS, {"checksum": split.checksum()})
     elif labels is not None:
         raise UsageError("labels are given without data")
-    layer = read_preset(preset) if preset else {}
-    later = [over_preset(layer, read_config(Path(config)))] if config else []
-    spec, options = build_run(combine(layer, *later, over_preset(layer, given)))
-    registry = Registry.discover(spec.plugins)
-    spec = spec.validate(registry)
-    if split is None and any(call.name == ARRAYS for call in spec.datasets):
+    request = resolve(given, read_preset(preset) if preset else None, config)
+    if split is None and request.on_arrays:
         raise UsageError("this run's data are arrays; give them as data=… to go on with it")
 
     from bench.runs.runner import execute
 
-    outcome = execute(spec, options, registry, split)
-    return load(outcome.directory)
+    return _frame(execute(request, split).store)
 
 
 def load(run: str | Path) -> pd.DataFrame:
@@ -119,12 +105,17 @@ def load(run: str | Path) -> pd.DataFrame:
     Raises:
         UsageError: the directory does not hold a run.
     """
-    from bench.reports.csv_tables import results_frame
     from bench.store.run_store import RunStore
 
     with RunStore.open(Path(run)) as store:
-        frame = results_frame(store.data()).astype(_NULLABLE)
-    frame.attrs["run"] = str(run)
+        return _frame(store)
+
+
+def _frame(store: RunStore) -> pd.DataFrame:
+    from bench.reports.csv_tables import results_frame
+
+    frame = results_frame(store.data()).astype(_NULLABLE)
+    frame.attrs["run"] = str(store.directory)
     return frame
 
 

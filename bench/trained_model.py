@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from bench.contracts.checks import one_of
 from bench.contracts.rows import rescale
-from bench.contracts.variant import Context, Variant
+from bench.contracts.variant import Variant
 from bench.data.array_like import arrange
 from bench.errors import UsageError, unknown_name
-from bench.losses import ReconstructionCost
-from bench.networks.build import attach
-from bench.networks.factories import networks_named
-from bench.spec.call import parse_call
+from bench.networks.build import build_model
+from bench.provenance.code import Part, differences, model_code
+from bench.spec.call import Call, parse_call
+from bench.spec.plugin_file import kebab
 from bench.spec.registry import Registry
 from bench.spec.training import TrainSettings
 from bench.store.run_store import RunStore
+from bench.text import printable
 
 #: Examples that go through a network at a time.
 BATCH_ROWS = 2048
@@ -96,7 +100,15 @@ class TrainedModel:
         return np.concatenate(parts) if parts else np.zeros((0, self.variant.latent_dim), np.float32)
 
 
-def load_model(run: str | Path, variant: str, seed: int = 0, dataset: str | None = None) -> TrainedModel:
+def load_model(
+    run: str | Path,
+    variant: str,
+    seed: int = 0,
+    dataset: str | None = None,
+    *,
+    plugins: str | Path | Sequence[str | Path] = (),
+    changed: str = "refuse",
+) -> TrainedModel:
     """The trained model of one cell of a run.
 
     Args:
@@ -104,29 +116,22 @@ def load_model(run: str | Path, variant: str, seed: int = 0, dataset: str | None
         variant: its label in the report, e.g. "vae" or "vae[beta=5]".
         seed: which seed.
         dataset: the data set's label, needed only when the run has several.
+        plugins: files or folders with foreign plugins, instead of those that the run names.
+        changed: "refuse" or "allow" that the code of the variant or of its network is not what it was in training.
 
     Raises:
-        UsageError: no such cell, no checkpoint, or a checkpoint that does not fit the variant's present code.
+        UsageError: no such cell, no checkpoint, or code that changed since.
     """
+    one_of("changed", changed, ("refuse", "allow"))
     store = RunStore.open(run)
-    record = _find(list(store.records().values()), variant, seed, dataset)
+    record = _find(_planned(store), variant, seed, dataset)
     tensors, meta = store.load_checkpoint(record["cell_id"])
-    registry = Registry.discover(store.spec.get("plugins", ()))
+    registry = _registry(store, parse_call(meta["variant"]).name, plugins)
     settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
     call = registry.resolve("variant", parse_call(meta["variant"]))
-    context = Context(
-        data_shape=tuple(meta["data_shape"]),
-        latent_dim=settings.latent_dim,
-        cost=ReconstructionCost(settings.recon.name, **settings.recon.params),
-        networks=networks_named(settings.network.name, settings.network.params),
-        seed=int(meta["seed"]),
-        n_train=int(meta["n_train"]),
-        n_classes=meta["n_classes"],
-        auto_kl_weight=lambda: float("nan"),
-    )
-    with torch.random.fork_rng(devices=[]):
-        model = attach(registry.load("variant", call.name)(**call.params), context)
-    model.kl_weight_value = meta["kl_weight"]
+    if changed == "refuse":
+        _refuse_changed_code(store, record, model_code(registry, call.name, settings.network))
+    model = _built(registry, call, settings, meta)
     own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
     try:
         model.load_state_dict(own)
@@ -138,6 +143,60 @@ def load_model(run: str | Path, variant: str, seed: int = 0, dataset: str | None
     return TrainedModel(model, tensors["data.shift"], tensors["data.scale"], record)
 
 
+def _built(registry: Registry, call: Call, settings: TrainSettings, meta: dict[str, Any]) -> Variant:
+    """The model of a checkpoint with its initial weights. Here, and only here, code that a run names is run."""
+    model = build_model(
+        lambda: registry.load("variant", call.name)(**call.params),
+        settings,
+        data_shape=tuple(meta["data_shape"]),
+        n_train=int(meta["n_train"]),
+        n_classes=meta["n_classes"],
+        seed=int(meta["seed"]),
+        auto_kl_weight=lambda: float("nan"),
+    )
+    model.kl_weight_value = meta["kl_weight"]
+    return model
+
+
+def _planned(store: RunStore) -> list[dict[str, Any]]:
+    """The latest records of the cells that the run asks for today."""
+    plan, records = store.load_plan(), store.records()
+    wanted = records if plan is None else [cell["cell_id"] for cell in plan]
+    return [records[cell_id] for cell_id in wanted if cell_id in records]
+
+
+def _registry(store: RunStore, variant: str, plugins: str | Path | Sequence[str | Path]) -> Registry:
+    """The plugins given, or those that the run names and that are still there."""
+    given = [plugins] if isinstance(plugins, (str, Path)) else list(plugins)
+    if given:
+        return Registry.discover(given)
+    recorded = [str(path) for path in store.spec.get("plugins") or ()]
+    registry = Registry.discover_present(recorded)
+    if recorded and kebab(variant) not in registry.names("variant"):
+        raise UsageError(
+            f"variant {printable(variant)!r} is not in {printable(', '.join(recorded), 200)} any more; "
+            "give the file or folder that holds it with plugins="
+        )
+    return registry
+
+
+def _refuse_changed_code(store: RunStore, record: dict[str, Any], now: dict[str, Part]) -> None:
+    """Raise `UsageError` where the code that a model is made of is not what its weights were trained with."""
+    what = f"{record['variant_label']} with seed {record['seed']}"
+    known, remedy = store.sources()["code"], "run it again, or load it all the same with changed='allow'"
+    if not record["code"]:
+        raise UsageError(f"{what} has no record of the code it was trained with, so it may compute another function "
+                         f"today; {remedy}")  # fmt: skip
+    stale = {name: part for name, part in now.items() if record["code"].get(name) != part.digest}
+    if not stale:
+        return
+    files = [f for name, part in stale.items() for f in differences(known.get(record["code"].get(name), {}), part)]
+    listed = list(dict.fromkeys(files))
+    more = f" and {len(listed) - 3} more files" if len(listed) > 3 else ""
+    raise UsageError(f"{what} was trained with other code than is here now: {printable(', '.join(listed[:3]))}{more} "
+                     f"changed ({', '.join(stale)}); {remedy}")  # fmt: skip
+
+
 def _find(records: list[dict], variant: str, seed: int, dataset: str | None) -> dict:
     labels = sorted({record["variant_label"] for record in records})
     of_variant = [record for record in records if variant in (record["variant_label"], record["variant"])]
@@ -145,16 +204,26 @@ def _find(records: list[dict], variant: str, seed: int, dataset: str | None) -> 
     if not exact:
         raise unknown_name("variant in this run", variant, labels)
     if dataset is not None:
+        known = sorted({record["dataset_label"] for record in exact})
         exact = [record for record in exact if dataset in (record["dataset_label"], record["dataset"])]
+        if not exact:
+            raise unknown_name(f"data set of {variant}", dataset, known)
     cells = [record for record in exact if record["seed"] == seed]
     if not cells:
         seeds = sorted({record["seed"] for record in exact})
         raise UsageError(f"{variant} has no seed {seed} here; seeds: {', '.join(map(str, seeds)) or 'none'}")
     if len(cells) > 1:
-        choices = sorted({f"{record['variant_label']} on {record['dataset_label']}" for record in cells})
-        raise UsageError(
-            f"{variant!r} with seed {seed} means several cells: {'; '.join(choices)}; give the exact label"
-        )
+        raise _ambiguous(cells, variant, seed)
     if cells[0]["status"] != "ok":
         raise UsageError(f"{variant} with seed {seed} has no model: {cells[0]['status']} ({cells[0]['reason']})")
     return cells[0]
+
+
+def _ambiguous(cells: list[dict], variant: str, seed: int) -> UsageError:
+    choices = sorted({f"{cell['variant_label']} on {cell['dataset_label']}" for cell in cells})
+    data = sorted({cell["dataset_label"] for cell in cells})
+    advice = ["the exact label"] if len({cell["variant_label"] for cell in cells}) > 1 else []
+    advice += [f"dataset=, e.g. dataset={data[0]!r}"] if len(data) > 1 else []
+    return UsageError(
+        f"{variant!r} with seed {seed} means several cells: {'; '.join(choices)}; give {' and '.join(advice)}"
+    )

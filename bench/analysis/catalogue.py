@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
 from bench.store.measurements import MetricInfo
 from bench.text import printable
 
 if TYPE_CHECKING:
+    from bench.spec.plugin_file import PluginInfo
     from bench.spec.registry import Registry
 
 #: Families in the order of the report; a foreign metric's family comes after them.
@@ -96,19 +95,20 @@ def declarations(registry: Registry, wanted: str | Sequence[str] = "all") -> dic
     """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
     found = {}
     for name, chosen in registry.metrics_for(wanted):
-        info = registry.info("metric", name)
-        found |= {value.name: {"family": info.family, **asdict(value)} for value in info.values if value.name in chosen}
+        found |= {key: said for key, said in _said(registry.info("metric", name)).items() if key in chosen}
     return found
 
 
 def _declared(plugins: Sequence[str]) -> dict[str, dict[str, Any]]:
     from bench.spec.registry import Registry
 
-    found: dict[str, dict[str, Any]] = {}
-    for path in plugins:
-        with contextlib.suppress(BenchError):
-            found |= declarations(Registry.discover([path]))
-    return found | declarations(Registry.discover())
+    registry = Registry.discover_present(plugins)
+    infos = (registry.info("metric", name) for name in registry.names("metric"))
+    return {key: said for info in infos if not info.broken for key, said in _said(info).items()}
+
+
+def _said(info: PluginInfo) -> dict[str, dict[str, Any]]:
+    return {value.name: {"family": info.family, **asdict(value)} for value in info.values}
 
 
 def is_element(name: str) -> bool:

@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from bench.errors import UsageError
-from bench.spec.config import build_run, combine, read_config
-from bench.spec.presets import for_member, over_preset, read_preset
-from bench.spec.registry import ARRAYS, Registry
-from bench.spec.run import RunOptions, RunSpec
+from bench.spec.config import combine, read_config
+from bench.spec.presets import for_member, read_preset
+from bench.spec.request import ResolvedRun, resolve
 from bench.text import printable
 
 #: Exit code of the command when some cells have no result.
@@ -35,18 +34,15 @@ def carry_out(preset: str | None, config: str | None, given: Mapping[str, Any]) 
 
 def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]) -> tuple[int, Path | None, bool]:
     """One run: its exit code, its directory (None if it was only planned) and whether the user stopped it."""
-    layers = [over_preset(preset, layer) for layer in ([read_config(Path(config))] if config else []) + [dict(given)]]
-    spec, options = build_run(combine(preset, *layers))
-    registry = Registry.discover(spec.plugins)
-    spec = spec.validate(registry)
-    if any(call.name == ARRAYS for call in spec.datasets):
+    run = resolve(given, preset, config)
+    if run.on_arrays:
         raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
-    if options.dry_run:
-        click.echo(describe_plan(spec, options, registry))
+    if run.options.dry_run:
+        click.echo(describe_plan(run))
         return 0, None, False
     from bench.runs.runner import execute
 
-    outcome = execute(spec, options, registry)
+    outcome = execute(run)
     good = outcome.n_cells - outcome.n_failed - outcome.n_skipped
     counts = {"with results": good, "skipped": outcome.n_skipped, "without results": outcome.n_failed}
     cells = "1 cell" if outcome.n_cells == 1 else f"{outcome.n_cells} cells"
@@ -94,9 +90,9 @@ def _lacks_device(preset: Mapping[str, Any], config: str | None, given: Mapping[
     return not torch.cuda.is_available()
 
 
-def describe_plan(spec: RunSpec, options: RunOptions, registry: Registry) -> str:
-    """The planned cells of a validated spec in words: counts, rows, data, seeds, length, directory."""
-    cells = spec.cells(registry)
+def describe_plan(run: ResolvedRun) -> str:
+    """The planned cells of a run in words: counts, rows, data, seeds, length, directory."""
+    spec, cells = run.spec, run.cells
     trained = [cell for cell in cells if not cell.is_control]
     train = spec.train
     unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs)
@@ -107,7 +103,7 @@ def describe_plan(spec: RunSpec, options: RunOptions, registry: Registry) -> str
         "data sets": ", ".join(dict.fromkeys(cell.dataset_label for cell in cells)),
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
         "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
-        "metrics": ", ".join(f"{name} ({len(values)})" for name, values in registry.metrics_for(spec.metrics)),
-        "directory": str(options.directory(spec)),
+        "metrics": ", ".join(f"{name} ({len(values)})" for name, values in run.registry.metrics_for(spec.metrics)),
+        "directory": str(run.directory),
     }
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())

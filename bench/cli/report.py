@@ -11,8 +11,9 @@ FORMATS = ("md", "csv", "html")
 
 @click.command("report", short_help="Write the report of a run again.")
 @click.argument("run", metavar="RUN")
+@click.option("--plugins", multiple=True, metavar="PATH", help="Where the run's own metrics lie now. Repeatable.")
 @click.option("--format", "formats", default=",".join(FORMATS), metavar="md,csv,html", help="Which files to write.")
-def command(run: str, formats: str) -> None:
+def command(run: str, plugins: tuple[str, ...], formats: str) -> None:
     """Write the report of a finished or unfinished RUN (its directory) and print the paths."""
     from bench.errors import UsageError, unknown_name
 
@@ -25,6 +26,8 @@ def command(run: str, formats: str) -> None:
     if not Path(run).is_dir():
         raise UsageError(f"{run}: no such directory; give the directory of a run, e.g. results/digits-…")
     from bench.reports import write_report
+    from bench.spec.registry import Registry
 
-    for path in write_report(Path(run), wanted):
+    Registry.discover(plugins)  # what the user names must be there; what the run names may have gone
+    for path in write_report(Path(run), wanted, plugins):
         click.echo(path)

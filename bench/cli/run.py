@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-_NUMBER = {"type": int, "metavar": "N"}
+from bench.spec.training import SETTINGS, Setting
+
+
+def _option(name: str, setting: Setting) -> Callable[[Any], Any]:
+    """The option that gives a setting of the training."""
+    words = [f"-{setting.short}"] if setting.short else []
+    kind = {"is_flag": True, "default": None} if setting.kind is bool else {"type": setting.kind}
+    metavar = {} if setting.kind is bool else {"metavar": setting.metavar}
+    return click.option(*words, f"--{name.replace('_', '-')}", **kind, **metavar, help=setting.help)
+
+
+def _training_options(command: Any) -> Any:
+    """Adds an option for every setting of the training."""
+    for name, setting in reversed(SETTINGS.items()):
+        command = _option(name, setting)(command)
+    return command
 
 
 @click.command("run", short_help="Train, evaluate, store and report.")
 @click.option("-m", "--variant", multiple=True, metavar="NAME[p=v]", help="Variant; p=[v1,v2] is a grid. Repeatable.")
 @click.option("-d", "--dataset", multiple=True, metavar="NAME[p=v]", help="Data set (digits). Repeatable.")
 @click.option("--seeds", metavar="N|LIST", help="How many (10 is 0 to 9), or which: 0,3,7.")
-@click.option("--epochs", **_NUMBER, help="Length of training in epochs.")
-@click.option("--steps", **_NUMBER, help="Length of training in steps (1500).")
-@click.option("--latent-dim", type=int, metavar="L", help="Dimension of the code (8).")
-@click.option("--network", metavar="NAME[p=v]", help="'mlp[hidden=[256]]', 'conv[channels=[32,64]]' or module:factory.")
-@click.option("--recon", metavar="COST", help="squared, bernoulli or 'gaussian[scale=1]'.")
-@click.option("--optimizer", metavar="NAME[p=v]", help="'adam[lr=3e-3]', adamw, sgd or rmsprop.")
-@click.option(
-    "--schedule", metavar="NAME", help="Learning rate: cosine, constant or 'stages[lengths=[1,3],factor=0.1]'."
-)
-@click.option("--early-stopping", type=int, metavar="PATIENCE", help="Epochs without gain until a seed stops.")
-@click.option("-b", "--batch-size", type=int, metavar="B", help="Examples per step (128).")
-@click.option("--precision", metavar="NAME", help="Of products in training: float32, tf32 (GPU only) or bf16.")
-@click.option("--compile", is_flag=True, default=None, help="Compile training steps (needs a compiler; for long runs).")
+@_training_options
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")
 @click.option("--controls", is_flag=True, default=None, help="Also evaluate control models whose scores are known.")
@@ -56,8 +60,5 @@ def command(context: click.Context, preset: str | None, config: str | None, **gi
     Exit codes: 0 all cells have results, 1 some cells failed (the report says which and why), 2 usage.
     """
     from bench.cli._running import carry_out
-    from bench.errors import UsageError
 
-    if given["steps"] is not None and given["epochs"] is not None:
-        raise UsageError("both --steps and --epochs are given; give one of them")
     context.exit(carry_out(preset, config, {key: value for key, value in given.items() if value != ()}))

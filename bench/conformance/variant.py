@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.contracts.variant import Batch, Context, Variant
+from bench.contracts.variant import Batch, Variant
 from bench.errors import Incompatible
-from bench.losses import ReconstructionCost
-from bench.networks.build import attach
-from bench.networks.factories import mlp
+from bench.networks.build import build_model
+from bench.spec.training import TrainSettings
 from bench.train.batches import Rows
 from bench.train.loop import TrainPlan, train
 from bench.train.noise import GeneratorDraw, NoiseSource
@@ -72,12 +71,16 @@ class Subject:
 
     def model(self, seed: int = 0, cost: str = "squared") -> Variant:
         """A new attached model."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            context = Context(
-                DATA_SHAPE, LATENT_DIM, ReconstructionCost(cost), mlp([8]), seed, ROWS, CLASSES, lambda: 0.1
-            )
-            return attach(self.kind(**self.params), context)
+        settings = TrainSettings(latent_dim=LATENT_DIM, network="mlp[hidden=[8]]", recon=cost)
+        return build_model(
+            lambda: self.kind(**self.params),
+            settings,
+            data_shape=DATA_SHAPE,
+            n_train=ROWS,
+            n_classes=CLASSES,
+            seed=seed,
+            auto_kl_weight=lambda: 0.1,
+        )
 
     def terms(self, model: Variant, x: Tensor, y: Tensor, seed: int = 0) -> dict[str, Tensor]:
         """One call of the loss, with its draws from `seed`."""

@@ -2,12 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor, nn
 
 from bench.contracts.variant import Context, Variant
 from bench.errors import Incompatible
+from bench.losses import ReconstructionCost
+from bench.networks.factories import networks_named
 from bench.seeding import derived_seed
+from bench.spec.training import TrainSettings
+
+
+def build_model(
+    make: Callable[[], Variant],
+    settings: TrainSettings,
+    *,
+    data_shape: tuple[int, ...],
+    n_train: int,
+    n_classes: int | None,
+    seed: int,
+    auto_kl_weight: Callable[[], float],
+) -> Variant:
+    """A model with its initial weights, as training, `load_model` and `aebench check` all build it.
+
+    Args:
+        make: builds the variant, unattached; its draws and those of `setup` come from the seed.
+        settings: of the training; cost, network and latent dimension count.
+        data_shape, n_train, n_classes: of the data.
+        seed: of the model. auto_kl_weight: gives λ_auto where it is asked for.
+
+    Raises:
+        Incompatible: the networks do not fit the data or return wrong shapes.
+    """
+    with _drawing_from(seed, "variant"):
+        variant = make()
+    context = Context(
+        data_shape=tuple(data_shape),
+        latent_dim=settings.latent_dim,
+        cost=cost_of(settings),
+        networks=networks_named(settings.network.name, settings.network.params),
+        seed=seed,
+        n_train=n_train,
+        n_classes=n_classes,
+        auto_kl_weight=auto_kl_weight,
+    )
+    with _drawing_from(seed, "setup"):
+        return attach(variant, context)
+
+
+def cost_of(settings: TrainSettings) -> ReconstructionCost:
+    """The reconstruction cost of a training."""
+    return ReconstructionCost(settings.recon.name, **settings.recon.params)
+
+
+@contextlib.contextmanager
+def _drawing_from(seed: int, purpose: str) -> Iterator[None]:
+    """torch's global generator starts from `seed`, and is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, purpose))
+        yield
 
 
 def attach(variant: Variant, context: Context) -> Variant:

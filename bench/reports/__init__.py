@@ -10,27 +10,41 @@ from bench.errors import unknown_name
 
 if TYPE_CHECKING:
     from bench.reports.model import Report
+    from bench.store.run_store import RunStore
 
 FORMATS = ("md", "csv", "html")
 
 
-def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> list[Path]:
+def write_report(
+    directory: Path | str, formats: Sequence[str] = FORMATS, plugins: Sequence[str | Path] = ()
+) -> list[Path]:
     """Writes `report.md`, the CSV files and `report.html` of a run, with `figures/`, and returns what was written.
+
+    Args:
+        directory: of the run.
+        formats: of `FORMATS`.
+        plugins: files or folders with the run's own metrics, where they are no longer where they were.
 
     Raises:
         UsageError: no run in `directory`, no readable cell, a newer schema, an unknown format, a path that cannot be
             written.
     """
+    from bench.reports.csv_tables import export
     from bench.reports.model import load_report
 
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
-    return _written(load_report(directory), formats)
+    report = load_report(directory, plugins)
+    tables = export(report.store, report.data, report.history) if "csv" in formats else []
+    return _written(report, formats, tables)
 
 
-def report_run(directory: Path | str) -> list[str]:
-    """Write all of a run's reports, and say in a line per data set who wins most.
+def report_run(store: RunStore) -> list[str]:
+    """Write all of a run's reports beside its tables, and say in a line per data set who wins most.
+
+    Args:
+        store: of the run; its tables (`bench.reports.csv_tables.export`) are written already.
 
     Raises:
         UsageError: as `write_report`.
@@ -39,15 +53,16 @@ def report_run(directory: Path | str) -> list[str]:
     from bench.reports.model import load_report
     from bench.text import printable
 
-    report = load_report(directory)
+    report = load_report(store)
     _written(report, FORMATS)
     return [printable(f"{section.label}: {headline(section)}") for section in report.sections]
 
 
-def _written(report: Report, formats: Sequence[str]) -> list[Path]:
+def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()) -> list[Path]:
+    """What was written, with the `tables` that are there already."""
     from bench.analysis import across, grids
     from bench.files import write_text
-    from bench.reports.csv_tables import export, write_csv
+    from bench.reports.csv_tables import write_csv
     from bench.reports.views.figure_files import draw_all
     from bench.reports.views.html import html
     from bench.reports.views.markdown import markdown
@@ -59,7 +74,7 @@ def _written(report: Report, formats: Sequence[str]) -> list[Path]:
     if "html" in formats:
         written.append(write_text(report.directory / "report.html", html(report, figures)))
     if "csv" in formats:
-        written += export(report.store, report.data, report.history)
+        written += tables
         if report.across is not None:
             written.append(write_csv(across.frame(report.across), report.directory / "across.csv"))
         if report.grids:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.analysis.numbers import count, number
+from bench.spec.training import SETTINGS, TrainSettings
 from bench.store.measurements import RunData
 from bench.text import printable
 
-_OPTIONS = ("epochs", "steps", "latent-dim", "network", "recon", "optimizer", "schedule", "early-stopping",
-            "batch-size", "precision", "metrics", "baseline", "device")  # fmt: skip
+_OTHERS = ("metrics", "baseline", "device")
+DEFAULTS = TrainSettings()
 #: What each cost means and at which decoder variance eq. 4 is an exact evidence lower bound.
 CONVENTIONS = {
     "squared": "squared error ‖x̂-x‖² (eq. 1), summed over data dimensions, mean over the batch; "
@@ -39,12 +40,19 @@ def command(spec: Mapping[str, Any]) -> str:
     if isinstance(seeds, list) and seeds:
         plain = seeds == list(range(len(seeds)))
         parts += ["--seeds", str(len(seeds)) if plain else ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")]
-    for key in _OPTIONS:
-        if spec.get(key) not in (None, "", "auto") and (key, spec[key]) != ("precision", "float32"):
-            parts += [f"--{key}", str(spec[key])]
-    parts += [f"--{switch}" for switch in ("compile", "controls") if spec.get(switch)]
+    for name, setting in SETTINGS.items():
+        key = name.replace("_", "-")
+        if setting.kind is not bool and (setting.repeated or spec.get(key) != getattr(DEFAULTS, name)):
+            parts += _option(key, spec)
+    parts += [part for key in _OTHERS for part in _option(key, spec)]
+    switches = [name.replace("_", "-") for name, setting in SETTINGS.items() if setting.kind is bool]
+    parts += [f"--{switch}" for switch in (*switches, "controls") if spec.get(switch)]
     parts += [text for value in _texts(spec.get("plugins")) for text in ("--plugins", value)]
     return " ".join(shlex.quote(printable(part)) for part in parts)
+
+
+def _option(key: str, spec: Mapping[str, Any]) -> list[str]:
+    return [f"--{key}", str(spec[key])] if spec.get(key) not in (None, "", "auto") else []
 
 
 def _texts(value: Any) -> list[str]:

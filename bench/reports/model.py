@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,19 +62,23 @@ class Report:
     history: History = field(default=lambda cell_id: {}, repr=False)
 
 
-def load_report(directory: Path | str) -> Report:
+def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) -> Report:
     """Reads a run.
+
+    Args:
+        run: its directory, or its open store.
+        plugins: files or folders with foreign metric plugins, beside those that the run names.
 
     Raises:
         UsageError: there is no run, or it holds no readable cell.
     """
-    store = RunStore.open(directory)
-    data = store.data()
+    store = run if isinstance(run, RunStore) else RunStore.open(run)
+    directory, data = store.directory, store.data()
     if len(data.cells) == 0:
         why = f" ({data.notes[0]})" if data.notes else ""
         raise UsageError(f"{printable(directory)} holds no finished cell yet{why}; run aebench run first")
-    plugins = [str(path) for path in store.spec.get("plugins") or [] if isinstance(path, str)]
-    known = catalogue(data.metrics, store.load_metrics(), plugins)
+    recorded = [path for path in store.spec.get("plugins") or [] if isinstance(path, str)]
+    known = catalogue(data.metrics, store.load_metrics(), [*map(str, plugins), *recorded])
     labels = list(dict.fromkeys(data.cells["dataset_label"]))
     sections = [section_of(data, label, known, store.spec) for label in labels]
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
@@ -82,12 +87,12 @@ def load_report(directory: Path | str) -> Report:
     started = data.cells["started_at"].dropna()
     if len(started):
         lines.append(("Cells started", printable(f"{started.min()} to {started.max()}")))
-    title = printable(store.spec.get("name") or Path(directory).name, 80)
+    title = printable(store.spec.get("name") or directory.name, 80)
     asked = header.command(store.spec)
-    published = verdicts(directory)
+    published = verdicts(store)
     history = functools.lru_cache(maxsize=_MOST_HISTORIES)(store.load_history)
     return Report(
-        Path(directory),
+        directory,
         title,
         store.spec,
         asked,
@@ -101,7 +106,7 @@ def load_report(directory: Path | str) -> Report:
         read_anchor(published[0].anchor) if published else None,
         published,
         *judge_claims(sections, data.cells, store.spec, history),
-        core=core_rows(Path(directory)),
+        core=core_rows(directory),
         across=across(sections),
         grids=grids(sections, data.cells, store.spec, history),
         history=history,

@@ -1,64 +1,76 @@
-"""What decides a cell's numbers besides its spec, as hashes: code of training and evaluation, plugins, data files."""
+"""What decides a cell's numbers besides its spec: code of training and evaluation as hashes, and its data's files."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from bench.spec.registry import PACKAGE, Registry
+from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code, suite_code, training_code
+from bench.provenance.data_files import DataFile
+from bench.spec.registry import Registry
 from bench.spec.run import CellSpec
 
-#: What decides a training's numbers besides the plugins; paths below the package.
-TRAINING_SOURCES = (
-    "train", "losses", "networks", "contracts/variant.py", "data", "seeding.py", "runs/cells/worker_state.py",
-)  # fmt: skip
-#: What decides an evaluation's numbers besides the weights.
-EVALUATION_SOURCES = (
-    "metrics", "contracts/metric.py", "contracts/model.py", "evaluate", "losses",
-)  # fmt: skip
-#: Parameters of a data set that name a file or folder whose content counts.
-PATH_PARAMETERS = ("path", "root")
 #: Facts of a training that an evaluation alone cannot know.
 TRAINING_FACTS = ("t_train", "samples_per_second", "flops", "stack_seeds", "steps_run", "timing_valid")
 
 
 class Fingerprints:
-    """Hashes of the code and data behind each cell, and of the metrics asked for."""
+    """Hashes of the code behind each cell and of the metrics asked for, and whether data are still what they were.
+
+    Args:
+        registry: of all plugins.
+        metrics: as the spec names them.
+    """
 
     def __init__(self, registry: Registry, metrics: str) -> None:
         self._registry = registry
         self._metrics = metrics
-        self._codes: dict[tuple, str] = {}
-        self._by_cell: dict[str, str] = {}
+        self._codes: dict[tuple, dict[str, Part]] = {}
+        self._by_cell: dict[str, dict[str, Part]] = {}
+        self._same: dict[str, bool] = {}
 
-    def code_hash(self, cell: CellSpec) -> str:
-        """16 hex digits: the sources of variant, data set and trainer, and the size and time of data files."""
-        key = (cell.variant.name, cell.dataset)
+    def code(self, cell: CellSpec) -> dict[str, Part]:
+        """The parts of the code behind a cell's training, by what they are."""
+        key = (cell.variant.name, cell.dataset.name, cell.train.network)
         if key not in self._codes:
-            parts = [
-                _source_hash(TRAINING_SOURCES),
-                self._registry.source_hash("variant", cell.variant.name),
-                self._registry.source_hash("dataset", cell.dataset.name),
-                *(_file_mark(cell.dataset.params.get(name)) for name in PATH_PARAMETERS),
-            ]
-            self._codes[key] = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+            self._codes[key] = training_code(self._registry, *key)
         self._by_cell[cell.cell_id] = self._codes[key]
         return self._codes[key]
 
+    def code_hash(self, cell: CellSpec) -> str:
+        """16 hex digits of all the code behind a cell's training."""
+        return _hash(self.code(cell))
+
     @cached_property
     def metrics_hash(self) -> str:
-        """16 hex digits: the values asked for and the sources that compute them."""
+        """16 hex digits: the values asked for and the code that computes them."""
         chosen = self._registry.metrics_for(self._metrics)
-        sources = [self._registry.source_hash("metric", name) for name, _ in chosen]
-        text = repr((chosen, sources, _source_hash(EVALUATION_SOURCES)))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        plugins = [plugin_code(self._registry, "metric", name).digest for name, _ in chosen]
+        return combined([repr(chosen), suite_code(EVALUATION_ROOTS).digest, *plugins])
 
-    def of_record(self, record: dict[str, Any]) -> dict[str, str]:
-        """The two hashes that go into a new record of a cell that `code_hash` was asked about."""
-        return {"code_hash": self._by_cell[record["cell_id"]], "metrics_hash": self.metrics_hash}
+    def of_record(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The hashes that go into a new record of a cell that `code` was asked about."""
+        parts = self._by_cell[record["cell_id"]]
+        digests = {name: part.digest for name, part in parts.items()}
+        return {"code_hash": _hash(parts), "metrics_hash": self.metrics_hash, "code": digests}
+
+    def files_of(self, record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+        """The files of each part behind such a record, by the part's hash."""
+        return {part.digest: dict(part.files) for part in self._by_cell[record["cell_id"]].values()}
+
+    def same_data(self, key: str | None, files: Mapping[str, Iterable[DataFile]]) -> bool:
+        """Whether the data files that a record names by `key` are what they were; looked at once.
+
+        Args:
+            key: of the entry in `files`; None or "" where no file was read.
+        """
+        if not key:
+            return True
+        if key not in self._same:
+            entries = files.get(key)
+            self._same[key] = entries is not None and all(entry.now() == entry.mark for entry in entries)
+        return self._same[key]
 
     @staticmethod
     def carry_over(earlier: Mapping[str, Any], record: dict[str, Any]) -> dict[str, Any]:
@@ -66,27 +78,5 @@ class Fingerprints:
         return record | {name: earlier[name] for name in TRAINING_FACTS if name in earlier}
 
 
-@cache
-def _source_hash(sources: tuple[str, ...]) -> str:
-    digest = hashlib.sha256()
-    for path in _files(PACKAGE / name for name in sources):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.is_file() else []
-    return found
-
-
-def _file_mark(value: Any) -> str:
-    """Size and modification time of a file, or of every file in a folder, that a data set reads."""
-    if not isinstance(value, str) or not value:
-        return ""
-    path = Path(value)
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
-    stats = ((file.relative_to(path.parent).as_posix(), file.stat()) for file in files)
-    text = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _hash(parts: Mapping[str, Part]) -> str:
+    return combined(f"{name} {part.digest}" for name, part in parts.items())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.errors import one_line
+from bench.provenance.data_files import digest_of
 from bench.runs.cells.task import CellResult
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import FINAL, History, Verdict, judge
@@ -49,7 +50,7 @@ class Keeper:
         self._kept = kept
         self._cells = cells
         records = history.latest
-        verdicts = judge(cells, records, store, fingerprints)
+        verdicts = judge(cells, history, store, fingerprints)
         self.verdicts = dict.fromkeys(verdicts, Verdict.TRAIN) if force else verdicts
         self.statuses = {
             cell_id: records[cell_id]["status"]
@@ -58,6 +59,7 @@ class Keeper:
         }
         evaluated_again = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.EVALUATE]
         self._earlier = {cell_id: records[cell_id] for cell_id in evaluated_again}
+        self._sources = store.sources()
         facts = environment.describe_environment()
         self._provenance = {
             "run_id": store.directory.name,
@@ -100,9 +102,21 @@ class Keeper:
             store.save_arrays(cell_id, {**history, **result.arrays})
         if earlier is not None and record["status"] == "ok":
             record = self._fingerprints.carry_over(earlier, record)
-        store.append({**record, **self._provenance, **self._fingerprints.of_record(record)})
+        marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result)}
+        store.append({**record, **self._provenance, **marks})
         self.statuses[cell_id] = record["status"]
         return record
+
+    def _save_sources(self, result: CellResult) -> str | None:
+        """Note the files of code and data behind a result; returns the hash of the latter, None without any."""
+        entries = self._fingerprints.files_of(result.record)
+        new = [self._sources.add("code", key, files) for key, files in entries.items()]
+        data = digest_of(result.data_files) or None
+        if data:
+            new.append(self._sources.add("data", data, [entry.to_dict() for entry in result.data_files]))
+        if any(new):
+            self._store.save_sources(self._sources)
+        return data
 
     def unfinished(self) -> set[str]:
         """Ids of the stacks that have a cell which another call would try again."""

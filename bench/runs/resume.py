@@ -6,16 +6,17 @@ A cell is trained again when the code or data it depends on changed, and only ev
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.provenance.data_files import DataFile
 from bench.runs.fingerprints import TRAINING_FACTS, Fingerprints
 from bench.spec.run import CellSpec
 from bench.store.run_store import RunStore
 
 #: Entries of a record that decide what is done with its cell.
-REMEMBERED = ("status", "code_hash", "metrics_hash", *TRAINING_FACTS)
+REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", *TRAINING_FACTS)
 #: Statuses that trying again would not change.
 FINAL = ("ok", "diverged", "skipped")
 
@@ -41,11 +42,13 @@ class History:
     Attributes:
         latest: cell_id → the latest record of that cell, reduced to `REMEMBERED`.
         groups: stack_id → groups of seeds that have trained in one stack so far.
+        data_files: data_hash → the files that data were read from; None for an entry that is damaged.
         mark: size and time of the file that was read; None where there was none.
     """
 
     latest: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
+    data_files: dict[str, list[DataFile] | None] = field(default_factory=dict)
     mark: tuple[int, int] | None = None
 
     @classmethod
@@ -55,7 +58,7 @@ class History:
         mark = (stat.st_size, stat.st_mtime_ns)
         if known is not None and known.mark == mark:
             return known
-        history = cls(mark=mark)
+        history = cls(mark=mark, data_files={key: _entries(value) for key, value in store.sources()["data"].items()})
         for record in store.iter_records():
             history.latest[record["cell_id"]] = {name: record[name] for name in REMEMBERED if name in record}
             seeds = tuple(record.get("stack_seeds") or ())
@@ -66,20 +69,27 @@ class History:
 
 
 def judge(
-    cells: Sequence[CellSpec], records: Mapping[str, dict[str, Any]], store: RunStore, fingerprints: Fingerprints
+    cells: Sequence[CellSpec], history: History, store: RunStore, fingerprints: Fingerprints
 ) -> dict[str, Verdict]:
-    """The verdict on every planned cell, given the latest record of each (by cell_id)."""
-    return {cell.cell_id: _verdict(cell, records.get(cell.cell_id), store, fingerprints) for cell in cells}
+    """The verdict on every planned cell, by cell_id."""
+    return {cell.cell_id: _verdict(cell, history, store, fingerprints) for cell in cells}
 
 
-def _verdict(cell: CellSpec, record: dict[str, Any] | None, store: RunStore, fingerprints: Fingerprints) -> Verdict:
-    code = fingerprints.code_hash(cell)
+def _verdict(cell: CellSpec, history: History, store: RunStore, fingerprints: Fingerprints) -> Verdict:
+    code, record = fingerprints.code_hash(cell), history.latest.get(cell.cell_id)
     if record is None:
         return Verdict.TRAIN
-    if record["code_hash"] != code:
+    if record["code_hash"] != code or not fingerprints.same_data(record.get("data_hash"), history.data_files):
         return Verdict.CHANGED
     if record["status"] not in FINAL:
         return Verdict.RETRY
     if record["status"] != "ok" or record["metrics_hash"] == fingerprints.metrics_hash:
         return Verdict.DONE
     return Verdict.EVALUATE if store.checkpoint_path(cell.cell_id).is_file() else Verdict.CHANGED
+
+
+def _entries(values: Sequence[Any]) -> list[DataFile] | None:
+    try:
+        return [DataFile.from_dict(value) for value in values]
+    except ValueError:
+        return None

@@ -26,8 +26,8 @@ from bench.runs.plan import notes, plan_tasks
 from bench.runs.progress import Progress
 from bench.runs.result_writer import Keeper
 from bench.runs.resume import History, Verdict, judge
-from bench.spec.registry import Registry
-from bench.spec.run import CellSpec, RunOptions, RunSpec
+from bench.spec.request import ResolvedRun
+from bench.spec.run import CellSpec
 from bench.store.event_files import EventLog, need_tensorboard
 from bench.store.lock import refuse_second_writer
 from bench.store.run_store import RunStore
@@ -39,13 +39,13 @@ class RunOutcome:
     """How a run ended.
 
     Attributes:
-        directory: where its files are.
+        store: its files, open for reading.
         n_cells: planned cells. n_failed: cells without a result. n_skipped: incompatible cells.
         n_run: cells that ran this time. interrupted: whether the user stopped it early.
         findings: who wins most, a line for each data set.
     """
 
-    directory: Path
+    store: RunStore
     n_cells: int
     n_failed: int
     n_skipped: int
@@ -53,21 +53,24 @@ class RunOutcome:
     interrupted: bool = False
     findings: tuple[str, ...] = ()
 
+    @property
+    def directory(self) -> Path:
+        """Where its files are."""
+        return self.store.directory
 
-def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Split | None = None) -> RunOutcome:
-    """Carry out `spec`, going on where an earlier call stopped, and write the report.
+
+def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
+    """Carry out `run`, going on where an earlier call stopped, and write the report.
 
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
+    spec, options, registry, cells, directory = run.spec, run.options, run.registry, run.cells, run.directory
     if options.tensorboard:
         need_tensorboard()
-    spec = spec.validate(registry)
-    cells = spec.cells(registry)
-    directory = options.directory(spec)
     refuse_second_writer(directory)
-    workshop = Workshop(spec.plugins, arrays)
-    fingerprints = Fingerprints(workshop.registry, spec.metrics)
+    workshop = Workshop(registry, arrays)
+    fingerprints = Fingerprints(registry, spec.metrics)
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(options, spec, arrays) as engine:
         device = engine.device(spec.device)
@@ -102,11 +105,11 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
             training_state.tidy(directory, keeper.unfinished())
             export(store)
             if n_run and not interrupted and engine.name == "local":
-                measure_core(directory, spec.train, store.iter_records(), device)
-    findings = report_run(directory)
+                measure_core(directory, spec.train, store.data().data_shapes(), device)
+    findings = report_run(store)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
-    return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
+    return RunOutcome(store, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
 
 
 def _known(
@@ -117,7 +120,7 @@ def _known(
         return None, set()
     store = RunStore.open(directory)
     history = History.read(store)
-    verdicts = judge(cells, history.latest, store, fingerprints)
+    verdicts = judge(cells, history, store, fingerprints)
     return history, {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
 
 

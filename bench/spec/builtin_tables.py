@@ -23,11 +23,19 @@ def network_parameters() -> dict[str, dict[str, Parameter]]:
 
 
 @cache
+def network_module(name: str) -> str:
+    """The module of the function that builds the network `name`, e.g. `bench.networks.conv`."""
+    module, _ = _function(_NETWORKS, _table(_NETWORKS, "NETWORKS")[name])
+    return f"bench.{module}"
+
+
+@cache
 def control_names() -> tuple[str, ...]:
     """The names of the control models, in the order of their table."""
     return tuple(_table("evaluate.control_models", "CONTROLS"))
 
 
+@cache
 def _tree(module: str) -> ast.Module:
     return ast.parse((_PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
 
@@ -43,14 +51,19 @@ def _table(module: str, name: str) -> dict[str, ast.expr]:
 
 
 def _function_parameters(module: str, reference: ast.expr) -> dict[str, Parameter]:
-    """The parameters of the function that `reference` names in `module`, or that `module` imports from bench."""
-    tree = _tree(module)
+    """The parameters of the function that `reference` names in `module`."""
+    home, node = _function(module, reference)
+    return read_parameters(node, skip_first=False, constants=read_constants(_tree(home)))
+
+
+def _function(module: str, reference: ast.expr) -> tuple[str, ast.FunctionDef]:
+    """The function that `reference` names in `module`, or that `module` imports from bench, and its own module."""
     name = getattr(reference, "id", "")
-    for node in tree.body:
+    for node in _tree(module).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            return read_parameters(node, skip_first=False, constants=read_constants(tree))
+            return module, node
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench."):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    return _function_parameters(node.module.removeprefix("bench."), ast.Name(alias.name))
+                    return _function(node.module.removeprefix("bench."), ast.Name(alias.name))
     raise ValueError(f"bench/{module}.py defines no function {name!r}")

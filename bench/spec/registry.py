@@ -6,6 +6,7 @@ Names and signatures come from the source alone (`bench.spec.plugin_file`); a pl
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -52,6 +53,16 @@ class Registry:
         for kind in {info.kind for info in registry._given}:
             registry._table(kind)
         return registry
+
+    @classmethod
+    def discover_present(cls, plugins: Sequence[str | Path]) -> Registry:
+        """As `discover`, for the plugins that a run names: one that is gone, or whose name is taken, is left out."""
+        kept: list[str | Path] = []
+        for plugin in plugins:
+            with contextlib.suppress(UsageError):
+                cls.discover([*kept, plugin])
+                kept.append(plugin)
+        return cls.discover(kept)
 
     def names(self, kind: str) -> list[str]:
         """The names of all plugins of `kind`, broken ones included, sorted."""
@@ -108,17 +119,6 @@ class Registry:
         except (Exception, SystemExit) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise PluginError(f"{kind} {info.name!r} ({info.origin}) cannot be imported: {reason}") from error
-
-    def source_hash(self, kind: str, name: str) -> str:
-        """16 hex digits that change with the plugin's source (or, without a file, with its installed version)."""
-        if kind == "variant" and name.startswith(CONTROL):
-            content = (PACKAGE / "evaluate" / "control_models.py").read_bytes()
-        elif kind == "dataset" and name == ARRAYS:
-            content = b""
-        else:
-            info = self.info(kind, name)
-            content = info.path.read_bytes() if info.path else str(info.entry_point).encode()
-        return hashlib.sha256(content).hexdigest()[:16]
 
     def metrics_for(self, wanted: str | Sequence[str]) -> list[tuple[str, list[str]]]:
         """Metric plugins with the value names wanted of each, in a fixed order.

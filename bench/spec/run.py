@@ -144,17 +144,7 @@ class RunSpec:
 
     def cells(self, registry: Registry) -> list[CellSpec]:
         """All cells, the seeds of a stack next to each other; control models follow the variants of each data set."""
-        spec = self.validate(registry)
-        rows = list(spec.variants)
-        if spec.controls:
-            controls = (Call(CONTROL + name) for name in registry.controls)
-            rows += [control for control in controls if control not in rows]
-        return [
-            CellSpec(row, data, seed, spec.train, registry.label("variant", row), registry.label("dataset", data))
-            for data in spec.datasets
-            for row in rows
-            for seed in (spec.seeds if _needs_all_seeds(row) else spec.seeds[:1])
-        ]
+        return cells_of(self.validate(registry), registry)
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as a configuration file writes it (`spec.yaml`): plain values, readable by `from_dict`."""
@@ -242,6 +232,20 @@ class RunOptions:
         """Where the run is written."""
         safe = "".join(char if char.isalnum() or char in "-_+." else "-" for char in spec.name).strip(".") or "run"
         return self.output or Path("results") / f"{safe[:80]}-{spec.hash}"
+
+
+def cells_of(spec: RunSpec, registry: Registry) -> list[CellSpec]:
+    """The cells of a spec that `registry` has validated, see `RunSpec.cells`."""
+    rows = list(spec.variants)
+    if spec.controls:
+        controls = (Call(CONTROL + name) for name in registry.controls)
+        rows += [control for control in controls if control not in rows]
+    return [
+        CellSpec(row, data, seed, spec.train, registry.label("variant", row), registry.label("dataset", data))
+        for data in spec.datasets
+        for row in rows
+        for seed in (spec.seeds if _needs_all_seeds(row) else spec.seeds[:1])
+    ]
 
 
 def _called(dataset: Call) -> str:

@@ -38,6 +38,27 @@ DEFAULT_STEPS = 1500
 
 
 @dataclass(frozen=True)
+class Setting:
+    """How the command line asks for a setting; its key in files and its keyword in `bench.run` are its name.
+
+    Attributes:
+        help: one line. metavar: what stands for its value there.
+        kind: int or str, or bool for a switch. short: a letter that stands for it, or "".
+        repeated: whether the command line of a run names it even where it has its default.
+    """
+
+    help: str
+    metavar: str = "NAME"
+    kind: type = str
+    short: str = ""
+    repeated: bool = True
+
+
+def _about(*words: Any, **more: Any) -> dict[str, Setting]:
+    return {"setting": Setting(*words, **more)}
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """The training of every cell of a run.
 
@@ -60,17 +81,34 @@ class TrainSettings:
         UsageError: anything of the above out of range, unknown, or of the wrong type.
     """
 
-    latent_dim: int = 8
-    network: Call = field(default_factory=lambda: Call("mlp"))
-    recon: Call = field(default_factory=lambda: Call("squared"))
-    optimizer: Call = field(default_factory=lambda: Call("adam"))
-    schedule: Call = field(default_factory=lambda: Call("cosine"))
-    steps: int | None = None
-    epochs: int | None = None
-    early_stopping: int | None = None
-    batch_size: int = 128
-    precision: str = "float32"
-    compile: bool = False
+    epochs: int | None = field(default=None, metadata=_about("Length of training in epochs.", "N", int))
+    steps: int | None = field(default=None, metadata=_about("Length of training in steps (1500).", "N", int))
+    latent_dim: int = field(default=8, metadata=_about("Dimension of the code (8).", "L", int))
+    network: Call = field(
+        default_factory=lambda: Call("mlp"),
+        metadata=_about("'mlp[hidden=[256]]', 'conv[channels=[32,64]]' or module:factory.", "NAME[p=v]"),
+    )
+    recon: Call = field(
+        default_factory=lambda: Call("squared"), metadata=_about("squared, bernoulli or 'gaussian[scale=1]'.", "COST")
+    )
+    optimizer: Call = field(
+        default_factory=lambda: Call("adam"), metadata=_about("'adam[lr=3e-3]', adamw, sgd or rmsprop.", "NAME[p=v]")
+    )
+    schedule: Call = field(
+        default_factory=lambda: Call("cosine"),
+        metadata=_about("Learning rate: cosine, constant or 'stages[lengths=[1,3],factor=0.1]'."),
+    )
+    early_stopping: int | None = field(
+        default=None, metadata=_about("Epochs without gain until a seed stops.", "PATIENCE", int)
+    )
+    batch_size: int = field(default=128, metadata=_about("Examples per step (128).", "B", int, short="b"))
+    precision: str = field(
+        default="float32",
+        metadata=_about("Of products in training: float32, tf32 (GPU only) or bf16.", repeated=False),
+    )
+    compile: bool = field(
+        default=False, metadata=_about("Compile training steps (needs a compiler; for long runs).", kind=bool)
+    )
 
     def __post_init__(self) -> None:
         whole_number("latent_dim", self.latent_dim, 1)
@@ -150,3 +188,5 @@ def _schedule(call: Call) -> Call:
 
 
 _CALLS = {"network": _network, "recon": _recon, "optimizer": _optimizer, "schedule": _schedule}
+#: Every setting of a training by its name, in the order in which the command line shows them.
+SETTINGS: dict[str, Setting] = {item.name: item.metadata["setting"] for item in fields(TrainSettings)}

@@ -71,6 +71,11 @@ class RunData:
     texts: list[str]
     notes: list[str] = field(default_factory=list)
 
+    def data_shapes(self) -> set[tuple[int, ...]]:
+        """The shape of one example of each data set whose cells tell it."""
+        splits = (json.loads(text) for text in self.cells["split"].unique())
+        return {tuple(split["data_shape"]) for split in splits if split.get("data_shape")}
+
     def frame(self) -> pd.DataFrame:
         """One row per measurement: dataset, variant, seed, metric, value, error, status, reason (labels)."""
         text = np.array(self.texts, dtype=object)

@@ -15,6 +15,7 @@ from bench.errors import UsageError
 from bench.files import file_errors, make_directory, remove_leftovers, safe_id, write_text
 from bench.store import array_files, declarations, measurements, records
 from bench.store.lock import DirectoryLock
+from bench.store.sources import Sources
 from bench.text import printable
 
 MARKERS = ("cells.jsonl", "spec.yaml")
@@ -46,6 +47,7 @@ class RunStore:
         self.previous_spec: dict[str, Any] | None = None
         self.damage = records.Damage()
         self._lock = lock
+        self._data: tuple[Any, measurements.RunData] | None = None
 
     # -- opening ------------------------------------------------------------------------------------------------
 
@@ -139,7 +141,16 @@ class RunStore:
         records.append_line(self.cells_path, records.encode({"schema": records.SCHEMA, **record}))
 
     def data(self) -> measurements.RunData:
-        """All measurements in columns, restricted to the plan where there is one; notes say what is missing."""
+        """All measurements in columns, restricted to the plan where there is one; notes say what is missing.
+
+        The files are read once, until they change.
+        """
+        mark = tuple(_stamp(self.directory / name) for name in ("cells.jsonl", "plan.json"))
+        if self._data is None or self._data[0] != mark:
+            self._data = (mark, self._read_data())
+        return self._data[1]
+
+    def _read_data(self) -> measurements.RunData:
         plan = self.load_plan()
         data = measurements.build(self.iter_records(), plan)
         if self.damage.lines:
@@ -203,6 +214,16 @@ class RunStore:
         path = self.directory / "metrics.json"
         return declarations.checked(_read_json(path).get("metrics"), path) if path.exists() else {}
 
+    def sources(self) -> Sources:
+        """The files of code and data that records name by hash."""
+        path = self.directory / "sources.json"
+        return Sources(_read_json(path) if path.exists() else {})
+
+    def save_sources(self, sources: Sources) -> None:
+        """Writes `sources.json`."""
+        self._need_lock()
+        write_text(self.directory / "sources.json", json.dumps(sources.to_dict(), separators=(",", ":")) + "\n")
+
     # -- tensors and arrays -------------------------------------------------------------------------------------
 
     def checkpoint_path(self, cell_id: str) -> Path:
@@ -259,6 +280,14 @@ def _refuse_foreign(directory: Path) -> None:
         names = {path.name for path in directory.iterdir()}
     if names - {".lock"} and not names.intersection(MARKERS):
         raise UsageError(f"{printable(directory)} is not empty and holds no run; give a new directory with --output")
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of change of a file, None where it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        stat = path.stat()
+        return stat.st_size, stat.st_mtime_ns
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,7 +20,7 @@ _MOST_DIMS = 3
 _MOST_NUMBERS = 2**22
 
 
-def measure_run(directory: Path, settings: TrainSettings, records: Iterable[Mapping[str, Any]], device: str) -> None:
+def measure_run(directory: Path, settings: TrainSettings, shapes: Iterable[tuple[int, ...]], device: str) -> None:
     """Measure drawing, cost and KL with their gradients at the run's cost, dimensions and batch sizes around its own.
 
     Eager kernels only, a second or two; `aebench core` measures at leisure. What cannot be measured is a row with its
@@ -29,11 +28,10 @@ def measure_run(directory: Path, settings: TrainSettings, records: Iterable[Mapp
 
     Args:
         settings: of the run; its reconstruction cost, batch size and latent dimension count.
-        records: of its cells; their data shapes count.
+        shapes: of one example of each of its data sets.
         device: on which its stacks were trained.
     """
-    shapes = {tuple((record.get("split") or {}).get("data_shape") or ()) for record in records}
-    dims = sorted({math.prod(shape) for shape in shapes if shape})[:_MOST_DIMS]
+    dims = sorted({math.prod(shape) for shape in shapes})[:_MOST_DIMS]
     batch, rows = settings.batch_size, []
     for dim in dims:
         rows += measure(

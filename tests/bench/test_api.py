@@ -26,14 +26,14 @@ def executed(monkeypatch):
     """What the runner was called with; the run itself is left out."""
     calls = []
 
-    def execute(*arguments):
-        calls.append(arguments)
-        return types.SimpleNamespace(directory="somewhere")
+    def execute(run, arrays=None):
+        calls.append((run.spec, run.options, run.registry, arrays))
+        return types.SimpleNamespace(store="somewhere")
 
     runner = types.ModuleType("bench.runs.runner")
     runner.execute = execute
     monkeypatch.setitem(sys.modules, "bench.runs.runner", runner)
-    monkeypatch.setattr("bench.api.load", lambda directory: directory)
+    monkeypatch.setattr("bench.api._frame", lambda store: store)
     return calls
 
 

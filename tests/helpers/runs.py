@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 
 import bench.runs.runner
-from bench.spec.config import build_run
-from bench.spec.registry import Registry
+from bench.spec.request import resolve
 from bench.store.run_store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +34,7 @@ _VOLATILE = ("t_train", "t_eval", "peak_rss", "samples_per_second", "timing_vali
 
 def execute(output: Path, arrays: Any = None, **settings: Any) -> bench.runs.runner.RunOutcome:
     """Carry out a small run in this process."""
-    spec, options = build_run({**SMALL, "output": output, **settings})
-    return bench.runs.runner.execute(spec, options, Registry.discover(spec.plugins), arrays)
+    return bench.runs.runner.execute(resolve({**SMALL, "output": output, **settings}), arrays)
 
 
 def command(output: Path, before: str = "", **settings: Any) -> list[str]:

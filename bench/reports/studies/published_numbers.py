@@ -163,13 +163,16 @@ def _quantity(settings: Mapping[str, Any], entry: Mapping[str, Any]) -> Quantity
     )
 
 
-def verdicts(directory: Path | str) -> list[Verdict]:
+def verdicts(run: Path | str | RunStore) -> list[Verdict]:
     """One verdict per published number of the preset that a run carried out; [] for a run without published numbers.
 
+    Args:
+        run: its directory, or its open store.
+
     Raises:
-        UsageError: there is no run in `directory`.
+        UsageError: there is no run in that directory.
     """
-    store = RunStore.open(directory)
+    store = run if isinstance(run, RunStore) else RunStore.open(run)
     name = store.spec.get("name")
     anchor = read_anchor(name) if name in preset_names() else None
     if anchor is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.contracts.dataset import Split
+from bench.contracts.model import Model
 from bench.contracts.variant import Variant
 from bench.errors import BenchError, Incompatible, one_line
 from bench.spec.call import format_call
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 TRACEBACK_CHARACTERS = 4000
 
 
-def checkpoint_meta(task: StackTask, cell: CellSpec, split: Split, model) -> dict[str, Any]:
+def checkpoint_meta(cell: CellSpec, split: Split, model: Model) -> dict[str, Any]:
     """What is needed to build the model again and give it the user's own rows."""
     return {
         "variant": format_call(cell.variant),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.provenance.data_files import DataFile
 from bench.spec.run import CellSpec
 
 #: The file of `Place.folder` that tells whether a process sees the folder that is meant.
@@ -58,7 +59,7 @@ class StackTask:
             because the last bits of a seed can depend on the width of its stack.
         weights: cell_id → file with saved weights, for cells that are evaluated again; trained where the
             file is not there.
-        code_hash: of the code and data that are expected to run.
+        code_hash: of the code that is expected to run.
         progress: where long trainings keep their state, or None to keep none.
     """
 
@@ -77,9 +78,16 @@ class StackTask:
 
 @dataclass
 class CellResult:
-    """What one cell left: its record, and for a trained one its weights, their description and its arrays."""
+    """What one cell left.
+
+    Attributes:
+        record: what became of it.
+        tensors, meta: a trained one's weights and their description.
+        arrays: for figures. data_files: what its data were read from.
+    """
 
     record: dict[str, Any]
     tensors: dict[str, np.ndarray] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    data_files: list[DataFile] = field(default_factory=list)

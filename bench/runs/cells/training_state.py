@@ -72,17 +72,20 @@ class TrainingCheckpoint:
         self._last = time.monotonic()
 
 
-def checkpoints_of(task: StackTask) -> Callable[[Sequence[int]], TrainingCheckpoint | None]:
-    """A function from the seeds that train in one stack to the place of their state; None where nothing is kept."""
+def checkpoints_of(task: StackTask) -> Callable[..., TrainingCheckpoint | None]:
+    """A function from the seeds that train in one stack, and a digest of their data's files, to where their state is.
+
+    It returns None where nothing is kept.
+    """
     held = task.progress if task.progress is not None and task.progress.is_here else None
 
-    def checkpoint(seeds: Sequence[int]) -> TrainingCheckpoint | None:
+    def checkpoint(seeds: Sequence[int], data: str = "") -> TrainingCheckpoint | None:
         if held is None:
             return None
         group = hashlib.sha256(repr(tuple(seeds)).encode()).hexdigest()[:16]
         stack = safe_id(task.cells[0].stack_id)
         kind = task.device.partition(":")[0]
-        fingerprint = hashlib.sha256("\0".join((stack, group, task.code_hash, kind)).encode()).hexdigest()
+        fingerprint = hashlib.sha256("\0".join((stack, group, task.code_hash, data, kind)).encode()).hexdigest()
         return TrainingCheckpoint(Path(held.folder) / f"{stack}-{group}.safetensors", fingerprint, held.every)
 
     return checkpoint

@@ -1,26 +1,24 @@
-"""What the stacks of one process share (plugins, the last data set, references), and how a cell's model is built."""
+"""What the stacks of one process share: plugins, the last data set, what is computed from it; builds cells' models."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 import torch
 
 from bench.contracts.dataset import Split
-from bench.contracts.variant import Context, Variant
+from bench.contracts.variant import Variant
 from bench.data.check_split import check_split
 from bench.data.spectrum import covariance_spectrum
 from bench.errors import BenchError, DataError, Incompatible, PluginError, UsageError, one_line
-from bench.evaluate.reference_data import SharedData
-from bench.losses import ReconstructionCost, auto_kl_weight
-from bench.networks.build import attach
-from bench.networks.factories import networks_named
+from bench.losses import auto_kl_weight
+from bench.networks.build import build_model, cost_of
+from bench.provenance.data_files import DataFile, recorded
 from bench.runs.cells.isolation import contained
-from bench.seeding import derived_seed
 from bench.spec.call import format_call
 from bench.spec.registry import ARRAYS, Registry
 from bench.spec.run import CellSpec
@@ -28,32 +26,45 @@ from bench.train.batches import Rows
 
 
 class Workshop:
-    """Keeps what stacks share within a process: the registry, the last data set and its evaluation references."""
+    """Keeps what stacks share within a process.
 
-    def __init__(self, plugins: Sequence[str] = (), arrays: Split | None = None) -> None:
-        self.registry = Registry.discover(plugins)
+    Args:
+        registry: of all plugins.
+        arrays: given to `bench.run`, or None.
+    """
+
+    def __init__(self, registry: Registry, arrays: Split | None = None) -> None:
+        self.registry = registry
         self._arrays = arrays
-        self._data: tuple[str, Split] | None = None
-        self._rows: tuple[Any, Rows, Rows] | None = None
-        self._shared: tuple[Any, SharedData] | None = None
-        self._weight_facts: tuple[str, np.ndarray] | None = None
+        self._held: dict[str, tuple[Hashable, Any]] = {}
+
+    def held(self, name: str, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` returned for this `name` and `key` last time; only the last key of a name is kept."""
+        if name not in self._held or self._held[name][0] != key:
+            self._held.pop(name, None)  # before the next one takes memory, too
+            self._held[name] = (key, make())
+        return self._held[name][1]
 
     def split(self, cell: CellSpec) -> Split:
         """The cell's data, loaded once for consecutive stacks; memory arrays are handed out read-only."""
-        key = format_call(cell.dataset)
-        if self._data is None or self._data[0] != key:
-            self._data = None
-            self._data = (key, self._loaded(cell))
-        return self._data[1]
+        return self._data(cell)[0]
 
-    def _loaded(self, cell: CellSpec) -> Split:
+    def data_files(self, cell: CellSpec) -> list[DataFile]:
+        """The files that the cell's data were read from; none where they are not loaded."""
+        key, loaded = self._held.get("data", (None, None))
+        return loaded[1] if key == format_call(cell.dataset) else []
+
+    def _data(self, cell: CellSpec) -> tuple[Split, list[DataFile]]:
+        return self.held("data", format_call(cell.dataset), functools.partial(self._loaded, cell))
+
+    def _loaded(self, cell: CellSpec) -> tuple[Split, list[DataFile]]:
         if cell.dataset.name == ARRAYS:
             if self._arrays is None:
                 raise UsageError("this run was started with arrays; call bench.run(data=…) with the same arrays again")
-            return self._arrays
+            return self._arrays, []
         load = self.registry.load("dataset", cell.dataset.name)
         try:
-            with contained():
+            with contained(), recorded() as seen:
                 split = load(**cell.dataset.params)
         except BenchError:
             raise
@@ -66,73 +77,48 @@ class Workshop:
         for part in (split.train, split.validation, split.test):
             if isinstance(part, np.ndarray) and not isinstance(part, np.memmap):
                 part.flags.writeable = False
-        return split
+        return split, seen.entries(cell.dataset.params)
 
     def rows(self, cell: CellSpec, device: torch.device) -> tuple[Rows, Rows]:
         """Training and validation rows on `device`."""
-        key = (format_call(cell.dataset), device)
-        if self._rows is None or self._rows[0] != key:
-            split = self.split(cell)
+        split = self.split(cell)
+
+        def make() -> tuple[Rows, Rows]:
             train_rows = Rows(split.train, split.train_labels, device)
-            self._rows = (key, train_rows, Rows(split.validation, split.validation_labels, device))
-        return self._rows[1:]
+            return train_rows, Rows(split.validation, split.validation_labels, device)
 
-    def shared(self, cell: CellSpec, cost: ReconstructionCost, device: torch.device) -> SharedData:
-        """What the evaluation of all models of this data set shares."""
-        key = (format_call(cell.dataset), str(cost), cell.train.latent_dim, device)
-        if self._shared is None or self._shared[0] != key:
-            self._shared = (key, SharedData(self.split(cell), cost, cell.train.latent_dim, device))
-        return self._shared[1]
+        return self.held("rows", (format_call(cell.dataset), device), make)
 
-    def auto_weight(self, cell: CellSpec, cost: ReconstructionCost) -> float:
+    def auto_weight(self, cell: CellSpec) -> float:
         """λ_auto of the cell's data."""
+        cost = cost_of(cell.train)
         if cost.name != "squared":
             return 1.0
         key = format_call(cell.dataset)
-        if self._weight_facts is None or self._weight_facts[0] != key:
-            self._weight_facts = (key, covariance_spectrum(self.split(cell).train))
-        return auto_kl_weight(self._weight_facts[1], cell.train.latent_dim, cost)
-
-    def metrics(self, wanted: str) -> tuple[list[Any], set[str]]:
-        """Metric instances and the names of the values that are wanted."""
-        chosen = self.registry.metrics_for(wanted)
-        instances = [self.registry.load("metric", name)() for name, _ in chosen]
-        return instances, {value for _, values in chosen for value in values}
+        spectrum = self.held("spectrum", key, lambda: covariance_spectrum(self.split(cell).train))
+        return auto_kl_weight(spectrum, cell.train.latent_dim, cost)
 
     def variant(self, cell: CellSpec) -> Variant:
         """A new, unattached instance of the cell's variant."""
         kind = self.registry.load("variant", cell.variant.name)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(cell.seed, "variant"))
-            try:
-                return kind(**cell.variant.params)
-            except BenchError:
-                raise
-            except (Exception, SystemExit) as error:
-                raise PluginError(f"{cell.variant_label} cannot be built: {one_line(error)}") from error
+        try:
+            return kind(**cell.variant.params)
+        except BenchError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"{cell.variant_label} cannot be built: {one_line(error)}") from error
 
-    def attached(self, cell: CellSpec, split: Split, cost: ReconstructionCost) -> Variant:
+    def attached(self, cell: CellSpec, split: Split) -> Variant:
         """The cell's model with its initial weights."""
-        settings = cell.train
-        context = Context(
+        return build_model(
+            functools.partial(self.variant, cell),
+            cell.train,
             data_shape=split.data_shape,
-            latent_dim=settings.latent_dim,
-            cost=cost,
-            networks=networks_named(settings.network.name, settings.network.params),
-            seed=cell.seed,
             n_train=len(split.train),
             n_classes=split.n_classes,
-            auto_kl_weight=functools.partial(self.auto_weight, cell, cost),
+            seed=cell.seed,
+            auto_kl_weight=functools.partial(self.auto_weight, cell),
         )
-        variant = self.variant(cell)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(cell.seed, "setup"))
-            return attach(variant, context)
-
-
-def cost_of(cell: CellSpec) -> ReconstructionCost:
-    """The cell's reconstruction cost."""
-    return ReconstructionCost(cell.train.recon.name, **cell.train.recon.params)
 
 
 def check_fit(cell: CellSpec, split: Split) -> None:

@@ -59,9 +59,10 @@ def main(file_number: int) -> None:
 
     from bench.runs.cells.worker_state import Workshop
     from bench.runs.engines.shared_arrays import unpack
+    from bench.spec.registry import Registry
 
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # torch loads another part of itself with the first one
-    workshop = Workshop(setup.plugins, None if setup.data is None else unpack(*setup.data))
+    workshop = Workshop(Registry.discover(setup.plugins), None if setup.data is None else unpack(*setup.data))
     while True:
         task = pickle.loads(messages.get())
         connection.send(("begun", None))

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 
+from bench.provenance.code import plugin_code
 from bench.spec.registry import PACKAGE, Registry, builtin_folder
 
 _KINDS = ("variant", "dataset", "metric")
@@ -26,7 +27,7 @@ def code_facts(plugins: tuple[str, ...] = ()) -> dict[str, str]:
     facts = {"python": ".".join(platform.python_version_tuple()[:2]), "aebench": _package_hash()}
     facts |= {name: metadata.version(name) for name in _LIBRARIES}
     for kind in _KINDS:
-        facts |= {f"{kind} {name}": registry.source_hash(kind, name) for name in registry.names(kind)}
+        facts |= {f"{kind} {name}": plugin_code(registry, kind, name).digest for name in registry.names(kind)}
     return facts
 
 

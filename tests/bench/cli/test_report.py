@@ -11,7 +11,7 @@ import pytest
 def written(monkeypatch):
     calls = []
 
-    def write_report(directory, formats=("md", "csv", "html")):
+    def write_report(directory, formats=("md", "csv", "html"), plugins=()):
         calls.append((directory, formats))
         return [directory / f"report.{name}" for name in formats]
 

@@ -22,7 +22,8 @@ def executed(monkeypatch):
     """What the runner was called with; `executed.outcome` is what it answers."""
     seen = types.SimpleNamespace(calls=[], outcome=dict(OUTCOME))
 
-    def execute(spec, options, registry, arrays=None):
+    def execute(run, arrays=None):
+        spec, options, registry = run.spec, run.options, run.registry
         seen.calls.append((spec, options, registry))
         return types.SimpleNamespace(directory=options.directory(spec), **seen.outcome)
 
@@ -170,7 +171,7 @@ BAD = {
     "unknown schedule": (["--schedule", "linear"], "unknown schedule"),
     "unknown cost": (["--recon", "l1"], "unknown reconstruction cost 'l1'"),
     "no steps": (["--steps", "0"], "steps=0"),
-    "steps and epochs": (["--steps", "1", "--epochs", "1"], "both --steps and --epochs"),
+    "steps and epochs": (["--steps", "1", "--epochs", "1"], "both steps and epochs"),
     "no jobs": (["-j", "0"], "n_jobs=0"),
     "unknown engine": (["--engine", "lokal"], "did you mean local?"),
     "no time": (["--timeout", "0s"], "timeout '0s'"),

@@ -18,7 +18,8 @@ def executed(monkeypatch):
     """The specs and options that reached the runner; `executed.outcomes` changes what it answers, by run name."""
     seen = types.SimpleNamespace(calls=[], outcomes={}, judged=[])
 
-    def execute(spec, options, registry, arrays=None):
+    def execute(run, arrays=None):
+        spec, options = run.spec, run.options
         seen.calls.append((spec, options))
         outcome = {
             "n_cells": 2,

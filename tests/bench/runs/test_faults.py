@@ -119,8 +119,7 @@ def test_kill_9_of_a_child_takes_only_its_unfinished_cells(tmp_path, settings, u
 
 def test_ctrl_c_once_finishes_what_runs_and_reports(tmp_path, settings, undisturbed):
     before = (
-        "import bench.runs.runner, pathlib; "
-        'bench.runs.runner.report_run = lambda d: pathlib.Path(d, "seen").touch() or []'
+        'import bench.runs.runner; bench.runs.runner.report_run = lambda run: (run.directory / "seen").touch() or []'
     )
     process = start(tmp_path / "run", before, n_jobs=2, **settings)
     wait_for(lambda: n_records(tmp_path / "run") >= 1)

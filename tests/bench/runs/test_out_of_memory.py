@@ -6,7 +6,7 @@ import pytest
 import torch
 from runs import execute, records, table
 
-from bench.runs.cells import stack_run
+from bench.runs.cells import training
 from bench.train.device import out_of_memory
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -34,7 +34,7 @@ def test_errors_that_mean_no_memory_are_known(kind):
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_a_smaller_stack_is_tried_until_it_fits(tmp_path, monkeypatch, kind):
-    plain, tried, kept = stack_run.train, [], []
+    plain, tried, kept = training.train, [], []
 
     def limited(models, seeds, *arguments):
         assert not any(model() for model in kept), "the stack that failed is still in memory"
@@ -44,7 +44,7 @@ def test_a_smaller_stack_is_tried_until_it_fits(tmp_path, monkeypatch, kind):
             raise ERRORS[kind]()
         return plain(models, seeds, *arguments)
 
-    monkeypatch.setattr(stack_run, "train", limited)
+    monkeypatch.setattr(training, "train", limited)
     outcome = execute(tmp_path / "run", variant=["vae"], seeds=5)
     assert outcome.n_failed == 0
     assert tried == [(0, 1, 2, 3, 4), (0, 1), (2, 3), (4,)]
@@ -54,7 +54,7 @@ def test_a_smaller_stack_is_tried_until_it_fits(tmp_path, monkeypatch, kind):
 
 
 def test_a_seed_that_never_fits_fails_alone_with_a_clear_reason(tmp_path, monkeypatch):
-    plain = stack_run.train
+    plain = training.train
 
     def limited(models, seeds, *arguments):
         if 2 in seeds:
@@ -62,7 +62,7 @@ def test_a_seed_that_never_fits_fails_alone_with_a_clear_reason(tmp_path, monkey
         return plain(models, seeds, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stack_run, "train", limited)
+        patch.setattr(training, "train", limited)
         outcome = execute(tmp_path / "run", variant=["vae", "ae"], seeds=[0, 1, 2, 3])
     assert outcome.n_failed == 2
     for (label, seed), record in records(tmp_path / "run").items():

@@ -50,7 +50,7 @@ def test_each_verdict_on_thousands_of_cells(tmp_path):
     store.cells_path.write_text("\n".join([*lines[:1999], *lines[2000:]]) + "\n")
     store.checkpoint_path(cells[1000].cell_id).touch()
     history = History.read(store)
-    verdicts = judge(cells, history.latest, store, fingerprints)
+    verdicts = judge(cells, history, store, fingerprints)
     found = [verdicts[cell.cell_id] for cell in cells]
     expected = {
         3: Verdict.CHANGED, 400: Verdict.RETRY, 1000: Verdict.EVALUATE, 1500: Verdict.CHANGED, 1999: Verdict.TRAIN,
@@ -88,7 +88,7 @@ def test_planning_a_resumed_run_takes_little_longer_than_reading_its_file(tmp_pa
 
     def planning():
         history = History.read(store)
-        plan_tasks(cells, judge(cells, history.latest, store, fingerprints), history.groups, store, fingerprints)
+        plan_tasks(cells, judge(cells, history, store, fingerprints), history.groups, store, fingerprints)
 
     assert _best(planning) < 12 * _best(plain)  # measured: 3 to 4 times
 
@@ -120,7 +120,7 @@ def test_only_the_cells_of_a_changed_plugin_have_another_code_hash(tmp_path, cha
 
     before = hashes()
     changed = tmp_path / ("two.py" if change == "variant" else "data.py")
-    changed.write_text(changed.read_text() + "# another\n")
+    changed.write_text(changed.read_text() + "ANOTHER = 1\n")
     after = hashes()
     differ = {key for key in before if before[key] != after[key]}
     expected = {"variant": {("two", "digits"), ("two", "data")}, "dataset": {("one", "data"), ("two", "data")}}

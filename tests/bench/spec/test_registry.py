@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from bench.errors import PluginError, UsageError
+from bench.provenance.code import plugin_code
 from bench.spec.call import Call, parse_call
 from bench.spec.registry import ARRAYS, Registry, builtin_files
 
@@ -97,13 +98,13 @@ def test_a_plugin_never_owns_its_own_name_as_a_module(folder):
 
 def test_a_changed_file_is_loaded_anew_and_hashes_differently(folder):
     registry = Registry.discover([folder])
-    first, first_hash = registry.load("variant", "mine"), registry.source_hash("variant", "mine")
+    first, first_hash = registry.load("variant", "mine"), plugin_code(registry, "variant", "mine").digest
     assert Registry.discover([folder]).load("variant", "mine") is first
     (folder / "mine.py").write_text(VARIANT.format(mark=2))
     again = Registry.discover([folder])
     assert again.load("variant", "mine") is not first
     assert sys.modules[again.load("variant", "mine").__module__].MARK == 2
-    assert again.source_hash("variant", "mine") != first_hash
+    assert plugin_code(again, "variant", "mine").digest != first_hash
 
 
 def test_a_path_given_twice_counts_once(folder):
@@ -168,7 +169,7 @@ def test_arrays_and_controls_resolve_without_a_plugin():
     assert registry.resolve("dataset", Call(ARRAYS, {"checksum": "ab"})) == Call(ARRAYS, {"checksum": "ab"})
     assert registry.label("dataset", Call(ARRAYS, {"checksum": "ab"})) == ARRAYS
     assert registry.resolve("variant", Call("control:PCA")) == Call("control:pca")
-    assert registry.source_hash("variant", "control:pca")
+    assert plugin_code(registry, "variant", "control:pca").files
 
 
 def test_metrics_for_selects_values_in_a_fixed_order():

@@ -54,14 +54,14 @@ def test_a_run_ends_with_the_cores_figures_at_its_own_shapes(tmp_path):
 
 def test_what_a_run_cannot_measure_is_a_row_and_no_failure(tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "_check_memory", lambda *arguments: (_ for _ in ()).throw(MemoryError("too much")))
-    measure_run(tmp_path, TrainSettings(), [{"split": {"data_shape": [2, 3]}}, {"split": None}, {}], "cpu")
+    measure_run(tmp_path, TrainSettings(), [(2, 3), (3, 2)], "cpu")
     rows = rows_of(tmp_path / "core.csv")
     assert {(row["status"], row["dim"]) for row in rows} == {("oom", "6")}
     assert core_rows(tmp_path) == []
 
 
 def test_a_run_without_results_measures_nothing(tmp_path):
-    measure_run(tmp_path, TrainSettings(), [{"split": None}], "cpu")
+    measure_run(tmp_path, TrainSettings(), [], "cpu")
     assert not (tmp_path / "core.csv").exists()
 
 

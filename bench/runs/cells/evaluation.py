@@ -1,0 +1,67 @@
+"""Evaluates one cell's model: measurements, arrays for figures, and what its checkpoint holds."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from bench.contracts.dataset import Split
+from bench.contracts.model import Model
+from bench.contracts.variant import Variant
+from bench.evaluate.evaluate import evaluate
+from bench.evaluate.evaluated_model import evaluated_model
+from bench.evaluate.figure_arrays import figure_arrays
+from bench.evaluate.reference_data import SharedData
+from bench.runs.cells.cell_records import base_record, checkpoint_meta, split_facts
+from bench.runs.cells.task import CellResult, StackTask
+from bench.spec.call import format_call
+from bench.spec.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.runs.cells.worker_state import Workshop
+    from bench.spec.run import CellSpec
+
+
+def variant_result(
+    task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, variant: Variant, facts: dict[str, Any]
+) -> CellResult:
+    """The result of a trained variant, its weights included; `facts` go into its record."""
+    model = evaluated_model(variant, cell.variant_label, len(split.train), torch.device(task.device))
+    result = model_result(task, workshop, cell, split, model)
+    tensors = {name: value.detach().cpu().numpy() for name, value in variant.state_dict().items()}
+    tensors |= {"data.shift": np.asarray(split.shift, np.float64), "data.scale": np.asarray(split.scale, np.float64)}
+    return CellResult(result.record | facts, tensors, checkpoint_meta(cell, split, model), result.arrays)
+
+
+def model_result(task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, model: Model) -> CellResult:
+    """The result of a model as it stands, without weights."""
+    instances, wanted = _metrics(workshop.registry, task.metrics)
+    key = (format_call(cell.dataset), str(model.cost), cell.train.latent_dim, model.device)
+    shared = workshop.held("shared", key, lambda: SharedData(split, model.cost, cell.train.latent_dim, model.device))
+    started = time.perf_counter()
+    evaluation = evaluate(model, split, instances, wanted, cell.seed, shared)
+    arrays = figure_arrays(model, split, cell.seed)
+    record = base_record(task, cell) | {
+        "status": "ok",
+        "split": split_facts(split),
+        "t_eval": time.perf_counter() - started,
+        "metrics": {name: vars(measured) for name, measured in evaluation.values.items()},
+        "metric_seconds": evaluation.seconds,
+        "kl_weight": model.kl_weight,
+        "decoder_variance": model.decoder_variance,
+        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "peak_cuda": torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else None,
+    }
+    return CellResult(record, arrays=arrays)
+
+
+def _metrics(registry: Registry, wanted: str) -> tuple[list[Any], set[str]]:
+    """Metric instances and the names of the values that are wanted."""
+    chosen = registry.metrics_for(wanted)
+    instances = [registry.load("metric", name)() for name, _ in chosen]
+    return instances, {value for _, values in chosen for value in values}

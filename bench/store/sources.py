@@ -1,0 +1,41 @@
+"""`sources.json`: which files of code and data stand behind the cells of a run.
+
+Records name their entries by hash, so that a thousand cells of one data set share one entry.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SCHEMA = 1
+#: A part of code is {file: digest}; data are a list of `bench.provenance.data_files.DataFile.to_dict`.
+_KINDS = {"code": dict, "data": list}
+
+
+class Sources:
+    """The entries of a run, by kind ("code" or "data") and hash.
+
+    Args:
+        content: of the file; what is not an entry is left out, since the file is as untrusted as the rest of a run.
+    """
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        self._entries: dict[str, dict[str, Any]] = {}
+        for kind, shape in _KINDS.items():
+            found = content.get(kind)
+            entries = found.items() if isinstance(found, dict) else ()
+            self._entries[kind] = {key: value for key, value in entries if isinstance(value, shape)}
+
+    def __getitem__(self, kind: str) -> dict[str, Any]:
+        return self._entries[kind]
+
+    def add(self, kind: str, key: str, value: Any) -> bool:
+        """Adds an entry; whether it is new."""
+        if key in self._entries[kind]:
+            return False
+        self._entries[kind][key] = value
+        return True
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {"schema": SCHEMA, **self._entries}

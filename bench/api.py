@@ -48,7 +48,8 @@ def run(
     config: str | Path | None = None,
     output: str | Path | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
-    n_jobs: int | None = None,
+    n_jobs: int | str | None = None,
+    threads: int | None = None,
     engine: str | None = None,
     timeout: float | str | None = None,
     force: bool = False,
@@ -81,8 +82,8 @@ def run(
         "recon": recon, "optimizer": optimizer, "schedule": schedule, "steps": steps, "epochs": epochs,
         "early_stopping": early_stopping, "batch_size": batch_size, "precision": precision, "compile": compile,
         "device": device, "metrics": metrics, "controls": controls, "baseline": baseline, "output": output,
-        "plugins": plugins or None, "n_jobs": n_jobs, "engine": engine, "timeout": timeout, "force": force or None,
-        "quiet": quiet or None, "tensorboard": tensorboard or None,
+        "plugins": plugins or None, "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout,
+        "force": force or None, "quiet": quiet or None, "tensorboard": tensorboard or None,
     }  # fmt: skip
     if steps is not None and epochs is not None:
         raise UsageError("both steps and epochs are given; give one of them")

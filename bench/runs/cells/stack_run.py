@@ -20,6 +20,7 @@ import torch
 
 from bench.contracts.dataset import Split
 from bench.contracts.variant import Variant
+from bench.cores import Reading, undisturbed
 from bench.evaluate.control_models import CONTROLS
 from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
@@ -28,6 +29,7 @@ from bench.runs.cells.cell_records import base_record, checkpoint_meta, failure_
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import CellResult, StackTask
 from bench.runs.cells.worker_state import Workshop, check_fit, cost_of, steps_of
+from bench.seeding import seed_groups
 from bench.spec.registry import CONTROL
 from bench.store.array_files import load_tensors
 from bench.train import TrainedSeed, TrainPlan, train
@@ -90,8 +92,7 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints) -> Itera
     probe = workshop.attached(first, split, cost)
     convolutional = is_convolutional(probe)
     width = stack_width(len(group), _n_parameters(probe), type(probe).stackable, convolutional, device)
-    stacks = [group[start : start + width] for start in range(0, len(group), width)]
-    stacks = [stack for stack in stacks if wanted.intersection(cell.seed for cell in stack)]
+    stacks = [stack for stack in seed_groups(group, width) if wanted.intersection(cell.seed for cell in stack)]
     steps = steps_of(first, split)
     for position, stack in enumerate(stacks):
         step = functools.partial(_report_step, on_step, position, len(stacks), steps)
@@ -129,6 +130,7 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
     smaller = 0
     try:
         place = checkpoints(seeds)
+        began = Reading()
         trained, seconds = train(models, seeds, train_rows, validation_rows, plan, device, step, place)
     except Exception as error:
         if len(cells) == 1:
@@ -147,6 +149,7 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
         "samples_per_second": examples * len(cells) / seconds if seconds > 0 else None,
         "flops": flops * plan.steps,
         "stack_seeds": seeds,
+        "timing_valid": _timing_valid(task, began),
     }
     for cell, one in zip(cells, trained, strict=True):
         yield cell, one, facts
@@ -182,14 +185,15 @@ def _finished(task, workshop, cell, split, trained: TrainedSeed | Exception, fac
 def _evaluated(task, workshop: Workshop, cell, split, model, facts, variant: Variant | None) -> CellResult:
     instances, wanted = workshop.metrics(task.metrics)
     shared = workshop.shared(cell, model.cost, model.device)
-    started = time.perf_counter()
+    began = Reading()
     evaluation = evaluate(model, split, instances, wanted, cell.seed, shared)
     arrays = figure_arrays(model, split, cell.seed)
     record = base_record(task, cell) | facts
     record |= {
         "status": "ok",
         "split": split_facts(split),
-        "t_eval": time.perf_counter() - started,
+        "t_eval": time.perf_counter() - began.wall,
+        "timing_valid": facts.get("timing_valid", True) and _timing_valid(task, began),
         "metrics": {name: vars(measured) for name, measured in evaluation.values.items()},
         "metric_seconds": evaluation.seconds,
         "kl_weight": model.kl_weight,
@@ -206,6 +210,11 @@ def _evaluated(task, workshop: Workshop, cell, split, model, facts, variant: Var
             "data.scale": np.asarray(split.scale, np.float64),
         }
     return CellResult(record, tensors, meta, arrays)
+
+
+def _timing_valid(task: StackTask, began: Reading) -> bool:
+    """Whether the stack's process had its cores since `began`; unknown where several stacks share them."""
+    return task.workers is not None and undisturbed(began, Reading(), task.threads or torch.get_num_threads())
 
 
 def _n_parameters(model: torch.nn.Module) -> int:

@@ -37,7 +37,7 @@ def test_without_arguments_the_default_run_is_carried_out(call, executed):
     ((spec, options, registry),) = executed.calls
     assert spec == RunSpec().validate(registry)
     assert (options.n_jobs, options.engine, options.timeout, options.force, options.quiet) == (
-        1,
+        "auto",
         "local",
         None,
         False,
@@ -172,6 +172,8 @@ BAD = {
     "no steps": (["--steps", "0"], "steps=0"),
     "steps and epochs": (["--steps", "1", "--epochs", "1"], "both --steps and --epochs"),
     "no jobs": (["-j", "0"], "n_jobs=0"),
+    "jobs as a word": (["-j", "x"], "n_jobs=x is neither a whole number of at least 1 nor auto"),
+    "no threads": (["--threads", "0"], "threads=0"),
     "unknown engine": (["--engine", "lokal"], "did you mean local?"),
     "no time": (["--timeout", "0s"], "timeout '0s'"),
     "unknown precision": (["--precision", "bf61"], "did you mean bf16?"),

@@ -37,11 +37,15 @@ def report_run(directory: Path | str) -> list[str]:
     """
     from bench.analysis.verdicts import headline
     from bench.reports.model import load_report
+    from bench.reports.stamp import made_from, write_stamp
     from bench.text import printable
 
+    sources = made_from(Path(directory))
     report = load_report(directory)
-    _written(report, FORMATS)
-    return [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    written = _written(report, FORMATS)
+    findings = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    write_stamp(Path(directory), sources, written, findings)
+    return findings
 
 
 def _written(report: Report, formats: Sequence[str]) -> list[Path]:

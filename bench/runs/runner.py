@@ -6,6 +6,7 @@ Only this process writes. Everything a user can have wrong is found before the f
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from bench.contracts.dataset import Split
 from bench.reports import report_run
-from bench.reports.csv_tables import export
+from bench.reports.stamp import findings_of_current
 from bench.runs.cells import training_state
 from bench.runs.cells.task import StackTask, label_of
 from bench.runs.engines import Engine, make_engine
@@ -95,13 +96,24 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news)
             training_state.tidy(directory, keeper.unfinished())
-            export(store)
+            findings = None if n_run else findings_of_current(directory)
+            if findings is None:
+                _export(store)
             if n_run and not interrupted and engine.name == "local":
                 measure_core(engine, directory, spec.train, store.iter_records())
-    findings = report_run(directory)
+    if findings is None:
+        if not options.quiet:
+            print("drawing the report …", file=sys.stderr, flush=True)
+        findings = report_run(directory)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
+
+
+def _export(store: RunStore) -> None:
+    from bench.reports.csv_tables import export  # it loads what takes a second
+
+    export(store)
 
 
 def measure_core(engine: Engine, directory: Path, settings: TrainSettings, records: Iterable[dict[str, Any]]) -> None:

@@ -62,7 +62,10 @@ def plan_workers(
         UsageError: more workers are asked for than memory holds.
     """
     due = [cell for cell in cells if cell.cell_id not in done]
-    memory, cores = available_memory(), usable_cores()
+    memory = available_memory()
+    if not due:
+        return WorkerPlan(1, options.threads or 1, memory)
+    cores = usable_cores()
     threads = options.threads or _own_threads() or _threads(cells, cores, device)
     room = max(1, int(memory * SHARE / NEED))
     if options.n_jobs != "auto":

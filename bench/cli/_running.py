@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from bench.spec.config import build_run, combine, read_config
 from bench.spec.presets import for_member, over_preset, read_preset
 from bench.spec.registry import ARRAYS, Registry
-from bench.spec.run import RunOptions, RunSpec
+from bench.spec.run import CellSpec, RunOptions, RunSpec
 from bench.text import printable
 
 #: Exit code of the command when some cells have no result.
@@ -108,6 +108,17 @@ def describe_plan(spec: RunSpec, options: RunOptions, registry: Registry) -> str
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
         "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
         "metrics": ", ".join(f"{name} ({len(values)})" for name, values in registry.metrics_for(spec.metrics)),
+        "workers": _workers(spec, options, cells),
         "directory": str(options.directory(spec)),
     }
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())
+
+
+def _workers(spec: RunSpec, options: RunOptions, cells: Sequence[CellSpec]) -> str:
+    """Who would do the work if no cell had results yet."""
+    if options.engine.startswith("dask"):
+        return options.engine
+    from bench.runs.engines.local_device import local_device
+    from bench.runs.engines.workers import plan_workers
+
+    return str(plan_workers(options, cells, device=local_device(spec.device)))

@@ -2,8 +2,8 @@
 
 Every round times the subject, the reference, and the reference once more, in rotating order. The ratio of the two
 references is the control: what it shows is noise. Intervals are distribution-free intervals of the median over rounds.
-A round in which this process was kept waiting for its core is thrown away and repeated; a machine too busy or too noisy to
-tell gives "inconclusive", never a false alarm and never a pass by luck.
+A round in which this process was kept waiting for its core is thrown away and repeated; a machine too busy or too noisy
+to tell gives "inconclusive", never a false alarm and never a pass by luck.
 """
 
 from __future__ import annotations

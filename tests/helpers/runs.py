@@ -63,7 +63,7 @@ def start(output: Path, before: str = NO_REPORT, **settings: Any) -> subprocess.
     )
 
 
-def finish(process: subprocess.Popen, timeout: float = 120.0) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen, timeout: float = 600.0) -> tuple[int, str, str]:
     """(exit code, output, errors) of a started command."""
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out, err
@@ -85,7 +85,7 @@ def records(directory: Path) -> dict[tuple[str, int], dict[str, Any]]:
     return {(record["variant_label"], record["seed"]): record for record in RunStore.open(directory).records().values()}
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 600.0) -> Any:
     """What `condition` returns as soon as that is true; fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

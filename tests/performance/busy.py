@@ -1,9 +1,10 @@
-"""How long a run takes on an idle machine, beside one busy core, and with two runs at once: settings × states, Markdown.
+"""How long a run takes on an idle machine, beside one busy core, and with two runs at once: settings × states.
 
     python tests/performance/busy.py [--rounds 3] [--only auto,one] [--states idle,busy] [-- -m vae --steps 300]
 
-What follows `--` is given to `aebench run`; without it the default run is measured. "again" is the same command a second
-time, when there is nothing left to do. Whole processes, seconds of the wall clock, medians with the range over rounds.
+What follows `--` is given to `aebench run`; without it the default run is measured. "again" is the same command a
+second time, when there is nothing left to do. Whole processes, seconds of the wall clock, medians with the range over
+rounds, as a Markdown table.
 Needs an idle machine: the default run takes about a minute, and this starts it some fifty times.
 """
 

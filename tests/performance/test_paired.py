@@ -118,7 +118,7 @@ def disturbed_machine(share, seed=0):
 
 @pytest.mark.parametrize(("share", "outcome"), [(0.0, "ok"), (0.5, "ok"), (1.0, "inconclusive")])
 def test_disturbed_rounds_are_repeated(share, outcome):
-    """Equal code: what another process took is not held against the subject, and a machine always busy tells nothing."""
+    """Equal code: what another process took does not count against the subject; a machine always busy tells nothing."""
     subject, clock, meter = disturbed_machine(share)
     verdict = compare(subject, lambda: None, LIMIT, clock=clock, meter=meter)
     assert verdict.outcome == outcome, str(verdict)

@@ -2,9 +2,9 @@
 
     python tests/performance/workers.py [--seconds 5] [--cores 2] [--only digits,conv] [--rounds 3]
 
-Every worker is a process of its own that trains the same model, all at the same time; the figure is the seeds' steps per
-second of all workers together, the median over rounds. Small networks train five seeds in one stack, as in a run. Needs
-a checkout and an idle machine; the rule in `bench/runs/engines/workers.py` is what this table says.
+Every worker is a process of its own that trains the same model, all at the same time; the figure is the seeds' steps
+per second of all workers together, the median over rounds. Small networks train five seeds in one stack, as in a run.
+Needs a checkout and an idle machine; the rule in `bench/runs/engines/workers.py` is what this table says.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """`aebench run`: what reaches the runner, exit codes, the dry run, and refusals before anything is written."""
 
+import re
 import sys
 import types
 from pathlib import Path
@@ -141,6 +142,7 @@ def test_the_dry_run_tells_the_plan_and_writes_nothing(call, executed, tmp_path)
     cells = 2 * 3 + out.count("control:") - 1 + 3
     assert f"cells:     {cells}, {cells - 6} of them controls" in out
     assert "directory: results/digits-" in out
+    assert re.search(r"^workers:   1 worker × 1 thread, \d+ GB$", out, re.MULTILINE)
 
 
 def test_data_given_from_python_are_needed_to_go_on(call, executed, tmp_path):

@@ -40,7 +40,8 @@ def run(
     config: str | Path | None = None,
     output: str | Path | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
-    n_jobs: int | None = None,
+    n_jobs: int | str | None = None,
+    threads: int | None = None,
     engine: str | None = None,
     timeout: float | str | None = None,
     force: bool = False,
@@ -74,7 +75,7 @@ def run(
         **training,
         "variant": variants, "dataset": datasets, "seeds": seeds, "device": device, "metrics": metrics,
         "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None, "n_jobs": n_jobs,
-        "engine": engine, "timeout": timeout, "force": force or None, "quiet": quiet or None,
+        "threads": threads, "engine": engine, "timeout": timeout, "force": force or None, "quiet": quiet or None,
         "tensorboard": tensorboard or None,
     }  # fmt: skip
     split = None

@@ -1,5 +1,11 @@
 """Settings shared by all tests."""
 
+import os
+
+# Before torch is loaded, so that the suite stands a busy machine: threads that wait for each other by spinning make it
+# ten times as slow where something else has taken a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from hypothesis import settings

@@ -283,15 +283,16 @@ def _different_machines(stores: Sequence[RunStore], runs: Sequence[RunData]) -> 
         used = [known.get(key, {}) for key in run.cells["env_hash"].dropna().unique()]
         hardware = {tuple(str(e.get(k)) for k in ("cpu", "cpu_count", "accelerator")) for e in used}
         cells = run.cells[run.cells["status"] == "ok"]
-        setting = {(str(d), str(t)) for d, t in zip(cells["device"], cells["num_threads"], strict=True)}
+        columns = (cells[name] for name in ("device", "num_threads", "workers"))
+        setting = {tuple(map(str, row)) for row in zip(*columns, strict=True)}
         facts.append((hardware, setting, bool((cells["timing_valid"] == True).any())))  # noqa: E712
     (base_hardware, base_setting, base_valid), (new_hardware, new_setting, new_valid) = facts
     if not base_hardware or base_hardware != new_hardware:
         return "the runs come from different machines; give --across-machines to compare their speeds all the same"
     if base_setting != new_setting:
-        return "devices or thread counts differ; give --across-machines to compare their speeds all the same"
+        return "devices, threads or workers differ; give --across-machines to compare their speeds all the same"
     if not (base_valid and new_valid):
-        return "timings are not valid where stacks ran side by side; run both with -j 1"
+        return "timings are not valid on a cluster or where other work kept the machine busy; run both on an idle one"
     return None
 
 

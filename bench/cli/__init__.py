@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import click
 
+from bench.cores import bounded_spin
 from bench.errors import BenchError, unknown_name
 from bench.text import printable
 
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: without the program's name; those of the process if None.
     """
+    if arguments is None:  # a process of aebench's own: torch is not loaded yet
+        os.environ.update(bounded_spin(os.environ))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

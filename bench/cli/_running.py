@@ -104,6 +104,17 @@ def describe_plan(run: ResolvedRun) -> str:
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
         "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
         "metrics": ", ".join(f"{name} ({len(values)})" for name, values in run.registry.metrics_for(spec.metrics)),
+        "workers": _workers(run),
         "directory": str(run.directory),
     }
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())
+
+
+def _workers(run: ResolvedRun) -> str:
+    """Who would do the work if no cell had results yet."""
+    if run.options.engine.startswith("dask"):
+        return run.options.engine
+    from bench.runs.engines.local_device import local_device
+    from bench.runs.engines.workers import plan_workers
+
+    return str(plan_workers(run.options, run.cells, device=local_device(run.spec.device)))

@@ -37,7 +37,15 @@ def _training_options(command: Any) -> Any:
 @click.option("--preset", metavar="NAME", help="A ready-made run; see `aebench list presets`.")
 @click.option("--config", metavar="FILE.yaml", help="A file of the same keys; the command line wins over it.")
 @click.option("-o", "--output", metavar="DIR", help="Where to write (results/<name>-<hash>).")
-@click.option("-j", "--n-jobs", type=int, metavar="N", help="Stacks trained at the same time (1).")
+@click.option(
+    "-j", "--n-jobs", metavar="N|auto", help="Processes that share the work (auto: as cores and memory allow)."
+)
+@click.option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Threads of a process (1, unless a few large models leave cores idle).",
+)
 @click.option("--engine", metavar="NAME", help="What runs the cells: local, dask, or dask=ADDRESS of a scheduler.")
 @click.option("--timeout", metavar="TIME", help="Limit per stack of seeds: 30s, 10m, 2h.")
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")

@@ -50,12 +50,17 @@ def report_run(store: RunStore) -> list[str]:
         UsageError: as `write_report`.
     """
     from bench.analysis.verdicts import headline
+    from bench.reports.csv_tables import TABLES
     from bench.reports.model import load_report
+    from bench.reports.stamp import made_from, write_stamp
     from bench.text import printable
 
+    sources = made_from(store.directory)
     report = load_report(store)
-    _written(report, FORMATS)
-    return [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    written = _written(report, FORMATS, [store.directory / name for name in TABLES])
+    findings = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    write_stamp(store.directory, sources, written, findings)
+    return findings
 
 
 def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()) -> list[Path]:

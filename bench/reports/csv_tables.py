@@ -17,6 +17,8 @@ from bench.store.measurements import RunData
 from bench.store.run_store import RunStore
 from bench.text import spreadsheet_safe
 
+#: The tables of every run.
+TABLES = ("results.csv", "summary.csv", "history.csv")
 _CELL_FIRST = ("run_id", "cell_id", "variant", "variant_params", "dataset", "dataset_params", "seed", "status")
 _METRIC = ("metric", "value", "unit", "higher_is_better", "metric_status", "reason")
 _CELL_LAST = ("split", "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "timing_valid", "code_hash",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.analysis.numbers import number, percent
 from bench.reports.figures.throughput import PATHS, plot_throughput
-from bench.store.throughput_table import RUN_FILE, read_rows
+from bench.store.throughput_table import BUSY, RUN_FILE, read_rows
 
 NOTE = (
     "Drawing z, the reconstruction cost and the KL term, with their gradients and without matrix products, at this "
@@ -18,7 +18,7 @@ NOTE = (
     "leisure. idiom: autograd through torch.nn.functional; losses: bench.losses under autograd, as a variant calls "
     "them (training replays recorded steps and pays less for small batches); one-pass: value and gradient together in "
     "reused buffers. GB/s counts every input read once and every result written once; its share is of copying as many "
-    "bytes. Medians, in brackets quartiles; ⚠ where they are far apart, as on a busy machine: read no "
+    "bytes. Medians, in brackets quartiles; ⚠ where they are far apart or other work kept the machine busy: read no "
     "ratio of such a row."
 )
 COLUMNS = ("Variant", "d", "Batch", "Path", "Device", "1000 samples/s", "GB/s", "Of copy", "× idiom")
@@ -55,7 +55,7 @@ def core_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 def _speed(row: Mapping[str, Any]) -> str:
     slow, fast = (row["batch_size"] / row[name] / 1e3 for name in ("seconds_high", "seconds_low"))
     text = f"{number(row['samples_per_second'] / 1e3, 3)} ({number(slow, 3)} – {number(fast, 3)})"
-    return f"{text} ⚠" if fast > UNSTEADY * slow else text
+    return f"{text} ⚠" if fast > UNSTEADY * slow or row["reason"] == BUSY else text
 
 
 def core_figure(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:

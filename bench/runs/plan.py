@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from bench.runs.cells.task import StackTask
+from bench.runs.cells.task import Check, StackTask, group_size
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import Verdict
+from bench.seeding import seed_groups
 from bench.spec.run import CellSpec
 from bench.store.run_store import RunStore
 
 #: Names that a note lists before it counts.
 _LISTED = 3
+
+
+def checks_for(cells: Sequence[CellSpec], known: Collection[str] = ()) -> list[Check]:
+    """One check for every variant, then for every data set, among the cells that have to be trained.
+
+    Args:
+        known: ids of cells that have results already, so that their data need not even be loaded.
+    """
+    checks: dict[tuple, Check] = {}
+    for kind in ("variant", "dataset"):
+        for cell in cells:
+            key = (kind, getattr(cell, kind))
+            if key not in checks and not cell.is_control and cell.cell_id not in known:
+                checks[key] = (kind, cell)
+    return list(checks.values())
 
 
 def plan_tasks(
@@ -30,12 +46,12 @@ def plan_tasks(
         cells: all planned cells, the seeds of a stack next to each other.
         verdicts: cell_id → verdict.
         together: stack_id → groups of seeds that have trained in one stack so far.
-        settings: fields of `StackTask` that are the same for all stacks.
+        settings: fields of `StackTask` that are the same for all stacks, `device` among them.
     """
     tasks = []
     for stack_id, group in groupby(cells, key=lambda cell: cell.stack_id):
         due = [cell for cell in group if verdicts[cell.cell_id] is not Verdict.DONE]
-        for seeds, part in _by_group(due, together.get(stack_id, [])):
+        for seeds, part in _by_group(due, together.get(stack_id, []), settings.get("device", "cpu")):
             again = [cell.cell_id for cell in part if verdicts[cell.cell_id] is Verdict.EVALUATE]
             tasks.append(
                 StackTask(
@@ -50,13 +66,15 @@ def plan_tasks(
 
 
 def _by_group(
-    cells: Sequence[CellSpec], groups: Sequence[tuple[int, ...]]
+    cells: Sequence[CellSpec], groups: Sequence[tuple[int, ...]], device: str
 ) -> list[tuple[tuple[int, ...], list[CellSpec]]]:
-    """`cells` of one stack by the group that their seed trained in before; those without one train together."""
+    """`cells` of one stack by the group that their seed trained in before; the others form new groups."""
     found: dict[tuple[int, ...], list[CellSpec]] = {}
     for cell in cells:
         found.setdefault(next((group for group in groups if cell.seed in group), ()), []).append(cell)
-    return [(group or tuple(cell.seed for cell in due), due) for group, due in found.items()]
+    new = found.pop((), [])
+    new = seed_groups(new, group_size(new[0], device)) if new else []
+    return [*found.items(), *((tuple(cell.seed for cell in due), due) for due in new)]
 
 
 def notes(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LINE_EVERY = 10.0  # seconds between two plain lines about the same stack
 
+_SILENCE = 30.0  # seconds without any line after which one says that work goes on
+
 
 @dataclass
 class _Stack:
@@ -107,6 +109,13 @@ class Progress:
         if steps or self._bar is not None:
             self._show(f"{self._label}: {cells} {'seed' if cells == 1 else 'seeds'}, {steps} steps")
 
+    def still_there(self) -> None:
+        """A sign of life where nothing was shown for a while, e.g. because models are evaluated."""
+        if self._bar is not None or time.monotonic() - self._last_line < _SILENCE:
+            return
+        self._last_line = time.monotonic()
+        self._show("at work on " + "; ".join(self._stacks))
+
     def advance(self, steps_done_total: int) -> None:
         """The stack named last has done `steps_done_total` of its steps."""
         stack = self._stacks[self._label]
@@ -177,5 +186,5 @@ def _bar(stream: TextIO) -> Any:
 
 def report_step(progress: Progress, task: StackTask, done: int, steps: int) -> None:
     """Tell that each cell of `task` has done `done` of `steps` steps."""
-    progress.stack(label_of(task.cells[0]), len(task.cells), steps)
+    progress.stack(label_of(task.cells), len(task.cells), steps)
     progress.advance(done)

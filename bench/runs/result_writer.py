@@ -31,6 +31,7 @@ class Keeper:
         history: of earlier calls.
         force: whether earlier results count for nothing.
         kept: hears every record once its cell's results are stored.
+        threads: that torch uses where stacks run; None where that is not known.
 
     Attributes:
         verdicts: cell_id → what was to be done when this call began.
@@ -45,6 +46,7 @@ class Keeper:
         history: History,
         force: bool,
         kept: Callable[[dict[str, Any]], Any] = lambda record: None,
+        threads: int | None = None,
     ) -> None:
         self._store, self._fingerprints = store, fingerprints
         self._kept = kept
@@ -61,6 +63,7 @@ class Keeper:
         self._earlier = {cell_id: records[cell_id] for cell_id in evaluated_again}
         self._sources = store.sources()
         facts = environment.describe_environment()
+        facts |= {"torch_threads": threads, "accelerator": facts.get("accelerator")} if threads else {}
         self._provenance = {
             "run_id": store.directory.name,
             "env_hash": environment.env_hash(facts),

@@ -6,32 +6,31 @@ Only this process writes. Everything a user can have wrong is found before the f
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
 from bench.reports import report_run
-from bench.reports.csv_tables import export
+from bench.reports.stamp import findings_of_current
 from bench.runs.cells import training_state
-from bench.runs.cells.preflight import checks_for, refuse_what_is_not_there
-from bench.runs.cells.task import StackTask
-from bench.runs.cells.worker_state import Workshop
+from bench.runs.cells.task import StackTask, label_of
 from bench.runs.engines import Engine, make_engine
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.interrupt import StopRequest
-from bench.runs.plan import notes, plan_tasks
+from bench.runs.plan import checks_for, notes, plan_tasks
 from bench.runs.progress import Progress
 from bench.runs.result_writer import Keeper
 from bench.runs.resume import History, Verdict, judge
 from bench.spec.request import ResolvedRun
-from bench.spec.run import CellSpec
+from bench.spec.run import CellSpec, RunSpec
+from bench.spec.training import TrainSettings
 from bench.store.event_files import EventLog, need_tensorboard
 from bench.store.lock import refuse_second_writer
 from bench.store.run_store import RunStore
-from bench.throughput.of_run import measure_run as measure_core
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,17 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     if options.tensorboard:
         need_tensorboard()
     refuse_second_writer(directory)
-    workshop = Workshop(registry, arrays)
     fingerprints = Fingerprints(registry, spec.metrics)
     history, known = _known(directory, options.force, fingerprints, cells)
-    with make_engine(options, spec, arrays) as engine:
-        device = engine.device(spec.device)
-        refuse_what_is_not_there(spec.train, device, here=engine.name == "local")
-        engine.check(checks_for(cells, known), workshop)
+    with make_engine(run, arrays, known) as engine:
+        _refuse_what_is_not_there(spec, engine)
+        engine.check(checks_for(cells, known))
         with RunStore.create(directory, spec, plan=cells) as store:
-            store.save_metrics(declarations(workshop.registry, spec.metrics))
+            store.save_metrics(declarations(registry, spec.metrics))
             history = History.read(store, history)
             events = EventLog(store) if options.tensorboard else None
             heard = {} if events is None else {"kept": events.write}
-            keeper = Keeper(store, fingerprints, cells, history, options.force, **heard)
+            keeper = Keeper(store, fingerprints, cells, history, options.force, threads=engine.threads, **heard)
             if events is not None:
                 events.catch_up(key for key, verdict in keeper.verdicts.items() if verdict is Verdict.DONE)
             if options.force:
@@ -94,22 +91,45 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
                 fingerprints,
                 plugins=tuple(spec.plugins),
                 metrics=spec.metrics,
-                device=device,
+                device=engine.device,
                 threads=engine.threads,
+                workers=engine.workers,
                 engine=engine.name,
-                alone=engine.alone,
                 progress=training_state.open_place(directory),
             )
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
-            n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet, news)
+            n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news)
             training_state.tidy(directory, keeper.unfinished())
-            export(store)
+            findings = None if n_run else findings_of_current(directory)
+            if findings is None:
+                _export(store)
             if n_run and not interrupted and engine.name == "local":
-                measure_core(directory, spec.train, store.data().data_shapes(), device)
-    findings = report_run(store)
+                measure_core(engine, directory, spec.train, store.data().data_shapes())
+    if findings is None:
+        if not options.quiet:
+            print("drawing the report …", file=sys.stderr, flush=True)
+        findings = report_run(store)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     return RunOutcome(store, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
+
+
+def _export(store: RunStore) -> None:
+    from bench.reports.csv_tables import export  # it loads what takes a second
+
+    export(store)
+
+
+def measure_core(engine: Engine, directory: Path, settings: TrainSettings, shapes: Iterable[tuple[int, ...]]) -> None:
+    """Time the sampling-and-loss core at the run's sizes, where its stacks have run and while none does."""
+    engine.alone("bench.throughput.of_run", "measure_run", directory, settings, sorted(shapes), engine.device)
+
+
+def _refuse_what_is_not_there(spec: RunSpec, engine: Engine) -> None:
+    if spec.train.compile or spec.train.precision == "tf32":
+        from bench.runs.cells.preflight import refuse_what_is_not_there
+
+        refuse_what_is_not_there(spec.train, engine.device, here=engine.name == "local")
 
 
 def _known(
@@ -127,7 +147,6 @@ def _known(
 def _run_all(
     tasks: Sequence[StackTask],
     n_cells: int,
-    workshop: Workshop,
     engine: Engine,
     keeper: Keeper,
     quiet: bool,
@@ -135,20 +154,23 @@ def _run_all(
 ) -> tuple[int, bool]:
     """Run the tasks and keep every result; returns the number of results and whether the user stopped the run."""
     n_due = sum(len(task.cells) for task in tasks)
+    labels = {cell.cell_id: label_of(task.cells) for task in tasks for cell in task.cells}
     count, skipped = 0, set()
     stop = StopRequest()
     with Progress(n_due, quiet) as progress, stop.listening(progress):
+        if tasks and not quiet:
+            progress.note(engine.plan)
         if n_due < n_cells and not quiet:
             progress.note(f"{n_cells - n_due} of {n_cells} cells have results already; {n_due} to do")
         for line in news:
             progress.note(line)
-        with contextlib.closing(engine.run(tasks, workshop, progress, stop)) as results:
+        with contextlib.closing(engine.run(tasks, progress, stop)) as results:
             for result in results:
                 record = keeper.keep(result)
                 label = f"{record['variant_label']} on {record['dataset_label']}"
                 if record["status"] == "skipped" and label not in skipped and not quiet:  # its seeds share the reason
                     skipped.add(label)
                     progress.note(f"skipped: {label}: {record['reason']}")
-                progress.done(1, record["status"], label)
+                progress.done(1, record["status"], labels[record["cell_id"]])
                 count += 1
     return count, stop.requested

@@ -17,7 +17,7 @@ from bench.spec.run import SPEC_KEYS, RunOptions, RunSpec
 from bench.spec.values import normal_key
 
 #: Keys that say how a run is carried out and not what it computes.
-OPTION_KEYS = ("output", "n_jobs", "engine", "timeout", "force", "dry_run", "quiet", "tensorboard")
+OPTION_KEYS = ("output", "n_jobs", "threads", "engine", "timeout", "force", "dry_run", "quiet", "tensorboard")
 #: Keys of presets that say something about the run and nothing to it.
 _ABOUT = ("description", "anchor", "presets")
 _LARGEST_FILE = 1_000_000

@@ -15,7 +15,7 @@ from bench.errors import UsageError, unknown_name
 from bench.spec.call import Call, as_grid, format_call, parse_call
 from bench.spec.registry import CONTROL, Registry
 from bench.spec.training import TrainSettings
-from bench.spec.values import READERS, normal_key
+from bench.spec.values import READERS, normal_key, read_jobs
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
 DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]")
@@ -199,7 +199,8 @@ class RunOptions:
 
     Attributes:
         output: its directory; None for results/<name>-<spec hash>.
-        n_jobs: stacks trained at the same time. engine: of `ENGINES`; dask=ADDRESS for a
+        n_jobs: stacks trained at the same time, or "auto": as many as cores and memory serve
+            (`bench.runs.engines.workers`). threads: of each, or None. engine: of `ENGINES`; dask=ADDRESS for a
             cluster that runs already.
         timeout: seconds per stack, or None.
         force: redo every cell. dry_run: plan only. quiet: no progress.
@@ -210,7 +211,8 @@ class RunOptions:
     """
 
     output: Path | None = None
-    n_jobs: int = 1
+    n_jobs: int | str = "auto"
+    threads: int | None = None
     engine: str = "local"
     timeout: float | None = None
     force: bool = False
@@ -219,7 +221,9 @@ class RunOptions:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        whole_number("n_jobs", self.n_jobs, 1)
+        object.__setattr__(self, "n_jobs", read_jobs(self.n_jobs))
+        if self.threads is not None:
+            whole_number("threads", self.threads, 1)
         name, equals, address = str(self.engine).partition("=")
         if name not in ENGINES:
             raise unknown_name("engine", name, ENGINES)

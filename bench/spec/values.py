@@ -38,6 +38,19 @@ def read_seeds(value: Any) -> tuple[int, ...]:
     raise UsageError(f"seeds {value!r} cannot be read; give a number of seeds (10) or a list (0,3,7)")
 
 
+def read_jobs(value: Any) -> int | str:
+    """`--n-jobs`: "auto", or how many processes work, also as text.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise UsageError(f"n_jobs={value} is neither a whole number of at least 1 nor auto")
+
+
 def read_calls(key: str, value: Any) -> tuple[Call, ...]:
     """Calls from one text or a list of texts (or `Call`s), grids expanded."""
     items = [value] if isinstance(value, (str, Call)) else value

@@ -14,13 +14,13 @@ import pandas as pd
 CELL_COLUMNS = (
     "run_id", "cell_id", "stack_id", "variant", "variant_label", "dataset", "dataset_label", "seed", "status", "reason",
     "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "samples_per_second", "timing_valid",
-    "kl_weight", "decoder_variance", "code_hash", "git_sha", "env_hash", "engine", "device", "num_threads",
+    "kl_weight", "decoder_variance", "code_hash", "git_sha", "env_hash", "engine", "device", "num_threads", "workers",
     "started_at", "error_type", "error", "traceback", "diverged_step", "steps_run",
 )  # fmt: skip
 #: Entries that are objects; stored as compact JSON text.
 JSON_COLUMNS = ("variant_params", "dataset_params", "split", "metric_seconds")
 _NUMERIC = ("t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "samples_per_second", "kl_weight",
-            "decoder_variance", "num_threads", "diverged_step", "steps_run")  # fmt: skip
+            "decoder_variance", "num_threads", "workers", "diverged_step", "steps_run")  # fmt: skip
 
 
 class _Codes:

@@ -27,7 +27,7 @@ _OPTIONAL_TEXTS = ("run_id", "stack_id", "variant_label", "dataset_label", "reas
                    "error", "traceback", "code_hash", "git_sha", "env_hash", "metrics_hash", "engine",
                    "device", "data_hash")  # fmt: skip
 _NUMBERS = ("kl_weight", "decoder_variance", "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops",
-            "samples_per_second", "num_threads", "diverged_step", "steps_run")  # fmt: skip
+            "samples_per_second", "num_threads", "workers", "diverged_step", "steps_run")  # fmt: skip
 _DICTS = ("variant_params", "dataset_params", "metrics", "metric_seconds", "split", "code")
 
 

@@ -75,8 +75,9 @@ class RunStore:
                 write_text(directory / "spec.yaml", yaml.safe_dump(store.spec, sort_keys=False, allow_unicode=True))
             if plan is not None:
                 store.save_plan(plan)
-            with file_errors("write", store.cells_path):
-                store.cells_path.touch()
+            if not store.cells_path.exists():
+                with file_errors("write", store.cells_path):
+                    store.cells_path.touch()
             for folder in ("checkpoints", "arrays"):
                 remove_leftovers(make_directory(directory / folder))
             remove_leftovers(directory)

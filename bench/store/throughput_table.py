@@ -9,6 +9,8 @@ from typing import Any
 
 from bench.text import printable
 
+#: The reason of rows that were timed while other processes took the cores.
+BUSY = "other work kept the machine busy meanwhile"
 _TEXTS = ("variant", "cost", "device", "path", "compiler", "stage", "status", "reason")
 _WHOLE = ("batch_size", "dim", "latent_dim", "threads", "repeats")
 _POSITIVE = ("seconds", "seconds_low", "seconds_high", "samples_per_second")
@@ -76,5 +78,5 @@ COLUMNS = {
     "seconds_latent": "of seconds: z, KL and their gradients (one-pass only)",
     "seconds_cost": "of seconds: reconstruction cost and its gradient (one-pass only)",
     "status": "ok, oom or error",
-    "reason": "why a row has no numbers",
+    "reason": "why a row has no numbers, or that its timings were disturbed",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.files import atomic_file, make_directory
-from bench.store.throughput_table import COLUMNS
+from bench.store.throughput_table import BUSY, COLUMNS
 from bench.text import printable, spreadsheet_safe
 
 Row = Mapping[str, Any]
@@ -46,6 +46,8 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
     """The report: facts, one table per stage, where the time goes, what could not be measured."""
     lines = ["# Throughput of the sampling-and-loss core", ""]
     lines += [f"- {name}: {printable(value)}" for name, value in facts.items()]
+    if any(row.get("reason") == BUSY for row in rows):
+        lines += [f"- not valid: {BUSY}; measure again on an idle machine"]
     lines += ["", *_EXPLANATION, ""]
     good = [row for row in rows if row["status"] == "ok"]
     for stage in dict.fromkeys(row["stage"] for row in good):

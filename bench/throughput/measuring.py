@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
+from bench.cores import Reading, undisturbed
 from bench.errors import UsageError, unknown_name
 from bench.losses import ReconstructionCost
 from bench.store.environment import cpu_model
-from bench.store.throughput_table import COLUMNS
+from bench.store.throughput_table import BUSY, COLUMNS
 from bench.text import printable
 from bench.throughput.timing import FULL, QUICK, Effort, Spread, interleaved, ratio
 from bench.throughput.workload import VARIANTS, Inputs, OnePass, Shape, idiom, losses
@@ -60,12 +61,14 @@ def measure(
     effort, stages = (QUICK, {"forward+backward": True}) if quick else (FULL, STAGES)
     shapes = [Shape(v, c, b, d, latent_dim) for v, c, d, b in itertools.product(variants, costs, dims, batch_sizes)]
     session = _Session(device, compiler, stages, effort, note)
+    began = Reading()
     for shape in shapes:
         session.attempt(shape, session.time_kernels)
     keep_freed_memory()  # from here on memory is managed as in training
     for shape in shapes:
         session.attempt(shape, session.time_losses)
-    return session.rows(shapes)
+    quiet = undisturbed(began, Reading(), session.threads)
+    return [row if quiet or row["status"] != "ok" else row | {"reason": BUSY} for row in session.rows(shapes)]
 
 
 class _Session:

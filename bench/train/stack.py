@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.contracts.variant import Batch, Variant
 from bench.errors import PluginError
+from bench.seeding import CPU_GROUP, GPU_GROUP
 from bench.train.batches import Rows
 from bench.train.noise import NoiseSource, PlannedDraw, RecordingDraw, Request
 
@@ -174,19 +175,17 @@ def flops_per_step(model: Variant, rows: Rows, batch_size: int, device: torch.de
     return counter.get_total_flops()
 
 
-#: Seeds in one stack at most; beyond it nothing is gained and memory grows.
-WIDEST = 64
 #: On a CPU, networks with more multiply-adds per example than this fill the cores alone and are not stacked.
 CPU_PARAMETERS = 400_000
 
 
 def stack_width(seeds: int, n_parameters: int, stackable: bool, convolutional: bool, device: torch.device) -> int:
-    """Seeds per stack for a model of `n_parameters`: 1 where stacking was measured not to be faster."""
+    """Seeds per stack at most for a model of `n_parameters`: 1 where stacking was measured not to be faster."""
     if not stackable:
         return 1
     if device.type == "cpu" and (convolutional or n_parameters > CPU_PARAMETERS):
         return 1
-    return min(seeds, WIDEST)
+    return min(seeds, CPU_GROUP if device.type == "cpu" else GPU_GROUP)
 
 
 def is_convolutional(model: torch.nn.Module) -> bool:

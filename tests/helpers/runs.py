@@ -13,7 +13,9 @@ from typing import Any
 import pandas as pd
 
 import bench.runs.runner
-from bench.spec.request import resolve
+from bench.spec.registry import Registry
+from bench.spec.request import ResolvedRun, resolve
+from bench.spec.run import RunOptions, RunSpec
 from bench.store.run_store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +37,11 @@ _VOLATILE = ("t_train", "t_eval", "peak_rss", "samples_per_second", "timing_vali
 def execute(output: Path, arrays: Any = None, **settings: Any) -> bench.runs.runner.RunOutcome:
     """Carry out a small run in this process."""
     return bench.runs.runner.execute(resolve({**SMALL, "output": output, **settings}), arrays)
+
+
+def resolved(options: RunOptions, cells: Any = (), **spec: Any) -> ResolvedRun:
+    """A run of `cells` with these options, for what looks at nothing else."""
+    return ResolvedRun(RunSpec(**spec), options, Registry.discover(), tuple(cells))
 
 
 def command(output: Path, before: str = "", **settings: Any) -> list[str]:
@@ -61,7 +68,7 @@ def start(output: Path, before: str = NO_REPORT, **settings: Any) -> subprocess.
     )
 
 
-def finish(process: subprocess.Popen, timeout: float = 120.0) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen, timeout: float = 600.0) -> tuple[int, str, str]:
     """(exit code, output, errors) of a started command."""
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out, err
@@ -83,7 +90,7 @@ def records(directory: Path) -> dict[tuple[str, int], dict[str, Any]]:
     return {(record["variant_label"], record["seed"]): record for record in RunStore.open(directory).records().values()}
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 600.0) -> Any:
     """What `condition` returns as soon as that is true; fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -5,7 +5,8 @@
 Adam 1e-3, batch 128, Bernoulli cost + KL, 60,000 images. Each round starts one fresh process per peer, in rotating
 order, which trains for a while first and then times whole epochs; all are pinned to the same cores. Without `--images`
 the pixels are random: the arithmetic is the same. Prints a Markdown table. Needs a checkout, and `pip install
-'.[peers]'` for pythae and JAX; peers that are not installed are left out and named.
+'.[peers]'` for pythae and JAX. A peer that is not installed or fails ends it with one line that names it: there is no
+table without a peer that was asked for; `--only` asks for fewer.
 """
 
 from __future__ import annotations
@@ -45,36 +46,38 @@ def main() -> None:
     unknown = set(options.only.split(",")) - set(NAMES)
     if unknown or min(options.threads, options.rounds, options.epochs) < 1:
         parser.error(f"unknown peers {', '.join(sorted(unknown))}" if unknown else "numbers must be at least 1")
+    if options.images is not None and not options.images.is_file():
+        parser.error(f"--images {options.images}: no such file; give an IDX file of 60,000 images, or leave it out")
     if options.child:
         print(json.dumps(run_child(options)))
     else:
         print(table(run_all(options), options))
 
 
-def run_all(options: argparse.Namespace) -> dict[str, list[float] | str]:
-    """Seconds per epoch of every peer, one per round, or why there are none."""
-    results: dict[str, list[float] | str] = {name: [] for name in options.only.split(",")}
+def run_all(options: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds per epoch of every peer, one per round."""
+    results: dict[str, list[float]] = {name: [] for name in options.only.split(",")}
+    names = list(results)
     for number in range(options.rounds):
-        names = [name for name, found in results.items() if not isinstance(found, str)]
         for name in names[number % len(names) :] + names[: number % len(names)]:
             print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr)
-            outcome = start_child(name, options)
-            if isinstance(outcome, str):
-                results[name] = outcome
-            else:
-                results[name].append(outcome)
+            results[name].append(start_child(name, options))
     return results
 
 
-def start_child(name: str, options: argparse.Namespace) -> float | str:
-    """One process of one peer: its seconds per epoch, or the last line of its error."""
+def start_child(name: str, options: argparse.Namespace) -> float:
+    """One process of one peer: its seconds per epoch; where it fails, one line names it and everything ends."""
     command = [sys.executable, str(Path(__file__)), "--child", name, "--threads", str(options.threads)]
     command += ["--epochs", str(options.epochs), *(["--images", str(options.images)] if options.images else [])]
     environment = os.environ | {"OMP_NUM_THREADS": str(options.threads), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode != 0:
-        return (done.stderr.strip().splitlines() or ["no message"])[-1]
-    return json.loads(done.stdout.strip().splitlines()[-1])["seconds"]
+    try:
+        return json.loads(done.stdout.strip().splitlines()[-1])["seconds"]
+    except (IndexError, ValueError, KeyError):
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode} and no message"])[-1]
+        others = ",".join(other for other in options.only.split(",") if other != name)
+        hint = f"; --only {others} leaves it out" if others else ""
+        raise SystemExit(f"peers.py: {NAMES[name]} ({name}) cannot be measured: {why}{hint}") from None
 
 
 def run_child(options: argparse.Namespace) -> dict[str, float]:
@@ -242,9 +245,8 @@ def pythae(x, epochs: int) -> float:
         return (time.perf_counter() - started) / epochs
 
 
-def table(results: dict[str, list[float] | str], options: argparse.Namespace) -> str:
+def table(times: dict[str, list[float]], options: argparse.Namespace) -> str:
     """Medians with the range over rounds, and ratios of medians to the floor and to aebench."""
-    times = {name: found for name, found in results.items() if not isinstance(found, str)}
     medians = {name: statistics.median(found) for name, found in times.items()}
 
     def over(name: str, base: str) -> str:
@@ -254,7 +256,6 @@ def table(results: dict[str, list[float] | str], options: argparse.Namespace) ->
     for name in sorted(medians, key=medians.get):
         spread = f"{medians[name]:.2f} ({min(times[name]):.2f} – {max(times[name]):.2f})"
         lines.append(f"| {NAMES[name]} | {spread} | {over(name, 'floor')} | {over(name, 'aebench')} |")
-    lines += [f"\nNot measured: {NAMES[name]}: {why}" for name, why in results.items() if isinstance(why, str)]
     return "\n".join(lines)
 
 

@@ -93,3 +93,37 @@ def test_a_gate_can_fail_whatever_its_limit(limit):
     assert judge([1.3 * limit] * 21, [0.99, 1.0, 1.01] * 7, limit).outcome == "slower"
     assert judge([0.9 * limit] * 21, [0.99, 1.0, 1.01] * 7, limit).outcome == "ok"
     assert judge([1.3 * limit] * 21, [0.7, 1.0, 1.4] * 7, limit).outcome == "inconclusive"
+
+
+def disturbed_machine(share, seed=0):
+    """A clock and a meter: in a `share` of the rounds another process takes the core while the subject runs."""
+    draw = random.Random(seed)
+    state = {"wall": 0.0, "processor": 0.0, "disturbed": False}
+
+    def subject():
+        raise AssertionError("not called")
+
+    def meter():
+        state["disturbed"] = draw.random() < share
+        return state["wall"], state["processor"]
+
+    def clock(function):
+        waited = 0.6 if state["disturbed"] and function is subject else 0.0
+        state["wall"] += 1.0 + waited
+        state["processor"] += 1.0
+        return 1.0 + waited
+
+    return subject, clock, meter
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.0, "ok"), (0.5, "ok"), (1.0, "inconclusive")])
+def test_disturbed_rounds_are_repeated(share, outcome):
+    """Equal code: what another process took does not count against the subject; a machine always busy tells nothing."""
+    subject, clock, meter = disturbed_machine(share)
+    verdict = compare(subject, lambda: None, LIMIT, clock=clock, meter=meter)
+    assert verdict.outcome == outcome, str(verdict)
+
+
+def test_too_few_rounds_tell_nothing():
+    assert judge([2.0] * 10, [1.0] * 10, LIMIT).outcome == "inconclusive"
+    assert judge([2.0] * 11, [1.0] * 11, LIMIT).outcome == "slower"

@@ -9,17 +9,21 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.cores import usable_cores
 from bench.files import write_bytes
 from bench.reports.csv_tables import write_csv
 from bench.reports.figures import style
 from bench.reports.model import Report
 from bench.reports.studies.claim_evidence import claims_figure
 from bench.reports.throughput import core_figure
-from bench.reports.views.figure_data import material_of
+from bench.reports.views.figure_data import Material, material_of
 from bench.reports.views.figure_list import DRAWERS
+from bench.reports.views.figure_pool import spread
 
 #: Data sets that figures show; tables show all.
 MOST_SECTIONS = 6
+#: Cells of a run whose figures are worth several processes, each of which takes a second to start.
+LARGE = 20
 #: Where a figure stands that belongs to no data set.
 NO_DATASET = ""
 
@@ -42,26 +46,50 @@ class FigureFile:
     is_picture: bool
 
 
+@dataclass(frozen=True)
+class _Job:
+    """One kind of figure of one data set: a position in `DRAWERS`, what it draws from, and where the files go."""
+
+    drawer: int
+    material: Material
+    folder: Path
+    label: str
+    prefix: str
+
+
 def draw_all(report: Report, folder: Path) -> list[FigureFile]:
-    """Draws and writes every figure that the run has the material for."""
+    """Draws and writes every figure that the run has the material for; a large report's in several processes."""
+    shown = report.sections[:MOST_SECTIONS]
+    prefixes = {section.label: f"{_slug(section.label)}-" if len(report.sections) > 1 else "" for section in shown}
+    jobs = [
+        _Job(drawer, material, folder, section.label, prefixes[section.label])
+        for section in shown
+        for material in [material_of(report, section)]
+        for drawer in range(len(DRAWERS))
+    ]
+    large = len(report.data.cells) >= LARGE
+    found = spread(_draw, jobs, usable_cores() if large else 1)
     files = []
     with style.look():
-        for section in report.sections[:MOST_SECTIONS]:
-            material = material_of(report, section)
-            prefix = f"{_slug(section.label)}-" if len(report.sections) > 1 else ""
-            judged = claims_figure(report.claims, section.label)
-            for drawn in (*(draw(material) for draw in DRAWERS), judged):
-                for name, title, caption, figure, data, is_picture in drawn:
-                    files.append(_write(folder, section.label, prefix + name, title, caption, figure, data, is_picture))
-        files += [_write(folder, NO_DATASET, *drawn) for drawn in core_figure(report.core)]
+        for section in shown:
+            files += [file for job, own in zip(jobs, found, strict=True) if job.label == section.label for file in own]
+            for drawn in claims_figure(report.claims, section.label):
+                files.append(_write(folder, section.label, prefixes[section.label], *drawn))
+        files += [_write(folder, NO_DATASET, "", *drawn) for drawn in core_figure(report.core)]
     return files
+
+
+def _draw(job: _Job) -> list[FigureFile]:
+    with style.look():
+        return [_write(job.folder, job.label, job.prefix, *drawn) for drawn in DRAWERS[job.drawer](job.material)]
 
 
 def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40] or "data"
 
 
-def _write(folder, dataset, name, title, caption, figure: Figure, data: pd.DataFrame, is_picture) -> FigureFile:
+def _write(folder, dataset, prefix, name, title, caption, figure: Figure, data: pd.DataFrame, is_picture) -> FigureFile:
+    name = prefix + name
     png, svg, csv = (folder / f"{name}.{ending}" for ending in ("png", "svg", "csv"))
     write_bytes(png, style.png_bytes(figure))
     figure.set_layout_engine("none")  # placed once; the SVG keeps the places

@@ -53,7 +53,8 @@ def base_record(task: StackTask, cell: CellSpec) -> dict[str, Any]:
         "engine": task.engine,
         "device": task.device,
         "num_threads": task.threads or torch.get_num_threads(),
-        "timing_valid": task.alone,
+        "workers": task.workers,
+        "timing_valid": False,
         "metrics": {},
     }
 

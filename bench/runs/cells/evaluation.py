@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from bench.contracts.dataset import Split
 from bench.contracts.model import Model
 from bench.contracts.variant import Variant
+from bench.cores import Reading, undisturbed
 from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
 from bench.evaluate.figure_arrays import figure_arrays
@@ -35,6 +35,7 @@ def variant_result(
     result = model_result(task, workshop, cell, split, model)
     tensors = {name: value.detach().cpu().numpy() for name, value in variant.state_dict().items()}
     tensors |= {"data.shift": np.asarray(split.shift, np.float64), "data.scale": np.asarray(split.scale, np.float64)}
+    facts = facts | {"timing_valid": facts.get("timing_valid", True) and result.record["timing_valid"]}
     return CellResult(result.record | facts, tensors, checkpoint_meta(cell, split, model), result.arrays)
 
 
@@ -43,13 +44,14 @@ def model_result(task: StackTask, workshop: Workshop, cell: CellSpec, split: Spl
     instances, wanted = _metrics(workshop.registry, task.metrics)
     key = (format_call(cell.dataset), str(model.cost), cell.train.latent_dim, model.device)
     shared = workshop.held("shared", key, lambda: SharedData(split, model.cost, cell.train.latent_dim, model.device))
-    started = time.perf_counter()
+    began = Reading()
     evaluation = evaluate(model, split, instances, wanted, cell.seed, shared)
     arrays = figure_arrays(model, split, cell.seed)
     record = base_record(task, cell) | {
         "status": "ok",
         "split": split_facts(split),
-        "t_eval": time.perf_counter() - started,
+        "t_eval": Reading().wall - began.wall,
+        "timing_valid": timing_valid(task, began),
         "metrics": {name: vars(measured) for name, measured in evaluation.values.items()},
         "metric_seconds": evaluation.seconds,
         "kl_weight": model.kl_weight,
@@ -58,6 +60,11 @@ def model_result(task: StackTask, workshop: Workshop, cell: CellSpec, split: Spl
         "peak_cuda": torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else None,
     }
     return CellResult(record, arrays=arrays)
+
+
+def timing_valid(task: StackTask, began: Reading) -> bool:
+    """Whether the stack's process had its cores since `began`; unknown where several stacks share them."""
+    return task.workers is not None and undisturbed(began, Reading(), task.threads or torch.get_num_threads())
 
 
 def _metrics(registry: Registry, wanted: str) -> tuple[list[Any], set[str]]:

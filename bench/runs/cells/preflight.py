@@ -5,35 +5,15 @@ Plugins that fail for other reasons are left for the run, which records them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
 import torch
 
 from bench.errors import BenchError, UsageError
 from bench.networks.factories import networks_named
 from bench.runs.cells.isolation import contained
+from bench.runs.cells.task import Check
 from bench.runs.cells.worker_state import Workshop, check_fit
-from bench.spec.run import CellSpec
 from bench.spec.training import TrainSettings
 from bench.train.replay.compiler import compiler_for
-
-#: What is looked at, "variant" or "dataset", and a cell that has it.
-Check = tuple[str, CellSpec]
-
-
-def checks_for(cells: Sequence[CellSpec], known: Collection[str] = ()) -> list[Check]:
-    """One check for every variant, then for every data set, among the cells that have to be trained.
-
-    Args:
-        known: ids of cells that have results already, so that their data need not even be loaded.
-    """
-    checks: dict[tuple, Check] = {}
-    for kind in ("variant", "dataset"):
-        for cell in cells:
-            key = (kind, getattr(cell, kind))
-            if key not in checks and not cell.is_control and cell.cell_id not in known:
-                checks[key] = (kind, cell)
-    return list(checks.values())
 
 
 def carry_out(check: Check, workshop: Workshop) -> None:

@@ -5,6 +5,7 @@ Runs in the main process, in a child process or on a cluster worker; the caller 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from bench.evaluate.control_models import CONTROLS
 from bench.networks.build import cost_of
 from bench.provenance.data_files import digest_of
 from bench.runs.cells.cell_records import base_record, failure_record, split_facts, weight_facts
-from bench.runs.cells.evaluation import model_result, variant_result
+from bench.runs.cells.evaluation import model_result, timing_valid, variant_result
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import CellResult, StackTask
 from bench.runs.cells.training import Trainer, n_parameters
@@ -82,7 +83,15 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) 
     if not fresh:
         return
     data = digest_of(workshop.data_files(first))
-    trainer = Trainer(workshop, split, steps_of(first, split), device, on_step, lambda seeds: checkpoints(seeds, data))
+    trainer = Trainer(
+        workshop,
+        split,
+        steps_of(first, split),
+        device,
+        on_step,
+        checkpoint=lambda seeds: checkpoints(seeds, data),
+        undisturbed=functools.partial(timing_valid, task),
+    )
     for cell, trained, facts in trainer.outcomes(fresh, task.together):
         yield _finished(task, workshop, cell, split, trained, facts)
 

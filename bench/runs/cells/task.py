@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from bench.provenance.data_files import DataFile
+from bench.seeding import CPU_GROUP, GPU_GROUP
 from bench.spec.run import CellSpec
 
+#: What is looked at, "variant" or "dataset", and a cell that has it.
+Check = tuple[str, CellSpec]
 #: The file of `Place.folder` that tells whether a process sees the folder that is meant.
 TOKEN = "token"
 
@@ -38,14 +42,23 @@ class Place:
             return False
 
 
-def label_of(cell: CellSpec) -> str:
-    """How progress names the stack of `cell`."""
-    return f"{cell.variant_label} on {cell.dataset_label}"
+def label_of(cells: Sequence[CellSpec]) -> str:
+    """How progress names what trains together: `cells` of one stack."""
+    seeds = [cell.seed for cell in cells]
+    which = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    return f"{cells[0].variant_label} on {cells[0].dataset_label}, {which}"
+
+
+def group_size(cell: CellSpec, device: str) -> int:
+    """Seeds of the stack of `cell` that make one task at most; on a CPU seeds of convolutional networks train alone."""
+    if device.startswith("cuda"):
+        return GPU_GROUP
+    return 1 if cell.train.network.name == "conv" else CPU_GROUP
 
 
 @dataclass(frozen=True)
 class StackTask:
-    """A stack to run: cells that differ in their seed only, and how.
+    """A stack to run, or a part of one: cells that differ in their seed only, and how.
 
     Attributes:
         cells: the cells.
@@ -54,7 +67,7 @@ class StackTask:
         device: "cpu", "cuda" or "cuda:N".
         threads: torch threads, or None to leave them.
         engine: the engine's name, for the records.
-        alone: whether nothing else computes on this machine meanwhile, so that timings mean something.
+        workers: stacks that run at a time, or None where that is not known, so that no timing is called valid.
         together: the seeds that train in one stack, `cells`' own among them; a resumed stack trains all of them again,
             because the last bits of a seed can depend on the width of its stack.
         weights: cell_id → file with saved weights, for cells that are evaluated again; trained where the
@@ -69,7 +82,7 @@ class StackTask:
     device: str = "cpu"
     threads: int | None = None
     engine: str = "local"
-    alone: bool = True
+    workers: int | None = 1
     together: tuple[int, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
     code_hash: str = ""

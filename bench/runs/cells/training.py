@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.contracts.dataset import Split
+from bench.cores import Reading
+from bench.seeding import seed_groups
 from bench.spec.call import Call
 from bench.train import TrainedSeed, TrainPlan, train
 from bench.train.device import out_of_memory
@@ -32,6 +34,7 @@ class Trainer:
         workshop: builds models and holds the data. split: the data. steps: optimiser steps.
         device: where. on_step: hears (steps done, steps).
         checkpoint: gives the seeds that train together the place where their state is kept, or None.
+        undisturbed: whether a timing since a reading means something.
     """
 
     workshop: Workshop
@@ -40,6 +43,7 @@ class Trainer:
     device: torch.device
     on_step: Callable[[int, int], Any]
     checkpoint: Callable[[Sequence[int]], Checkpointer | None]
+    undisturbed: Callable[[Reading], bool]
 
     def outcomes(self, cells: Sequence[CellSpec], together: Sequence[int]) -> Iterator[Outcome]:
         """The outcome of each of `cells`.
@@ -54,8 +58,7 @@ class Trainer:
         width = stack_width(
             len(group), n_parameters(probe), type(probe).stackable, is_convolutional(probe), self.device
         )
-        stacks = [group[start : start + width] for start in range(0, len(group), width)]
-        stacks = [stack for stack in stacks if wanted.intersection(cell.seed for cell in stack)]
+        stacks = [stack for stack in seed_groups(group, width) if wanted.intersection(cell.seed for cell in stack)]
         for position, stack in enumerate(stacks):
             step = functools.partial(self._report, position, len(stacks))
             for outcome in self._trained(stack, step):
@@ -78,6 +81,7 @@ class Trainer:
         smaller = 0
         try:
             place = self.checkpoint(seeds)
+            began = Reading()
             trained, seconds = train(models, seeds, train_rows, validation_rows, plan, self.device, step, place)
         except Exception as error:
             if len(cells) == 1:
@@ -96,6 +100,7 @@ class Trainer:
             "samples_per_second": examples * len(cells) / seconds if seconds > 0 else None,
             "flops": flops * plan.steps,
             "stack_seeds": seeds,
+            "timing_valid": self.undisturbed(began),
         }
         for cell, one in zip(cells, trained, strict=True):
             yield cell, one, facts

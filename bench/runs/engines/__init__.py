@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.contracts.dataset import Split
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.runs.cells.preflight import Check
-    from bench.runs.cells.task import CellResult, StackTask
-    from bench.runs.cells.worker_state import Workshop
+    from bench.runs.cells.task import CellResult, Check, StackTask
     from bench.runs.progress import Progress
+    from bench.spec.request import ResolvedRun
     from bench.spec.run import RunOptions, RunSpec
 
 
@@ -22,48 +21,64 @@ class Engine(Protocol):
 
     Attributes:
         name: for the records.
+        plan: who does the work, in words.
+        device: of the stacks ("cpu", "cuda", "cuda:N"), known once it is entered.
         threads: torch threads per stack, or None for torch's own choice.
-        alone: whether stacks have the machine to themselves, so that timings mean something.
+        workers: stacks at a time, or None where that is not known.
     """
 
     name: str
+    plan: str
+    device: str
     threads: int | None
-    alone: bool
+    workers: int | None
 
     def __enter__(self) -> Any: ...
 
     def __exit__(self, *exception: object) -> None: ...
 
-    def device(self, name: str) -> str:
-        """The device for the stacks that `name` ("auto", "cpu", "cuda", "cuda:N") stands for where they run."""
-        ...
-
-    def check(self, checks: Sequence[Check], workshop: Workshop) -> None:
+    def check(self, checks: Sequence[Check]) -> None:
         """Carry out `checks` (see `bench.runs.cells.preflight`); `UsageError` for the first thing that is wrong."""
         ...
 
-    def run(
-        self, tasks: Sequence[StackTask], workshop: Workshop, progress: Progress, stop: Any
-    ) -> Iterator[CellResult]:
+    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Iterator[CellResult]:
         """Yield one result per cell of every task; after `stop.requested` start no further stack."""
         ...
 
+    def alone(self, module: str, name: str, *arguments: Any) -> None:
+        """`module.name(*arguments)` of this package where stacks run, while none does."""
+        ...
 
-def make_engine(options: RunOptions, spec: RunSpec, arrays: Split | None) -> Engine:
-    """The engine that the options ask for; `UsageError` for one that cannot serve this run."""
+
+def make_engine(run: ResolvedRun, arrays: Split | None = None, done: Collection[str] = ()) -> Engine:
+    """The engine that a run's options ask for; `UsageError` for one that cannot serve it.
+
+    Args:
+        arrays: given to `bench.run`, or None. done: ids of the cells that have results.
+    """
+    options, spec = run.options, run.spec
     kind, _, address = options.engine.partition("=")
     if kind == "dask":
-        if importlib.util.find_spec("distributed") is None:
-            raise UsageError("--engine dask needs dask.distributed; install it with: pip install 'aebench[dask]'")
-        if address and options.n_jobs > 1:
-            raise UsageError("--n-jobs is for one's own cluster; a running one has as many workers as were started")
-        from bench.runs.engines.dask_engine import DaskEngine
+        return _dask(options, spec, arrays, address)
+    from bench.runs.engines.local_device import local_device
+    from bench.runs.engines.workers import plan_workers
 
-        return DaskEngine(address or None, options.n_jobs, options.timeout, spec.plugins, arrays)
-    if options.n_jobs == 1 and options.timeout is None:
+    device = local_device(spec.device)
+    plan = plan_workers(options, run.cells, done, device)
+    if plan.inline:
         from bench.runs.engines.inline import InlineEngine
 
-        return InlineEngine()
+        return InlineEngine(plan, device, run.registry, arrays)
     from bench.runs.engines.process import ProcessEngine
 
-    return ProcessEngine(options.n_jobs, options.timeout, spec.plugins, arrays)
+    return ProcessEngine(plan, device, options.timeout, spec.plugins, arrays)
+
+
+def _dask(options: RunOptions, spec: RunSpec, arrays: Split | None, address: str) -> Engine:
+    if importlib.util.find_spec("distributed") is None:
+        raise UsageError("--engine dask needs dask.distributed; install it with: pip install 'aebench[dask]'")
+    if address and options.n_jobs not in ("auto", 1):
+        raise UsageError("--n-jobs is for one's own cluster; a running one has as many workers as were started")
+    from bench.runs.engines.dask_engine import DaskEngine
+
+    return DaskEngine(address or None, options, spec, arrays)

@@ -7,6 +7,7 @@ It lives in a session of its own: Ctrl-C reaches only the parent. It ends at onc
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import queue
@@ -45,6 +46,15 @@ class CheckTask:
     checks: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class CallTask:
+    """Ask a child to call `module.name(*arguments)` of this package."""
+
+    module: str
+    name: str
+    arguments: tuple[Any, ...]
+
+
 def main(file_number: int) -> None:
     """Serve tasks until the parent hangs up."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
@@ -57,6 +67,7 @@ def main(file_number: int) -> None:
 
     import torch
 
+    import bench.runs.cells.stack_run  # noqa: F401  (all that a stack needs, while the parent plans)
     from bench.runs.cells.worker_state import Workshop
     from bench.runs.engines.shared_arrays import unpack
     from bench.spec.registry import Registry
@@ -68,6 +79,8 @@ def main(file_number: int) -> None:
         connection.send(("begun", None))
         if isinstance(task, CheckTask):
             _check(connection, task.checks, workshop)
+        elif isinstance(task, CallTask):
+            _call(task)
         else:
             _run(connection, task, workshop)
         connection.send(("end", None))
@@ -96,6 +109,11 @@ def _check(connection: Connection, checks: tuple[Any, ...], workshop: Any) -> No
             connection.send(("wrong", str(error)))
             return
         connection.send(("checked", None))
+
+
+def _call(task: CallTask) -> None:
+    with contextlib.suppress(Exception):
+        getattr(importlib.import_module(task.module), task.name)(*task.arguments)
 
 
 def _run(connection: Connection, task: Any, workshop: Any) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 
 import psutil
 
-from bench.runs.engines.child_main import BOOTSTRAP, CheckTask, Setup
+from bench.cores import bounded_spin
+from bench.runs.cells.task import StackTask
+from bench.runs.engines.child_main import BOOTSTRAP, Setup
 from bench.runs.engines.shared_arrays import PackedSplit
 from bench.runs.progress import duration
 
@@ -44,7 +46,7 @@ class Child:
         ours, theirs = socket.socketpair()
         files = [theirs.fileno(), *([data.file.fileno()] if data else ())]
         path = [entry or os.getcwd() for entry in sys.path]
-        environment = dict(os.environ)
+        environment = os.environ | bounded_spin(os.environ)
         if threads is not None:
             environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
         with theirs:
@@ -70,7 +72,7 @@ class Child:
     def assign(self, task: Any, limit: float | None) -> None:
         """Give it a task that may take `limit` seconds, or None for as long as it likes."""
         self.task, self.limit = task, limit
-        self.left = {} if isinstance(task, CheckTask) else {cell.cell_id: cell for cell in task.cells}
+        self.left = {cell.cell_id: cell for cell in task.cells} if isinstance(task, StackTask) else {}
         self.deadline, self._begun = time.monotonic() + START_LIMIT, False
         self._send(task)
 

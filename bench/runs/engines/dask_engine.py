@@ -21,17 +21,17 @@ from typing import Any
 import torch
 
 from bench.contracts.dataset import Split
+from bench.cores import usable_cores
 from bench.errors import BenchError, UsageError
 from bench.runs.cells.cell_records import base_record, failure_record
-from bench.runs.cells.preflight import Check
-from bench.runs.cells.task import CellResult, StackTask, label_of
-from bench.runs.cells.worker_state import Workshop
+from bench.runs.cells.task import CellResult, Check, StackTask, label_of
 from bench.runs.engines.child_main import CheckTask
 from bench.runs.engines.code_versions import code_facts
 from bench.runs.engines.dask_client import check_workers, connected
 from bench.runs.engines.dask_worker import Job, end_run, run_job
 from bench.runs.engines.shared_arrays import pack
 from bench.runs.progress import Progress, duration
+from bench.spec.run import RunOptions, RunSpec
 
 #: Seconds without any worker after which the stacks that are left are given up.
 WORKERLESS_LIMIT = 300.0
@@ -55,21 +55,22 @@ class DaskEngine:
 
     Args:
         address: of a scheduler or its scheduler file; None starts a cluster inside this process.
-        n_jobs: workers of one's own cluster.
-        timeout: seconds of wall-clock time that a stack may take, or None.
-        plugins: `--plugins` paths, which must mean the same files on every worker.
+        options: workers of one's own cluster, threads of each, seconds of wall-clock time that a stack may take.
+        spec: device and `--plugins` paths, which must mean the same files on every worker.
         arrays: arrays given to `bench.run`, or None; sent to the workers once.
     """
 
     name = "dask"
-    alone = False
+    workers = None
+    device = "cpu"
 
-    def __init__(
-        self, address: str | None, n_jobs: int, timeout: float | None, plugins: Sequence[str], arrays: Split | None
-    ) -> None:
-        self._address, self._n_jobs, self._timeout = address, n_jobs, timeout
-        self.threads = max(1, torch.get_num_threads() // n_jobs) if address is None else 1
-        self._plugins, self._arrays = tuple(plugins), arrays
+    def __init__(self, address: str | None, options: RunOptions, spec: RunSpec, arrays: Split | None) -> None:
+        cores = usable_cores()
+        self._n_jobs = cores if options.n_jobs == "auto" else options.n_jobs
+        self.threads = options.threads or (max(1, cores // self._n_jobs) if address is None else 1)
+        self._address, self._timeout, self._asked = address, options.timeout, spec.device
+        self.plan = f"a cluster × {self.threads} thread{'' if self.threads == 1 else 's'} for each stack"
+        self._plugins, self._arrays = tuple(spec.plugins), arrays
         self._run = secrets.token_hex(8)
         self._facts = code_facts(self._plugins)
         self._submitted: dict[str, _Submitted] = {}
@@ -85,6 +86,7 @@ class DaskEngine:
             self._client = opening.enter_context(connected(self._address, self._n_jobs))
             opening.callback(self._end_children)
             self._gpus = check_workers(self._client, self._plugins, self._facts)
+            self.device = self._device(self._asked)
             if self._arrays is not None:
                 with pack(self._arrays) as packed:
                     self._data = self._client.scatter(packed.contents(), broadcast=True, hash=False)
@@ -100,7 +102,7 @@ class DaskEngine:
         with contextlib.suppress(Exception):
             self._client.run(end_run, self._run, on_error="ignore")
 
-    def device(self, name: str) -> str:
+    def _device(self, name: str) -> str:
         """The device of the stacks: "auto" is a GPU where workers declare the resource `GPU`, and else the CPU."""
         if name == "auto":
             return "cuda" if self._gpus else "cpu"
@@ -108,7 +110,7 @@ class DaskEngine:
             raise UsageError(f"device {name!r}: no worker has a GPU that torch sees; give --device cpu or auto")
         return name
 
-    def check(self, checks: Sequence[Check], workshop: Workshop) -> None:
+    def check(self, checks: Sequence[Check]) -> None:
         """Carry out `checks` on a worker; `UsageError` for the first thing that is wrong."""
         if not checks:
             return
@@ -121,9 +123,7 @@ class DaskEngine:
         if wrong is not None:
             raise UsageError(wrong)
 
-    def run(
-        self, tasks: Sequence[StackTask], workshop: Workshop, progress: Progress, stop: Any
-    ) -> Iterator[CellResult]:
+    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Iterator[CellResult]:
         """One result per cell; a stack that was lost with its workers is tried again by itself, at the end."""
         todo, alone = deque(tasks), deque[StackTask]()
         since = time.monotonic()
@@ -141,6 +141,7 @@ class DaskEngine:
                     left = [*(one.task for one in self._submitted.values()), *todo, *alone]
                     yield from _killed(left, f"the cluster had no worker for {duration(WORKERLESS_LIMIT)}")
                     return
+                progress.still_there()
                 continue
             yield from self._outcome(one, alone)
 
@@ -149,7 +150,7 @@ class DaskEngine:
         return self._gpus if task.device.startswith("cuda") and self._gpus else threads
 
     def _submit(self, task: StackTask, lost: int, progress: Progress) -> None:
-        progress.stack(label_of(task.cells[0]), len(task.cells), 0)
+        progress.stack(label_of(task.cells), len(task.cells), 0)
         future = self._submit_job(task, f"{task.cells[0].stack_id}-{lost}", task.device)
         self._submitted[future.key] = _Submitted(task, future, lost)
         future.add_done_callback(lambda ended: self._ended.put(ended.key))

@@ -1,25 +1,42 @@
-"""The engine of a plain run: one stack after another in this process, with all of torch's threads."""
+"""The engine of a small run, of a single worker and of a GPU: one stack after another in this process."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from bench.runs.cells.preflight import Check, carry_out
-from bench.runs.cells.stack_run import run_stack
-from bench.runs.cells.task import CellResult, StackTask, label_of
-from bench.runs.cells.training_state import checkpoints_of
-from bench.runs.cells.worker_state import Workshop
+from bench.contracts.dataset import Split
+from bench.runs.cells.task import CellResult, Check, StackTask, label_of
 from bench.runs.progress import Progress, report_step
-from bench.train.device import resolve_device
+
+if TYPE_CHECKING:
+    from bench.runs.cells.worker_state import Workshop
+    from bench.runs.engines.workers import WorkerPlan
+    from bench.spec.registry import Registry
 
 
 class InlineEngine:
-    """Runs stacks in this process."""
+    """Runs stacks in this process.
+
+    Args:
+        plan: of the workers. device: of the stacks.
+        registry: of all plugins. arrays: arrays given to `bench.run`, or None.
+    """
 
     name = "local"
-    threads: int | None = None
-    alone = True
+    workers = 1
+
+    def __init__(self, plan: WorkerPlan, device: str, registry: Registry, arrays: Split | None) -> None:
+        self.plan, self.device, self.threads = str(plan), device, plan.threads
+        self._registry, self._arrays = registry, arrays
+
+    @functools.cached_property
+    def _workshop(self) -> Workshop:
+        from bench.runs.cells.worker_state import Workshop
+
+        return Workshop(self._registry, self._arrays)
 
     def __enter__(self) -> InlineEngine:
         return self
@@ -27,19 +44,30 @@ class InlineEngine:
     def __exit__(self, *exception: object) -> None:
         """Nothing to end."""
 
-    def device(self, name: str) -> str:
-        """The device that `name` stands for on this machine; `UsageError` when it does not exist."""
-        return resolve_device(name)
-
-    def check(self, checks: Sequence[Check], workshop: Workshop) -> None:
+    def check(self, checks: Sequence[Check]) -> None:
         """Carry out `checks`; `UsageError` for the first thing that is wrong."""
-        for check in checks:
-            carry_out(check, workshop)
+        if not checks:
+            return
+        from bench.runs.cells.preflight import carry_out
 
-    def run(self, tasks: Sequence[StackTask], workshop: Workshop, progress: Progress, stop) -> Iterator[CellResult]:
+        for check in checks:
+            carry_out(check, self._workshop)
+
+    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Iterator[CellResult]:
         """One result per cell, stack after stack."""
         for task in tasks:
             if stop.requested:
                 return
-            progress.stack(label_of(task.cells[0]), len(task.cells), 0)
-            yield from run_stack(task, workshop, functools.partial(report_step, progress, task), checkpoints_of(task))
+            from bench.runs.cells.stack_run import run_stack
+            from bench.runs.cells.training_state import checkpoints_of
+
+            progress.stack(label_of(task.cells), len(task.cells), 0)
+            on_step = functools.partial(report_step, progress, task)
+            yield from run_stack(task, self._workshop, on_step, checkpoints_of(task))
+
+    def alone(self, module: str, name: str, *arguments: Any) -> None:
+        """`module.name(*arguments)` of this package, with the threads of a stack."""
+        from bench.runs.cells.isolation import contained
+
+        with contained(self.threads):
+            getattr(importlib.import_module(module), name)(*arguments)

@@ -25,7 +25,7 @@ class Watch:
     """
 
     def __init__(self, ceiling: int, reason: str) -> None:
-        self.ceiling, self._reason = ceiling, reason
+        self.ceiling, self.reason = ceiling, reason
         self._children: set[Child] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, name="aebench-watch", daemon=True)
@@ -61,7 +61,7 @@ class Watch:
         if used <= self.ceiling:
             return None
         taken, most = (f"{size / 2**30:.1f} GiB" for size in (used, self.ceiling))
-        return "oom", f"it used {taken}, above the ceiling of {most} ({self._reason})"
+        return "oom", f"it used {taken}, above the ceiling of {most} ({self.reason})"
 
 
 #: Share of the memory available at the start that all child processes together may use.

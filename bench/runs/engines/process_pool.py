@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench.errors import UsageError
-from bench.runs.cells.cell_records import base_record
-from bench.runs.cells.preflight import Check
-from bench.runs.cells.task import CellResult, StackTask
-from bench.runs.engines.child_main import CheckTask
+from bench.runs.cells.task import CellResult, Check, StackTask
+from bench.runs.engines.child_main import CallTask, CheckTask
 from bench.runs.engines.child_process import Child
 from bench.runs.engines.limits import Watch
 from bench.runs.engines.shared_arrays import PackedSplit
@@ -60,11 +58,24 @@ class Crew:
                 child.close()
             self._children.clear()
 
+    def start(self, count: int) -> None:
+        """Start so many children, which load torch at the same time."""
+        with self._lock:
+            while len(self._children) < count:
+                self._children.append(Child(self._plugins, self._data, self._threads))
+
+    def widen(self, ceiling: int, reason: str) -> None:
+        """From now on a child may use `ceiling` bytes; call it while none is at work."""
+        self._watch.ceiling, self._watch.reason = ceiling, reason
+        with self._lock:  # memory that they hold is no longer theirs
+            for child in list(self._children):
+                self._retire(child)
+
     def busy(self) -> list[Child]:
         """The children that are at work."""
         return [child for child in self._children if child.task is not None]
 
-    def assign(self, task: StackTask | CheckTask) -> Child:
+    def assign(self, task: StackTask | CheckTask | CallTask) -> Child:
         """Give `task` to a child that is free, or to a new one."""
         with self._lock:
             for child in [child for child in self._children if child.task is None and not child.usable]:
@@ -85,6 +96,8 @@ class Crew:
             status, reason = child.death()
             with self._lock:
                 self._retire(child)
+            from bench.runs.cells.cell_records import base_record  # it loads torch
+
             for cell in cells.values():
                 yield CellResult(base_record(task, cell) | {"status": status, "reason": reason})
             return
@@ -119,6 +132,14 @@ class Crew:
                     todo.popleft()  # it will be recorded when its cells run
                     child.death()
             self._watch.remove(child)
+
+    def call(self, module: str, name: str, *arguments: Any) -> None:
+        """`module.name(*arguments)` of this package in a child; what it raises, or its end, comes to nothing."""
+        child = self.assign(CallTask(module, name, arguments))
+        while child.task is not None:
+            if child.receive() is None:
+                child.death()
+        self._watch.remove(child)
 
     def _retire(self, child: Child) -> None:
         self._watch.remove(child)

@@ -174,7 +174,8 @@ def test_the_speed_gate(tmp_path, factor, fails):
     ("change", "reason"),
     [
         ({"environment": {**ENVIRONMENT, "cpu": "Another CPU"}}, "different machines"),
-        ({"num_threads": 8}, "thread counts"),
+        ({"num_threads": 8}, "threads or workers"),
+        ({"workers": 2}, "threads or workers"),
         ({"timing_valid": False}, "not valid"),
     ],
 )

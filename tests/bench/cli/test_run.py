@@ -1,5 +1,6 @@
 """`aebench run`: what reaches the runner, exit codes, the dry run, and refusals before anything is written."""
 
+import re
 import sys
 import types
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_without_arguments_the_default_run_is_carried_out(call, executed):
     ((spec, options, registry),) = executed.calls
     assert spec == RunSpec().validate(registry)
     assert (options.n_jobs, options.engine, options.timeout, options.force, options.quiet) == (
-        1,
+        "auto",
         "local",
         None,
         False,
@@ -142,6 +143,7 @@ def test_the_dry_run_tells_the_plan_and_writes_nothing(call, executed, tmp_path)
     cells = 2 * 3 + out.count("control:") - 1 + 3
     assert f"cells:     {cells}, {cells - 6} of them controls" in out
     assert "directory: results/digits-" in out
+    assert re.search(r"^workers:   1 worker × 1 thread, \d+ GB$", out, re.MULTILINE)
 
 
 def test_data_given_from_python_are_needed_to_go_on(call, executed, tmp_path):
@@ -173,6 +175,8 @@ BAD = {
     "no steps": (["--steps", "0"], "steps=0"),
     "steps and epochs": (["--steps", "1", "--epochs", "1"], "both steps and epochs"),
     "no jobs": (["-j", "0"], "n_jobs=0"),
+    "jobs as a word": (["-j", "x"], "n_jobs=x is neither a whole number of at least 1 nor auto"),
+    "no threads": (["--threads", "0"], "threads=0"),
     "unknown engine": (["--engine", "lokal"], "did you mean local?"),
     "no time": (["--timeout", "0s"], "timeout '0s'"),
     "unknown precision": (["--precision", "bf61"], "did you mean bf16?"),

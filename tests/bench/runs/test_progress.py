@@ -5,7 +5,11 @@ import io
 import pytest
 
 from bench.runs import progress as module
-from bench.runs.progress import Progress, duration
+from bench.runs.cells.task import StackTask, label_of
+from bench.runs.progress import Progress, duration, report_step
+from bench.spec.call import Call
+from bench.spec.run import CellSpec
+from bench.spec.training import TrainSettings
 
 
 class Terminal(io.StringIO):
@@ -68,6 +72,40 @@ def test_plain_lines_say_what_runs_how_far_and_how_long_still(clock):
     assert lines[1] == "[0/4, about 11 s left] vae on digits: step 750 of 1500"
     assert lines[2] == "[4/4] vae on digits: 3 ok, 1 diverged"
     assert len(lines) == 3
+
+
+def test_pieces_of_one_stack_on_several_workers_count_each_for_itself(clock):
+    """Two groups of seeds of one variant under way at the same time: one display, one estimate."""
+    cells = [CellSpec(Call("vae", {}), Call("digits", {}), seed, TrainSettings()) for seed in range(10)]
+    tasks = [StackTask(tuple(cells[:5])), StackTask(tuple(cells[5:]))]
+    stream = io.StringIO()
+    with Progress(10, stream=stream) as progress:
+        for task in tasks:
+            progress.stack(label_of(task.cells), len(task.cells), 0)
+        clock[0] += 10
+        report_step(progress, tasks[0], 500, 1000)
+        report_step(progress, tasks[1], 1000, 1000)
+        assert progress.share == pytest.approx(0.75)
+        for _ in range(5):
+            progress.done(1, "ok", label_of(tasks[1].cells))
+        assert progress.share == pytest.approx(0.75)
+    assert "vae on digits, seeds 0 to 4: 5 seeds, 1000 steps" in stream.getvalue()
+    assert stream.getvalue().endswith("[5/10, about 3 s left] vae on digits, seeds 5 to 9: 5 ok\n")
+
+
+def test_a_long_silence_is_broken(clock):
+    stream = io.StringIO()
+    with Progress(4, stream=stream) as progress:
+        progress.stack("vae, seed 1", 1, 10)
+        progress.stack("ae, seed 1", 1, 10)
+        before = stream.getvalue()
+        clock[0] += 29
+        progress.still_there()
+        assert stream.getvalue() == before
+        clock[0] += 2
+        progress.still_there()
+        progress.still_there()
+    assert stream.getvalue() == before + "[0/4] at work on vae, seed 1; ae, seed 1\n"
 
 
 def test_quiet_shows_notes_alone():

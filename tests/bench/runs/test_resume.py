@@ -6,8 +6,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from runs import execute
 
 import bench.store.records
+from bench.reports.stamp import made_from, write_stamp
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.plan import plan_tasks
 from bench.runs.resume import History, Verdict, judge
@@ -125,3 +127,28 @@ def test_only_the_cells_of_a_changed_plugin_have_another_code_hash(tmp_path, cha
     differ = {key for key in before if before[key] != after[key]}
     expected = {"variant": {("two", "digits"), ("two", "data")}, "dataset": {("one", "data"), ("two", "data")}}
     assert differ == expected[change]
+
+
+def test_a_call_that_does_nothing_draws_nothing_and_one_that_does_something_draws_again(tmp_path, monkeypatch):
+    drawn = []
+
+    def report(store):
+        directory = store.directory
+        sources = made_from(directory)
+        (directory / "report.md").write_text(f"report {len(drawn)}")
+        write_stamp(directory, sources, [directory / "report.md"], [f"finding {len(drawn)}"])
+        drawn.append(directory)
+        return [f"finding {len(drawn) - 1}"]
+
+    monkeypatch.setattr("bench.runs.runner.report_run", report)
+    settings = {"variant": ["ae"], "seeds": 1}
+    for _ in range(2):
+        outcome = execute(tmp_path / "run", **settings)
+        assert (len(drawn), outcome.findings) == (1, ("finding 0",))
+    csv = (tmp_path / "run" / "results.csv").stat().st_mtime_ns
+    assert execute(tmp_path / "run", **settings).n_run == 0
+    assert (tmp_path / "run" / "results.csv").stat().st_mtime_ns == csv
+    assert execute(tmp_path / "run", **settings | {"seeds": 2}).findings == ("finding 1",)
+    execute(tmp_path / "run", **settings)  # another plan: what it leaves out is left out of the report
+    (tmp_path / "run" / "report.md").unlink()
+    assert execute(tmp_path / "run", **settings).findings == ("finding 3",)

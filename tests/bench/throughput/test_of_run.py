@@ -12,7 +12,7 @@ from bench.losses import ReconstructionCost
 from bench.reports import write_report
 from bench.reports.throughput import core_rows, core_table
 from bench.spec.training import TrainSettings
-from bench.store.throughput_table import COLUMNS, read_rows
+from bench.store.throughput_table import BUSY, COLUMNS, read_rows
 from bench.throughput import document, measure, measuring
 from bench.throughput.of_run import measure_run
 from bench.throughput.timing import Effort
@@ -76,11 +76,19 @@ def test_rows_come_back_as_they_were_written(tmp_path):
 
 
 def test_a_row_of_a_busy_machine_says_so(tmp_path):
-    steady, busy = (dict.fromkeys(COLUMNS, "1") | {"path": "losses", "status": "ok", "seconds_high": high}
-                    for high in ("1.4", "1.6"))  # fmt: skip
-    text = "\n".join([",".join(COLUMNS), *(",".join(row.values()) for row in (steady, busy))])
+    plain = dict.fromkeys(COLUMNS, "1") | {"path": "losses", "status": "ok", "seconds_high": "1.4"}
+    rows = (plain, plain | {"seconds_high": "1.6"}, plain | {"reason": BUSY})
+    text = "\n".join([",".join(COLUMNS), *(",".join(row.values()) for row in rows)])
     (tmp_path / "core.csv").write_text(text, encoding="utf-8")
-    assert ["⚠" in row[5] for row in core_table(core_rows(tmp_path))] == [False, True]
+    assert ["⚠" in row[5] for row in core_table(core_rows(tmp_path))] == [False, True, True]
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_measurement_that_other_work_disturbed_says_so(monkeypatch, quiet):
+    monkeypatch.setattr(measuring, "undisturbed", lambda *moments: quiet)
+    rows = measure(("ae",), [ReconstructionCost("squared")], (4,), (6,), 2, quick=True)
+    assert {row["reason"] == BUSY for row in rows} == {not quiet}
+    assert ("not valid: " in document.markdown(rows, {})) is not quiet
 
 
 @given(st.binary(max_size=300))

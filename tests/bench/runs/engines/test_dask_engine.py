@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from faulty import write_plugins
-from runs import ROOT, assert_same_tables, execute, n_records, records, table, wait_for
+from runs import ROOT, assert_same_tables, execute, n_records, records, resolved, table, wait_for
 
 from bench.data.split_arrays import split_arrays
 from bench.errors import UsageError
@@ -153,10 +153,10 @@ def test_a_worker_that_joins_later_with_other_code_says_so_in_the_row(tmp_path, 
 
 
 def test_ctrl_c_starts_nothing_new_and_cancels_nothing(running):
-    engine = make_engine(RunOptions(engine=f"dask={running.file}"), RunSpec(), None)
+    engine = make_engine(resolved(RunOptions(engine=f"dask={running.file}")))
     stop = SimpleNamespace(requested=True)
     with engine:
-        assert list(engine.run([object()], None, None, stop)) == []
+        assert list(engine.run([object()], None, stop)) == []
 
 
 @pytest.mark.parametrize(
@@ -179,25 +179,25 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path, monkeypatch, engine, 
 
 def test_jobs_are_for_ones_own_cluster(running):
     with pytest.raises(UsageError, match="--n-jobs is for one's own cluster"):
-        make_engine(RunOptions(engine=f"dask={running.file}", n_jobs=2), RunSpec(), None)
+        make_engine(resolved(RunOptions(engine=f"dask={running.file}", n_jobs=2)))
 
 
 def test_a_gpu_is_asked_for_where_workers_declare_one(monkeypatch):
-    engine = dask_engine.DaskEngine("tcp://nowhere", 1, None, (), None)
+    engine = dask_engine.DaskEngine("tcp://nowhere", RunOptions(), RunSpec(), None)
     asked = []
     engine._client = SimpleNamespace(submit=lambda *_, **options: asked.append(options["resources"]))
     for gpus, device in ((0, "cpu"), (0, "cuda"), (2, "cpu"), (2, "cuda:0")):
         engine._gpus = gpus
         engine._submit_job(None, "name", device)
     assert asked == [None, None, None, {"GPU": 1}]
-    assert engine.device("auto") == "cuda"
+    assert engine._device("auto") == "cuda"
     task = SimpleNamespace(device="cuda")
     assert (engine._slots(task, 8), engine._slots(SimpleNamespace(device="cpu"), 8)) == (2, 8)
     engine._gpus = 0
     engine._client.run = lambda function: {"worker": False}
-    assert engine.device("auto") == "cpu"
+    assert engine._device("auto") == "cpu"
     with pytest.raises(UsageError, match="no worker has a GPU that torch sees"):
-        engine.device("cuda")
+        engine._device("cuda")
 
 
 def test_declared_gpus_are_counted():
@@ -238,7 +238,7 @@ def test_a_stack_that_is_lost_again_and_again_is_killed_at_last(monkeypatch):
     def lost():
         raise KilledWorker("key", None, 3)
 
-    engine = dask_engine.DaskEngine("tcp://nowhere", 1, None, (), None)
+    engine = dask_engine.DaskEngine("tcp://nowhere", RunOptions(), RunSpec(), None)
     (cell,) = RunSpec(variants=(parse_call("ae"),), seeds=(0,)).cells(Registry.discover())
     task = dask_engine.StackTask((cell,))
     one = dask_engine._Submitted(task, SimpleNamespace(result=lost), 0)

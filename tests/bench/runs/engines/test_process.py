@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
-import torch
-from runs import assert_same_tables, execute, records, wait_for
+from runs import assert_same_tables, execute, records, resolved, wait_for
 
 from bench.contracts.dataset import Split
 from bench.data.split_arrays import split_arrays
@@ -22,7 +21,7 @@ from bench.runs.engines.shared_arrays import pack, unpack
 from bench.runs.result_writer import Keeper
 from bench.spec.call import Call
 from bench.spec.registry import ARRAYS
-from bench.spec.run import RunOptions, RunSpec
+from bench.spec.run import RunOptions
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
 
@@ -42,16 +41,9 @@ def born(monkeypatch):
 
 
 def test_jobs_or_a_timeout_mean_child_processes():
-    assert isinstance(make_engine(RunOptions(), RunSpec(), None), InlineEngine)
+    assert isinstance(make_engine(resolved(RunOptions())), InlineEngine)
     for options in (RunOptions(n_jobs=2), RunOptions(timeout=5.0)):
-        assert isinstance(make_engine(options, RunSpec(), None), ProcessEngine)
-
-
-@pytest.mark.parametrize(("jobs", "threads", "expected"), [(1, 4, None), (2, 4, 2), (3, 4, 1), (8, 4, 1)])
-def test_threads_are_divided_among_the_jobs(monkeypatch, jobs, threads, expected):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    engine = ProcessEngine(jobs, None, (), None)
-    assert (engine.threads, engine.alone) == (expected, jobs == 1)
+        assert isinstance(make_engine(resolved(options)), ProcessEngine)
 
 
 def test_one_warm_child_serves_the_checks_and_every_stack(tmp_path, born):
@@ -59,7 +51,7 @@ def test_one_warm_child_serves_the_checks_and_every_stack(tmp_path, born):
     assert len(born) == 1 and born[0].process.returncode is not None
     execute(tmp_path / "inline", variant=["ae", "vae", "vae[beta=2]"])
     assert_same_tables(tmp_path / "child", tmp_path / "inline")
-    assert all(record["timing_valid"] for record in records(tmp_path / "child").values())
+    assert {record["workers"] for record in records(tmp_path / "child").values()} == {1}
 
 
 def test_arrays_reach_children_without_a_copy_each(tmp_path, born):

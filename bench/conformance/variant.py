@@ -20,8 +20,9 @@ from bench.networks.build import build_model
 from bench.spec.training import TrainSettings
 from bench.train.batches import Rows
 from bench.train.loop import TrainPlan, train
+from bench.train.loss_state import Watch, refuse_differences
 from bench.train.noise import GeneratorDraw, NoiseSource
-from bench.train.stack import Stack, check_terms
+from bench.train.stack import Stack, check_loss, loss_parts
 
 DATA_SHAPE = (1, 4, 4)
 LATENT_DIM = 3
@@ -84,8 +85,16 @@ class Subject:
 
     def terms(self, model: Variant, x: Tensor, y: Tensor, seed: int = 0) -> dict[str, Tensor]:
         """One call of the loss, with its draws from `seed`."""
+        return loss_parts(self.outcome(model, x, y, seed))[0]
+
+    def outcome(self, model: Variant, x: Tensor, y: Tensor, seed: int = 0) -> Any:
+        """All that one call of the loss returns."""
         batch = Batch(x, y, torch.tensor(0.5), ROWS)
-        return model.loss(batch, GeneratorDraw(torch.Generator().manual_seed(seed)))
+        return model.loss(batch, _draw(seed))
+
+
+def _draw(seed: int) -> GeneratorDraw:
+    return GeneratorDraw(torch.Generator().manual_seed(seed))
 
 
 def _require(condition: bool, message: str) -> None:
@@ -98,21 +107,38 @@ def loss_terms(subject: Subject) -> None:
     for cost in COSTS:
         model = subject.model(cost=cost)
         for rows in (ROWS, 7, 1):
-            terms = subject.terms(model, subject.x[:rows], subject.y[:rows])
-            check_terms(terms, rows, subject.kind)
+            result = subject.outcome(model, subject.x[:rows], subject.y[:rows])
+            check_loss(result, rows, model)
+            terms, _ = loss_parts(result)
             for name, value in terms.items():
                 _require(bool(value.isfinite().all()), f"term {name!r} is not finite under {cost} cost, {rows} rows")
 
 
 def randomness_from_draw(subject: Subject) -> None:
-    """The loss depends on `draw` alone: equal draws give equal terms, and no global generator moves."""
-    model = subject.model()
+    """The loss depends on `draw` alone: equal draws and state give equal terms, and no global generator moves."""
+    model, twin = subject.model(), subject.model()  # equal, whatever the first call does to its buffers
+    twin.load_state_dict(model.state_dict())
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = subject.terms(model, subject.x, subject.y)["loss"]
     _require(torch.equal(before, torch.get_rng_state()), "loss draws from torch's global generator; use draw instead")
-    second = subject.terms(model, subject.x, subject.y)["loss"]
+    second = subject.terms(twin, subject.x, subject.y)["loss"]
     _require(torch.equal(first, second), "two calls with equal draws give different losses")
+
+
+def state_in_buffers(subject: Subject) -> None:
+    """Loss and the other methods keep nothing but in buffers, and nothing else depends on the seed."""
+    models = [subject.model(seed) for seed in (0, 1)]
+    refuse_differences(models)
+    model, watch = models[0], Watch(models[0])
+    for _ in range(4):
+        loss_parts(watch.loss(Batch(subject.x, subject.y, torch.tensor(0.5), ROWS), _draw(0)))
+    z = torch.zeros(2, LATENT_DIM)
+    for call in (model.encode and (lambda: model.encode(subject.x)), lambda: model.decode(z),
+                 model.posterior and (lambda: model.posterior(subject.x)), model.prior):  # fmt: skip
+        if call:
+            call()
+    watch.compare()
 
 
 def inputs_untouched(subject: Subject) -> None:
@@ -204,17 +230,23 @@ def trains(subject: Subject) -> None:
 
 
 def state_reloads(subject: Subject) -> None:
-    """A state dictionary carries the whole model: loaded into a new one, it decodes the same."""
+    """A state dictionary carries the whole model: loaded into a new one, it decodes, encodes and loses the same."""
     model, other = subject.model(0).eval(), subject.model(1).eval()
     other.load_state_dict(model.state_dict())
     z = torch.randn(5, LATENT_DIM, generator=torch.Generator().manual_seed(4))
     _require(torch.equal(model.decode(z), other.decode(z)), "a reloaded model decodes differently")
+    if model.encode is not None:
+        _require(torch.equal(model.encode(subject.x), other.encode(subject.x)), "a reloaded model encodes differently")
+    for name, value in subject.terms(model, subject.x, subject.y).items():
+        theirs = subject.terms(other, subject.x, subject.y)[name]
+        _require(torch.equal(value, theirs), f"term {name!r} of a reloaded model differs")
 
 
 #: Every check by the words a user sees.
 CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "loss returns finite per-example terms for every cost": loss_terms,
     "all randomness comes from draw": randomness_from_draw,
+    "what outlives a call lies in buffers": state_in_buffers,
     "the data are left untouched": inputs_untouched,
     "encode, decode, posterior and prior have the stated shapes": shapes,
     "every parameter has a player, every player a gradient": players_partition,

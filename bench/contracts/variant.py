@@ -117,8 +117,14 @@ class Variant(nn.Module):
     #: λ of eq. 4 for reports, None where the variant has no KL term.
     kl_weight_value: float | None = None
 
-    def loss(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """Per-example terms, each (B,): "loss" is minimised, every other entry is logged under its own name."""
+    def loss(self, batch: Batch, draw: Draw) -> dict[str, Tensor] | tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Per-example terms, each (B,): "loss" is minimised, every other entry is logged under its own name.
+
+        With state of its own (a codebook, a running mean) it returns (terms, {name: new value}) for buffers that
+        `setup` registered: the harness copies them in once per training step, after its first pass, and ignores them
+        in validation and evaluation. Buffers may be written in place (`copy_`) as well, at the price of recordings.
+        All else that would outlive the call (an attribute, a list, a global, a parameter) is refused.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define loss(batch, draw)")
 
     def setup(self, context: Context) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from bench.contracts.model import Model
 from bench.contracts.variant import Batch, Variant
 from bench.train.noise import GeneratorDraw
+from bench.train.stack import kept, loss_parts
 
 
 def evaluated_model(variant: Variant, label: str, n_train: int, device: torch.device) -> Model:
@@ -20,7 +21,8 @@ def evaluated_model(variant: Variant, label: str, n_train: int, device: torch.de
 
     def loss(x: Tensor, y: Tensor | None, generator: torch.Generator) -> dict[str, Tensor]:
         batch = Batch(x.clone(), y, torch.ones((), device=x.device), n_train)
-        terms = variant.loss(batch, GeneratorDraw(generator))
+        with kept(variant.buffers()):
+            terms, _ = loss_parts(variant.loss(batch, GeneratorDraw(generator)))
         return {name: value.detach() for name, value in terms.items()}
 
     return Model(

@@ -42,7 +42,7 @@ class Gradients:
         self._stack = stack
         self._players = players
         self._precision = precision
-        self.recorder = Recorder(replay and stack.recordable, compiled)
+        self.recorder = Recorder(lambda: replay and stack.recordable, compiled)
         self._layouts: dict[tuple, _Layout] = {}
 
     def __call__(
@@ -53,33 +53,37 @@ class Gradients:
         requests: Sequence[Request],
         noise: Sequence[Tensor],
         due: Sequence[str],
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
-        """Terms (K, B), detached, and the gradient of every parameter that a player in `due` trains.
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor | None], dict[str, Tensor]]:
+        """Terms (K, B), the gradient of every parameter that a player in `due` trains, and new buffers, all detached.
 
         Args:
             x, y, progress, requests, noise: as `Stack.terms` takes them.
             due: the players whose parameters are to be stepped.
         """
         kind = (tuple(x.shape), y is None, tuple(due))
-        inputs = [*self._stack.parameters.values(), x, *([] if y is None else [y]), progress, *noise]
+        live = self._stack.live
+        inputs = [*live.values(), x, *([] if y is None else [y]), progress, *noise]
 
         def flat(*tensors: Tensor) -> list[Tensor]:
-            parameters, (x, *rest) = self._stack.split(tensors)
+            state, (x, *rest) = self._stack.split(tensors)
             label = None if y is None else rest.pop(0)
-            terms, gradients = self._ordinary(parameters, x, label, rest[0], requests, rest[1:], due)
+            terms, gradients, buffers = self._ordinary(state, x, label, rest[0], requests, rest[1:], due)
             found = {name: gradient for name, gradient in gradients.items() if gradient is not None}
-            self._layouts[kind] = _Layout(list(terms), list(found), dict.fromkeys(gradients.keys() - found.keys()))
-            return [*terms.values(), *found.values()]
+            unused = dict.fromkeys(gradients.keys() - found.keys())
+            self._layouts[kind] = _Layout(list(terms), list(found), unused, list(buffers))
+            return [*terms.values(), *found.values(), *buffers.values()]
 
-        values = self.recorder(kind, flat, inputs, len(self._stack.parameters))
+        values = iter(self.recorder(kind, flat, inputs, len(live)))
         layout = self._layouts[kind]
-        n_terms = len(layout.terms)
-        terms = dict(zip(layout.terms, values[:n_terms], strict=True))
-        return terms, dict(zip(layout.gradients, values[n_terms:], strict=True)) | layout.unused
+        terms, found, buffers = (
+            {name: next(values) for name in names} for names in (layout.terms, layout.gradients, layout.buffers)
+        )
+        return terms, found | layout.unused, buffers
 
-    def _ordinary(self, parameters, x, y, progress, requests, noise, due):
+    def _ordinary(self, state, x, y, progress, requests, noise, due):
         with self._precision():
-            terms = self._stack.terms(x, y, progress, requests, noise, parameters)
+            terms, buffers = self._stack.outcome(x, y, progress, requests, noise, state)
+        parameters = self._stack.parameters if state is None else state
         gradients: dict[str, Tensor | None] = {}
         for player in due:
             names = self._players[player]
@@ -89,13 +93,16 @@ class Gradients:
             for name, gradient in zip(names, found, strict=True):
                 # Fused optimisers walk memory, so a gradient must lie as its parameter does.
                 gradients[name] = None if gradient is None else gradient.contiguous()
-        return {name: value.detach() for name, value in terms.items()}, gradients
+        # Cloned, because a value that is a buffer or an input itself would move with it.
+        buffers = {name: value.detach().clone() for name, value in buffers.items()}
+        return {name: value.detach() for name, value in terms.items()}, gradients, buffers
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """What the values of a step are called: its terms, then the gradients there are; `unused` are without one."""
+    """What the values of a step are called: terms, the gradients there are (`unused` are without one), buffers."""
 
     terms: list[str]
     gradients: list[str]
     unused: dict[str, None]
+    buffers: list[str]

@@ -19,7 +19,7 @@ from bench.train.gradients import Gradients
 from bench.train.noise import NoiseSource, binarised
 from bench.train.optim import Updater, rate
 from bench.train.precision import network_products, tf32_products
-from bench.train.stack import Stack
+from bench.train.stack import Stack, kept
 from bench.train.tracker import Tracker
 from bench.train.validation import Validation
 
@@ -162,7 +162,9 @@ class _Run:
                 if self.step < end:
                     after_step()
         self.stack.train_mode(False)
-        seen = self.validation(self.progress)
+        with kept(self.stack.buffers.values()):
+            seen = self.validation(self.progress)
+        self.stack.check_state()
         improved = self.tracker.close_interval(self.step, self.step / self.order.steps_per_epoch, seen)
         self.keep_best(improved)
         after_step()
@@ -180,9 +182,10 @@ class _Run:
             requests = self.stack.requests(x[0], None if y is None else y[0], self.progress)
             noise = self.noise.at(self.step, part, requests, full)
             due = [term for term in self.players if part < self.substeps[term]]
-            terms, gradients = self.gradients(x, y, self.progress, requests, noise, due)
+            terms, gradients, buffers = self.gradients(x, y, self.progress, requests, noise, due)
             if part == 0:
                 self.tracker.record(terms)
+                self.stack.move_buffers(buffers)
             self.update(due, gradients, scale)
         self.step += 1
 

@@ -13,16 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench import torch_private
+
 _KINDS = {
     "adam": (torch.optim.Adam, {"fused": True}),
     "adamw": (torch.optim.AdamW, {"fused": True}),
     "sgd": (torch.optim.SGD, {"fused": True}),
     "rmsprop": (torch.optim.RMSprop, {"foreach": True}),
 }
-
-
-#: Kernels behind torch's fused Adam: on small networks `Optimizer.step` spends longer around them than they take.
-_KERNELS = {"adam": "_fused_adam_", "adamw": "_fused_adamw_"}
 
 
 class Updater:
@@ -38,7 +36,8 @@ class Updater:
         kind, options = _KINDS[name]
         self._tensors = list(tensors)
         self._optimizer = kind(self._tensors, **params, **options)
-        self._kernel = getattr(torch, _KERNELS[name], None) if name in _KERNELS else None
+        # The kernel behind fused Adam: on small networks `Optimizer.step` spends longer around it than it takes.
+        self._kernel = (torch_private.found("fused Adam") or {}).get(name)
         self._rate = self._group["lr"]
         self._state: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None  # for the kernel, once it is there
 
@@ -48,7 +47,7 @@ class Updater:
         A tensor without a gradient stays where it is.
         """
         if self._state is not None and all(gradient is not None for gradient in gradients):
-            self._direct_step(gradients, scale * self._rate)
+            self._kernel(self._tensors, gradients, *self._state, scale * self._rate, self._group)
             return
         for tensor, gradient in zip(self._tensors, gradients, strict=True):
             tensor.grad = gradient
@@ -90,17 +89,6 @@ class Updater:
         if self._kernel is not None and not self._group["amsgrad"] and all(entries):
             names = ("exp_avg", "exp_avg_sq", "step")
             self._state = tuple([entry[name] for entry in entries] for name in names)
-
-    def _direct_step(self, gradients: Sequence[Tensor], lr: float) -> None:
-        first, second, steps = self._state
-        (beta1, beta2), group = self._group["betas"], self._group
-        with torch.no_grad():
-            torch._foreach_add_(steps, 1)
-            self._kernel(
-                self._tensors, list(gradients), first, second, [], steps, lr=lr, beta1=beta1, beta2=beta2,
-                weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False, maximize=False, grad_scale=None,
-                found_inf=None,
-            )  # fmt: skip
 
 
 def rate(schedule: str, params: Mapping[str, Any], step: int, steps: int) -> float:

@@ -8,6 +8,7 @@ variant run under `torch.autocast` and hand on float32, so that costs, the KL te
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
@@ -16,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map
 
 #: Functions whose tensors are cast to bfloat16, and those that are given float32, by name, as autocast has them.
 _PRODUCTS = frozenset({
@@ -86,7 +86,7 @@ def _in_bfloat16(forward: Callable[..., Any], device_type: str, *inputs: Any, **
     # Without the cache of casts, which would outlive a recording of the step; a weight is cast where it is used.
     with torch.autocast(device_type, dtype=torch.bfloat16, cache_enabled=False), _Casts():
         outputs = forward(*inputs, **options)
-    return tree_map(functools.partial(_cast, torch.float32), outputs)
+    return _cast(torch.float32, outputs)
 
 
 class _Casts(TorchFunctionMode):
@@ -97,11 +97,18 @@ class _Casts(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         dtype = torch.bfloat16 if name in _PRODUCTS else torch.float32 if name in _SENSITIVE else None
         if dtype is not None:
-            inputs, options = tree_map(functools.partial(_cast, dtype), (tuple(inputs), options))
+            inputs, options = _cast(dtype, (tuple(inputs), options))
         return function(*inputs, **options)
 
 
 def _cast(dtype: torch.dtype, value: Any) -> Any:
-    """A float32 or bfloat16 tensor as `dtype`; anything else as it is."""
-    is_one = isinstance(value, Tensor) and value.dtype in (torch.float32, torch.bfloat16)
-    return value.to(dtype) if is_one else value
+    """float32 and bfloat16 tensors as `dtype`, also those in tuples, lists and dictionaries; anything else as it is."""
+    if isinstance(value, Tensor):
+        return value.to(dtype) if value.dtype in (torch.float32, torch.bfloat16) else value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_cast(dtype, one) for one in value))
+    if type(value) in (tuple, list):
+        return type(value)(_cast(dtype, one) for one in value)
+    if type(value) in (dict, collections.OrderedDict):
+        return type(value)((name, _cast(dtype, one)) for name, one in value.items())
+    return value

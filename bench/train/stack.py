@@ -6,7 +6,9 @@ parameters serves all seeds and all players; only the forward pass runs under `t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.contracts.variant import Batch, Variant
 from bench.errors import PluginError
 from bench.seeding import CPU_GROUP, GPU_GROUP
+from bench.torch_private import written_times
 from bench.train.batches import Rows
+from bench.train.loss_state import Watch, refuse_differences
 from bench.train.noise import NoiseSource, PlannedDraw, RecordingDraw, Request
 
 
@@ -26,9 +30,10 @@ class _LossModule(nn.Module):
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         self.variant = variant
+        self.watch = Watch(variant)
 
     def forward(self, x, y, progress, n_train, requests, noise):
-        return self.variant.loss(Batch(x, y, progress, n_train), PlannedDraw(requests, noise))
+        return loss_parts(self.watch.loss(Batch(x, y, progress, n_train), PlannedDraw(requests, noise)))
 
 
 class Stack:
@@ -37,6 +42,9 @@ class Stack:
     Args:
         models: K attached variants, equal but for their weights, on one device.
         n_train: number of training examples, passed on in each batch.
+
+    Raises:
+        PluginError: the models keep seeded data outside of parameters and buffers.
     """
 
     def __init__(self, models: Sequence[Variant], n_train: int) -> None:
@@ -44,6 +52,8 @@ class Stack:
         self.width = len(self.models)
         self.n_train = n_train
         self._plans: dict[tuple, list[Request]] = {}
+        self._writes_buffers: set[bool] = set()  # in training, in evaluation
+        refuse_differences(self.models)
         self._module = _LossModule(self.models[0])
         if self.width == 1:
             self.parameters = dict(self.models[0].named_parameters())
@@ -56,51 +66,68 @@ class Stack:
         self.parameters = {name: value.detach().requires_grad_() for name, value in parameters.items()}
 
     def requests(self, x: Tensor, y: Tensor | None, progress: Tensor) -> list[Request]:
-        """What the loss asks of `draw` for one seed's batch x (B, ...), found by one call on the first model."""
-        key = (tuple(x.shape), self.models[0].training)
+        """What the loss asks of `draw` for one seed's batch x (B, ...), found by one call on the first model.
+
+        Raises:
+            PluginError: the loss breaks its contract (`check_loss`) or keeps state where it must not (`Watch`).
+        """
+        model = self.models[0]
+        key = (tuple(x.shape), model.training)
         if key not in self._plans:
             draw = RecordingDraw(x.device)
-            model = self.models[0]
-            kept = [buffer.clone() for buffer in model.buffers()]
-            with torch.no_grad() if model.stackable else torch.enable_grad():
-                terms = model.loss(Batch(x, y, progress, self.n_train), draw)
-            for buffer, value in zip(model.buffers(), kept, strict=True):
-                buffer.copy_(value)  # a rehearsal must not move running statistics
-            check_terms(terms, len(x), type(model))
+            with kept(model.buffers()), torch.no_grad() if model.stackable else torch.enable_grad():
+                times = [written_times(buffer) for buffer in model.buffers()]
+                result = self._module.watch.loss(Batch(x, y, progress, self.n_train), draw)
+                if times != [written_times(buffer) for buffer in model.buffers()] or None in times:
+                    self._writes_buffers.add(model.training)
+            check_loss(result, len(x), model)
             self._plans[key] = draw.requests
         return self._plans[key]
 
-    def terms(
+    def outcome(
         self,
         x: Tensor,
         y: Tensor | None,
         progress: Tensor,
         requests: Sequence[Request],
         noise: Sequence[Tensor],
-        parameters: dict[str, Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """Loss terms (K, B) of batches x (K, B, *data_shape), y (K, B) or None, and draws (K, *shape).
+        state: dict[str, Tensor] | None = None,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Loss terms (K, B) of batches x (K, B, *data_shape), y (K, B) or None, and draws (K, *shape); and new buffers.
 
-        `parameters` stand in for the live ones.
+        Those come shaped as `buffers` are. `state`, parameters and buffers by name, stands in for the live ones.
         """
-        live = self.parameters if parameters is None else parameters
         if self.width == 1:
             label = None if y is None else y[0]
             inputs = (x[0], label, progress, self.n_train, requests, [tensor[0] for tensor in noise])
-            if live is self.parameters:
-                terms = self._module(*inputs)
+            if state is None:
+                terms, buffers = self._module(*inputs)
             else:
-                state = {f"variant.{name}": value for name, value in live.items()}
-                terms = functional_call(self._module, state, inputs)
-            return {name: value.unsqueeze(0) for name, value in terms.items()}
+                named = {f"variant.{name}": value for name, value in state.items()}
+                terms, buffers = functional_call(self._module, named, inputs)
+            return {name: value.unsqueeze(0) for name, value in terms.items()}, buffers
 
-        def one(parameters, buffers, x, y, noise):
-            state = {f"variant.{name}": value for name, value in {**parameters, **buffers}.items()}
-            return functional_call(self._module, state, (x, y, progress, self.n_train, requests, noise))
+        def one(state, x, y, noise):
+            named = {f"variant.{name}": value for name, value in state.items()}
+            return functional_call(self._module, named, (x, y, progress, self.n_train, requests, noise))
 
         labels_dim = None if y is None else 0
-        vectorised = torch.vmap(one, in_dims=(0, 0, 0, labels_dim, 0), randomness="error")
-        return vectorised(live, self.buffers, x, y, list(noise))
+        vectorised = torch.vmap(one, in_dims=(0, 0, labels_dim, 0), randomness="error")
+        return vectorised(self.live if state is None else state, x, y, list(noise))
+
+    def terms(self, *arguments, **options) -> dict[str, Tensor]:
+        """The loss terms of `outcome`."""
+        return self.outcome(*arguments, **options)[0]
+
+    def check_state(self) -> None:
+        """Raise `PluginError` where the variant has changed data that are neither parameters nor buffers."""
+        self._module.watch.compare()
+
+    def move_buffers(self, values: dict[str, Tensor]) -> None:
+        """Copy what a loss returned for its buffers, as `outcome` gives it, into the live ones."""
+        with torch.no_grad():
+            for name, value in values.items():
+                self.buffers[name].copy_(value)
 
     def train_mode(self, training: bool) -> None:
         """Switch every model between training and evaluation behaviour (batch normalisation, dropout)."""
@@ -108,20 +135,30 @@ class Stack:
             model.train(training)
 
     @property
-    def recordable(self) -> bool:
-        """Whether calls may be recorded (`bench.train.replay`): running statistics would move twice in a trial."""
-        return type(self.models[0]).stackable and not self.buffers
+    def live(self) -> dict[str, Tensor]:
+        """Parameters and buffers by name, as they are."""
+        return {**self.parameters, **self.buffers}
 
-    def split(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
-        """Tensors of which the first stand for the parameters: these by name (the live ones as they are), the rest."""
-        n = len(self.parameters)
-        live = all(one is other for one, other in zip(self.parameters.values(), tensors[:n], strict=True))
-        return self.parameters if live else dict(zip(self.parameters, tensors[:n], strict=True)), tensors[n:]
+    @property
+    def recordable(self) -> bool:
+        """Whether calls may be recorded (`bench.train.replay`): a buffer written in place would move twice in a trial.
+
+        Known once `requests` was asked in the present mode.
+        """
+        model = self.models[0]
+        return type(model).stackable and model.training not in self._writes_buffers
+
+    def split(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor] | None, Sequence[Tensor]]:
+        """Tensors of which the first stand for `live`: these by name (None where they are the live ones), the rest."""
+        live = self.live
+        first, rest = tensors[: len(live)], tensors[len(live) :]
+        if all(one is other for one, other in zip(live.values(), first, strict=True)):
+            return None, rest
+        return dict(zip(live, first, strict=True)), rest
 
     def state(self) -> dict[str, Tensor]:
         """Parameters and buffers by name, stacked (K, ...), detached; views of the live values."""
-        live = {**self.parameters, **self.buffers}
-        return {name: (value[None] if self.width == 1 else value).detach() for name, value in live.items()}
+        return {name: (value[None] if self.width == 1 else value).detach() for name, value in self.live.items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Copy stacked values (K, ...) into the live parameters and buffers."""
@@ -139,6 +176,30 @@ class Stack:
         return self.models
 
 
+@contextlib.contextmanager
+def kept(buffers: Iterable[Tensor]) -> Iterator[None]:
+    """Whatever is written into `buffers` meanwhile is undone afterwards: it is no step of a training."""
+    before = [(buffer, buffer.clone()) for buffer in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)
+
+
+def loss_parts(result: Any) -> tuple[Any, dict[str, Tensor]]:
+    """What a loss returned as (terms, new values of buffers)."""
+    return result if isinstance(result, tuple) and len(result) == 2 else (result, {})
+
+
+def check_loss(result: Any, rows: int, model: Variant) -> None:
+    """Raise `PluginError` unless `result` is what `Variant.loss` promises for `rows` examples."""
+    terms, buffers = loss_parts(result)
+    check_terms(terms, rows, type(model))
+    _check_buffers(buffers, model)
+
+
 def check_terms(terms: object, rows: int, variant: type) -> None:
     """Raise `PluginError` unless `terms` is what `Variant.loss` promises: a dict of (B,) tensors with "loss"."""
     name = variant.__name__
@@ -154,6 +215,25 @@ def check_terms(terms: object, rows: int, variant: type) -> None:
             raise PluginError(f"{name}.loss: term {key!r} has shape {tuple(value.shape)}, expected ({rows},)")
         if not value.is_floating_point():
             raise PluginError(f"{name}.loss: term {key!r} has type {value.dtype}, expected a floating-point type")
+
+
+def _check_buffers(buffers: object, model: Variant) -> None:
+    """Raise `PluginError` unless each is the new value of a saved buffer of `model`."""
+    name = type(model).__name__
+    if not isinstance(buffers, dict):
+        raise PluginError(f"{name}.loss must return (terms, {{buffer: new value}}), not a {type(buffers).__name__}")
+    live = dict(model.named_buffers())
+    saved = {key: live[key] for key in model.state_dict() if key in live}
+    for key, value in buffers.items():
+        if key not in saved:
+            known = ", ".join(saved) or "none"
+            raise PluginError(f"{name}.loss returns a value for {key!r}, which is no saved buffer; those are: {known}")
+        wanted = saved[key]
+        found = (tuple(value.shape), value.dtype) if isinstance(value, Tensor) else type(value).__name__
+        if found != (tuple(wanted.shape), wanted.dtype):
+            raise PluginError(
+                f"{name}.loss returns {found} for the buffer {key!r}, expected {(tuple(wanted.shape), wanted.dtype)}"
+            )
 
 
 def flops_per_step(model: Variant, rows: Rows, batch_size: int, device: torch.device) -> int:

@@ -39,7 +39,7 @@ class Validation:
         self._limit = None if whole else HISTORY_ROWS
         self._dynamic = binarise == "dynamic"
         self._block = max(256, READ_VALUES // max(int(np.prod(rows.data_shape)), 1))
-        self._recorder = Recorder(stack.recordable)
+        self._recorder = Recorder(lambda: stack.recordable)
         self._terms: list[str] = []
 
     def __call__(self, progress: Tensor) -> dict[str, np.ndarray]:
@@ -74,14 +74,13 @@ class Validation:
             given = binarised(x.expand(width, *x.shape), pixels, start)
 
         def sums(*tensors: Tensor) -> list[Tensor]:
-            parameters, (given, *rest) = stack.split(tensors)
+            state, (given, *rest) = stack.split(tensors)
             label = None if y is None else rest.pop(0).expand(width, len(y))
             with torch.set_grad_enabled(not type(stack.models[0]).stackable):  # such a loss may differentiate
-                terms = stack.terms(
-                    given.expand(width, *given.shape[1:]), label, rest[0], requests, rest[1:], parameters
-                )
+                terms = stack.terms(given.expand(width, *given.shape[1:]), label, rest[0], requests, rest[1:], state)
             self._terms = list(terms)
             return [term.detach().double().sum(-1) for term in terms.values()]
 
-        inputs = [*stack.parameters.values(), given, *([] if y is None else [y]), progress, *draws]
-        return self._recorder((tuple(given.shape), y is None), sums, inputs, len(stack.parameters))
+        live = stack.live
+        inputs = [*live.values(), given, *([] if y is None else [y]), progress, *draws]
+        return self._recorder((tuple(given.shape), y is None), sums, inputs, len(live))

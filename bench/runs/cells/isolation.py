@@ -32,11 +32,19 @@ def contained(threads: int | None = None) -> Iterator[None]:
         yield
 
 
+def default_device() -> torch.device:
+    """Where torch makes a tensor that is told nothing.
+
+    torch 2.6's own question for it raises once a default device was set and taken back.
+    """
+    return torch.empty(0).device
+
+
 @contextlib.contextmanager
 def _torch_settings() -> Iterator[None]:
     dtype, threads, gradients = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
     precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
-    device = torch.get_default_device()
+    device = default_device()
     try:
         yield
     finally:
@@ -46,7 +54,7 @@ def _torch_settings() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         if torch.are_deterministic_algorithms_enabled() != deterministic:
             torch.use_deterministic_algorithms(deterministic)
-        if torch.get_default_device() != device:
+        if default_device() != device:
             torch.set_default_device(None if device.type == "cpu" else device)
 
 

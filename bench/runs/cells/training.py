@@ -15,6 +15,7 @@ from bench.seeding import seed_groups
 from bench.spec.call import Call
 from bench.train import TrainedSeed, TrainPlan, train
 from bench.train.device import out_of_memory
+from bench.train.loss_state import refuse_differences
 from bench.train.stack import flops_per_step, is_convolutional, stack_width
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bench.spec.run import CellSpec
     from bench.train.loop import Checkpointer
 
+#: Added to a seed gives one that no run is likely to have.
+OTHER_SEED = 1_000_003
 #: (cell, its trained model or why there is none, facts of the training).
 Outcome = tuple["CellSpec", TrainedSeed | Exception, dict[str, Any]]
 
@@ -73,7 +76,10 @@ class Trainer:
         plan = plan_of(cells[0], self.split, self.steps)
         train_rows, validation_rows = self.workshop.rows(cells[0], self.device)
         models = [self.workshop.attached(cell, self.split).to(self.device) for cell in cells]
-        probe = self.workshop.attached(cells[0], self.split).to(self.device)
+        # A second seed's model: what it holds besides parameters and buffers must be what the first one's does.
+        other = replace(cells[0], seed=cells[0].seed + OTHER_SEED)
+        probe = self.workshop.attached(other, self.split).to(self.device)
+        refuse_differences([models[0], probe])
         flops = flops_per_step(probe, train_rows, plan.batch_size, self.device)
         seeds = [cell.seed for cell in cells]
         if self.device.type == "cuda":

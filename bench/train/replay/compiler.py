@@ -7,12 +7,14 @@ set to "never" switches it off.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import io
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +92,7 @@ def _tried(device_type: str) -> Compiler:
     return Compiler(True, "inductor", f"compiled by torch.compile (Inductor, {backend})")
 
 
-@contextmanager
+@contextlib.contextmanager
 def quiet_tool_chain() -> Iterator[None]:
     """Silence what the tool chain says about itself (missing CUDA tools, its own deprecations)."""
     logger = logging.getLogger("torch.utils.cpp_extension")
@@ -99,6 +101,8 @@ def quiet_tool_chain() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            with contextlib.redirect_stderr(io.StringIO()):  # torch 2.6 prints there that it finds no CUDA runtime
+                importlib.import_module("torch.utils.cpp_extension")
             yield
     finally:
         logger.setLevel(level)

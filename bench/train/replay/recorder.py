@@ -10,17 +10,17 @@ the last the function itself stays.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
+from bench import torch_private
+from bench.torch_private import scripted
 from bench.train.replay import cudagraph
 from bench.train.replay.compiler import quiet_tool_chain
-from bench.train.replay.simplify import simplify
+from bench.train.replay.simplify import simplified
 
 #: Calls of one kind before it is recorded, so that shapes that hardly recur are not: recording costs some thirty calls.
 WARM_UP = 5
@@ -37,11 +37,11 @@ class Recorder:
     """Calls functions of tensors, from a recording once that is trusted.
 
     Args:
-        enabled: whether anything may be recorded.
+        enabled: whether anything may be recorded, asked when it is about to be.
         compiled: whether recordings are compiled.
     """
 
-    def __init__(self, enabled: bool = True, compiled: bool = False) -> None:
+    def __init__(self, enabled: Callable[[], bool], compiled: bool = False) -> None:
         self._enabled = enabled
         self._compiled = compiled
         self._seen: dict[Hashable, int] = {}
@@ -61,7 +61,7 @@ class Recorder:
         result = list(function(*inputs))
         if kind not in self._recordings:
             self._seen[kind] = self._seen.get(kind, 0) + 1
-            if self._enabled and self._seen[kind] > WARM_UP:
+            if self._seen[kind] > WARM_UP and self._enabled():
                 self._recordings[kind] = _recorded(function, inputs, fixed, self._compiled)
         elif recording is not None and not recording.agrees(result, inputs):
             self._recordings[kind] = None  # from now on the function itself
@@ -93,9 +93,8 @@ class Recording:
     """
 
     def __init__(self, function: Function, inputs: Sequence[Tensor], fixed: int, compiled: bool = False) -> None:
-        graph = make_fx(function)(*inputs)
         examples = [tensor.detach() for tensor in inputs]
-        simplify(graph, examples)
+        graph = simplified(torch_private.recorded(function, inputs), examples)
         self._ways = _ways(graph, examples, fixed, compiled)
         self._tolerance = TOLERANCE if compiled or inputs[0].device.type == "cuda" else 0.0
         self._way: Function | None = None
@@ -148,22 +147,9 @@ def _ways(graph: fx.GraphModule, inputs: list[Tensor], fixed: int, compiled: boo
 
 
 def inductor(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
-    """`graph` compiled for the shapes of `inputs`, without the guards that `torch.compile` checks in every call."""
-    with quiet_tool_chain(), torch.no_grad():
-        return torch._inductor.compile(graph, list(inputs))
-
-
-def scripted(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
-    """`graph` run by TorchScript's interpreter, operation by operation as it stands."""
-    with warnings.catch_warnings(), torch.no_grad(), torch.jit.optimized_execution(False):
-        warnings.simplefilter("ignore")  # of TorchScript's own age, and of constants, which a list of operations has
-        script = torch.jit.trace(lambda *tensors: tuple(graph(*tensors)), tuple(inputs), check_trace=False)
-
-    def run(*tensors: Tensor) -> Sequence[Tensor]:
-        with torch.jit.optimized_execution(False):
-            return script(*tensors)
-
-    return run
+    """`torch_private.inductor`, silent about its tools."""
+    with quiet_tool_chain():
+        return torch_private.inductor(graph, inputs)
 
 
 class Captured:

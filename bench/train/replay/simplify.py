@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.utils import _pytree as pytree
 
-_ATEN = torch.ops.aten
+from bench.torch_private import schema_of
+
 #: Operations whose result depends on the shape of their first argument and not on its numbers.
 _SHAPED = frozenset({
-    _ATEN.ones_like.default, _ATEN.zeros_like.default, _ATEN.full_like.default, _ATEN.new_ones.default,
-    _ATEN.new_zeros.default, _ATEN.new_full.default,
+    "aten.ones_like.default", "aten.zeros_like.default", "aten.full_like.default", "aten.new_ones.default",
+    "aten.new_zeros.default", "aten.new_full.default",
 })  # fmt: skip
 #: Operations without arguments that are tensors, and without chance.
-_SOURCES = frozenset({_ATEN.ones.default, _ATEN.zeros.default, _ATEN.full.default, _ATEN.arange.default,
-                      _ATEN.arange.start, _ATEN.scalar_tensor.default, _ATEN.eye.default})  # fmt: skip
+_SOURCES = frozenset({"aten.ones.default", "aten.zeros.default", "aten.full.default", "aten.arange.default",
+                      "aten.arange.start", "aten.scalar_tensor.default", "aten.eye.default"})  # fmt: skip
 #: Constants of more numbers than this are computed in every call instead of being kept.
 _LARGEST = 1 << 16
 
 
-def simplify(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> None:
-    """Apply all simplifications to `graph`, in place; `inputs` are some inputs it takes."""
-    drop_no_ops(graph)
-    fold_constants(graph, inputs)
-    graph.recompile()
+def simplified(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
+    """A simpler copy of `graph`, or `graph` itself where it cannot be simplified; `inputs` are some inputs it takes."""
+    try:
+        simpler = copy.deepcopy(graph)
+        drop_no_ops(simpler)
+        fold_constants(simpler, inputs)
+        simpler.recompile()
+        return simpler
+    except Exception:  # another torch may name or describe operations in another way
+        return graph
 
 
 def drop_no_ops(graph: fx.GraphModule) -> None:
     """Take out aliases and permutations that permute nothing, which autograd and vectorisation leave by the dozen."""
     for node in list(graph.graph.nodes):
-        alias = node.target in (_ATEN.alias.default, _ATEN.detach.default)
-        permutation = node.target is _ATEN.permute.default and list(node.args[1]) == sorted(node.args[1])
+        alias = str(node.target) in ("aten.alias.default", "aten.detach.default")
+        permutation = str(node.target) == "aten.permute.default" and list(node.args[1]) == sorted(node.args[1])
         if alias or permutation:
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
@@ -69,7 +75,9 @@ def _constants(graph: fx.Graph) -> dict[fx.Node, None]:
             if any(written in constant for written in _written(node)):
                 return {}
             fixed = not _may_write(node) and torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ())
-            if fixed and (node.target in _SHAPED | _SOURCES or (sources and all(one in constant for one in sources))):
+            if fixed and (
+                str(node.target) in _SHAPED | _SOURCES or (sources and all(one in constant for one in sources))
+            ):
                 constant[node] = None
     return constant
 
@@ -78,7 +86,7 @@ def _may_write(node: fx.Node) -> bool:
     """Whether a call writes to one of its arguments; what is no operation of torch may do anything."""
     if node.target is operator.getitem:
         return False
-    schema = getattr(node.target, "_schema", None)
+    schema = schema_of(node.target)
     return schema is None or schema.is_mutable
 
 
@@ -86,12 +94,13 @@ def _written(node: fx.Node) -> list[fx.Node]:
     """The arguments that a call writes to."""
     if not _may_write(node):
         return []
-    schema = getattr(node.target, "_schema", None)
+    schema = schema_of(node.target)
     if schema is None:
         return node.all_input_nodes
     given = dict(zip((argument.name for argument in schema.arguments), node.args, strict=False)) | node.kwargs
     written = [given.get(one.name) for one in schema.arguments if one.alias_info and one.alias_info.is_write]
-    return [node for node in pytree.tree_leaves(written) if isinstance(node, fx.Node)]
+    flat = [leaf for one in written for leaf in (one if isinstance(one, (list, tuple)) else [one])]
+    return [node for node in flat if isinstance(node, fx.Node)]
 
 
 def _drop_unused(graph: fx.Graph) -> None:

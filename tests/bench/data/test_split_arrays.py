@@ -34,7 +34,7 @@ def test_labels_stay_with_their_rows():
 
 
 def test_a_frame_names_its_columns():
-    frame = pd.DataFrame(TABLE, columns=list("abcd"))
+    frame = pd.DataFrame(TABLE.copy(), columns=list("abcd"))
     frame["c"] = 1.0
     split = split_arrays(frame)
     assert "constant in training and therefore kept at 0: column 'c'" in split.description

@@ -73,7 +73,7 @@ def behaved(directory, faulty):
 
 
 def global_state():
-    return (torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads(), torch.is_grad_enabled(),
+    return (torch.get_default_dtype(), torch.empty(0).device, torch.get_num_threads(), torch.is_grad_enabled(),
             np.geterr(), np.random.get_state()[1].sum(), torch.initial_seed())  # fmt: skip
 
 

@@ -5,13 +5,13 @@ import functools
 import numpy as np
 import pytest
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from bench.contracts.variant import Context
 from bench.losses import ReconstructionCost
 from bench.networks.build import attach
 from bench.networks.factories import mlp
 from bench.spec.registry import Registry
+from bench.torch_private import recorded
 from bench.train import TrainPlan, loop, train
 from bench.train.batches import Rows
 from bench.train.gradients import Gradients
@@ -173,7 +173,7 @@ def test_scripted_lists_take_labels_and_unused_inputs():
         return [weight.index_select(0, labels) + x.sum(0)]
 
     arguments = [torch.randn(6, 5), torch.randn(7, 5), torch.arange(7) % 6, torch.zeros(())]
-    graph = make_fx(labelled)(*arguments)
+    graph = recorded(labelled, arguments)
     assert bits(list(scripted(graph, arguments)(*arguments)), labelled(*arguments))
 
 

@@ -1,0 +1,225 @@
+"""The parts of torch that it may rename or drop without notice: private names, TorchScript, `make_fx`; nothing else.
+
+No other file touches them (`tests/bench/test_torch_private.py`). Each is looked up and tried out when it is first
+needed, once per process; where this torch lacks it or it gives wrong numbers, `found` answers None, `why_not` says so
+in a sentence, and its user takes the plain way to the same numbers. A trial runs in a thread of its own, out of reach
+of the transforms, modes and gradients that are at work where the question is asked.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from bench.errors import one_line
+
+Function = Callable[..., Sequence[Tensor]]
+
+
+class NotAvailable(RuntimeError):
+    """This torch lacks a mechanism; the message says which and why."""
+
+
+_answers: dict[str, tuple[Any, str]] = {}
+
+
+def found(name: str) -> Any:
+    """The mechanism of `MECHANISMS`, or None where this torch has none that works."""
+    if name not in _answers:
+        thread = threading.Thread(target=_try_out, args=(name,))
+        thread.start()
+        thread.join()
+    return _answers[name][0]
+
+
+def why_not(name: str) -> str:
+    """Why `found(name)` is None, in a sentence; "" where it is there."""
+    found(name)
+    return _answers[name][1]
+
+
+def _try_out(name: str) -> None:
+    try:
+        _answers[name] = (MECHANISMS[name](), "")
+    except Exception as error:  # whatever another torch does instead
+        _answers[name] = (None, f"torch {torch.__version__} has no working {name} ({one_line(error)})")
+
+
+def _needed(name: str) -> Any:
+    mechanism = found(name)
+    if mechanism is None:
+        raise NotAvailable(why_not(name))
+    return mechanism
+
+
+def recorded(function: Function, inputs: Sequence[Tensor]) -> fx.GraphModule:
+    """The operations of one call, forward and backward together, as a graph.
+
+    Raises:
+        NotAvailable: there is no `make_fx`.
+        Exception: what `function` does cannot be recorded.
+    """
+    return _needed("make_fx")(function)(*inputs)
+
+
+def scripted(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
+    """`graph` run by TorchScript's interpreter, operation by operation as it stands; `NotAvailable` without it."""
+    return _needed("TorchScript")(graph, inputs)
+
+
+def inductor(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
+    """`graph` compiled for the shapes of `inputs`, without the guards that `torch.compile` checks in every call.
+
+    Raises:
+        NotAvailable: there is no such entry.
+        Exception: it cannot be compiled.
+    """
+    with torch.no_grad():
+        return _needed("Inductor")(graph, list(inputs))
+
+
+def schema_of(operation: Any) -> Any:
+    """The schema of a graph's operation (its arguments, which of them it writes to), None where none is known."""
+    return getattr(operation, "_schema", None)
+
+
+def written_times(tensor: Tensor) -> int | None:
+    """How often `tensor` has been written to in place, None where that is not counted."""
+    try:
+        return tensor._version
+    except (AttributeError, RuntimeError):  # inference tensors do not count
+        return None
+
+
+def _find_make_fx() -> Callable[[Function], Callable[..., fx.GraphModule]]:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    x = torch.tensor([1.0, 2.0])
+    graph = make_fx(lambda x: [x.square().sum()])(x)
+    _require(any(node.op == "call_function" for node in graph.graph.nodes) and float(graph(x + 1)[0]) == 13.0)
+    return make_fx
+
+
+def _find_torchscript() -> Callable[[fx.GraphModule, Sequence[Tensor]], Function]:
+    trace, unoptimised = torch.jit.trace, torch.jit.optimized_execution
+
+    def script(graph: Function, inputs: Sequence[Tensor]) -> Function:
+        with warnings.catch_warnings(), torch.no_grad(), unoptimised(False):
+            warnings.simplefilter("ignore")  # of TorchScript's own age, and of constants, which such a list has
+            script = trace(lambda *tensors: tuple(graph(*tensors)), tuple(inputs), check_trace=False)
+
+        def run(*tensors: Tensor) -> Sequence[Tensor]:
+            with unoptimised(False):
+                return script(*tensors)
+
+        return run
+
+    x = torch.tensor([1.0, 2.0])
+    _require(float(script(lambda x: (x.square().sum(),), [x])(x + 1)[0]) == 13.0)
+    return script
+
+
+def _find_inductor() -> Callable[[fx.GraphModule, list[Tensor]], Function]:
+    from torch._inductor import compile as compile_graph
+
+    return compile_graph
+
+
+def _find_adam() -> dict[str, Callable[..., None]]:
+    """ "adam" and "adamw" → a step in place on (tensors, gradients, exp_avg, exp_avg_sq, steps, rate, group)."""
+    kernels = {"adam": torch._fused_adam_, "adamw": torch._fused_adamw_}
+    add = torch._foreach_add_
+
+    def step_of(kernel: Callable[..., None]) -> Callable[..., None]:
+        def step(tensors, gradients, first, second, steps, lr: float, group: dict[str, Any]) -> None:
+            beta1, beta2 = group["betas"]
+            with torch.no_grad():
+                add(steps, 1)
+                kernel(
+                    tensors, list(gradients), first, second, [], steps, lr=lr, beta1=beta1, beta2=beta2,
+                    weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False, maximize=False,
+                    grad_scale=None, found_inf=None,
+                )  # fmt: skip
+
+        return step
+
+    group = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+    for kernel in kernels.values():
+        x, gradient, first, second, steps = torch.tensor([[1.0], [2.0], [0.0], [0.0], [0.0]]).unbind()
+        step_of(kernel)([x], [gradient], [first], [second], [steps], 0.1, group)
+        _require(abs(float(x) - 0.9) < 1e-6 and float(steps) == 1.0)  # the first step is as long as the rate
+    return {name: step_of(kernel) for name, kernel in kernels.items()}
+
+
+def _find_direct_vmap() -> Callable[[type[torch.autograd.Function], tuple[Tensor, ...]], Any]:
+    """(autograd function, tensors) → its outputs, on the stacked tensors where one `torch.vmap` is at work."""
+    from torch._C import _are_functorch_transforms_active as active
+    from torch._C import _functorch as functorch
+    from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack as outside
+
+    peek, vmap = functorch.peek_interpreter_stack, functorch.TransformType.Vmap
+    is_batched, plain_of, dim_of, batched = (
+        functorch.is_batchedtensor, functorch.get_unwrapped, functorch.maybe_get_bdim, functorch._add_batch_dim,
+    )  # fmt: skip
+
+    def in_front(tensor: Tensor) -> Tensor:
+        """The plain tensor behind a batched one, its stack in dimension 0; others gain a dimension of size 1."""
+        if not is_batched(tensor):
+            return tensor.unsqueeze(0)
+        plain, dim = plain_of(tensor), dim_of(tensor)
+        return plain.movedim(dim, 0) if dim else plain
+
+    def apply(function: type[torch.autograd.Function], tensors: tuple[Tensor, ...]) -> Any:
+        if not active():
+            return function.apply(*tensors)
+        interpreter = peek()
+        if interpreter.key() != vmap or interpreter.level() != 1:
+            return function.apply(*tensors)
+        stacked = [in_front(tensor) for tensor in tensors]
+        with outside():
+            outputs = function.apply(*stacked)
+        if isinstance(outputs, tuple):
+            return tuple(batched(output, 0, 1) for output in outputs)
+        return batched(outputs, 0, 1)
+
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    doubled = torch.vmap(lambda column, other: apply(_Product, (column, other)), in_dims=(1, None))(x, x.detach()[0])
+    (slope,) = torch.autograd.grad(doubled.sum(), x)
+    _require(doubled.tolist() == [[1.0, 6.0], [2.0, 8.0]] and slope.tolist() == [[1.0, 1.0], [2.0, 2.0]])
+    return apply
+
+
+class _Product(torch.autograd.Function):
+    """x y, with the derivative by x alone: what the direct way through `torch.vmap` is tried on."""
+
+    @staticmethod
+    def forward(x: Tensor, y: Tensor) -> Tensor:
+        return x * y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.saved_tensors[0], None
+
+
+def _require(right: bool) -> None:
+    if not right:
+        raise RuntimeError("a trial gave wrong numbers")
+
+
+#: What is probed, by name.
+MECHANISMS: dict[str, Callable[[], Any]] = {
+    "make_fx": _find_make_fx,
+    "TorchScript": _find_torchscript,
+    "Inductor": _find_inductor,
+    "fused Adam": _find_adam,
+    "direct vmap": _find_direct_vmap,
+}

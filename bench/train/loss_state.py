@@ -1,0 +1,264 @@
+"""State that a variant keeps anywhere but in parameters and buffers, found by name.
+
+A stack calls the loss of one model for all seeds, a recording does not call it again, a resumed training starts from
+parameters and buffers, and so does a model that is loaded. What else a loss changes (an attribute, a list, a global)
+or binds anew (a buffer: what it is bound to is not what the stack holds) would therefore give other numbers in each of
+them. `Watch` compares what lies on the variant's modules before and after each call that is really made, and at
+some of them, and between intervals, all data that its code reaches; `refuse_differences` compares models of several
+seeds.
+"""
+
+from __future__ import annotations
+
+import collections
+import inspect
+import random
+import sys
+import types
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.contracts.variant import Variant
+from bench.errors import PluginError
+from bench.torch_private import written_times
+
+REMEDY = (
+    "a training that is stacked, recorded or resumed, and a model that is loaded, would not have that: keep state in a "
+    "buffer (register_buffer in setup, then write into it with copy_, or return (terms, {name: new value})), compute "
+    "constants in setup, and let schedules depend on batch.progress"
+)
+#: Containers of more entries than this are told apart by their length alone.
+MANY = 10_000
+#: What nn.Module and the harness keep on a module.
+_OWN = {*vars(nn.Module()), "forward"}
+_LIBRARIES = ("torch", "numpy", "bench", "builtins", "collections", "functools", "typing", "abc")
+_PARAMETER = "the parameter "
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+
+
+class Watch:
+    """Calls the loss of `variant` and raises `PluginError` naming whatever state it keeps elsewhere."""
+
+    def __init__(self, variant: Variant) -> None:
+        self._variant = variant
+        self._tables = list(_tables(variant))
+        self._parameters = [(path, table) for path, table in self._tables if path.startswith(_PARAMETER)]
+        self._calls = 0
+        self._marks = marks(variant)
+
+    def loss(self, *arguments: Any) -> Any:
+        """`variant.loss(*arguments)`.
+
+        Raises:
+            PluginError: it binds, adds or deletes something on a module, moves a parameter, or changes other data.
+        """
+        before = [dict(table) for _, table in self._tables]
+        times = [written_times(tensor) for _, table in self._parameters for tensor in table.values()]
+        result = self._variant.loss(*arguments)
+        for (path, table), held in zip(self._tables, before, strict=True):
+            for name in table.keys() | held.keys() if table.keys() != held.keys() else table:
+                if name not in held or name not in table or table[name] is not held[name]:
+                    raise self._error(f"binds {path}{name} anew")
+        if times != [written_times(tensor) for _, table in self._parameters for tensor in table.values()]:
+            raise self._error("writes into a parameter, which only the optimiser may move")
+        self._calls += 1
+        if self._calls & (self._calls - 1) == 0:
+            self.compare()
+        return result
+
+    def compare(self) -> None:
+        """Raise `PluginError` where data that the variant's code reaches are not what they were at first."""
+        now = marks(self._variant)
+        if now == self._marks:
+            return
+        changed = next(name for name in [*now, *self._marks] if now.get(name, _GONE) != self._marks.get(name, _GONE))
+        raise self._error(f"changes {changed}")
+
+    def _error(self, what: str) -> PluginError:
+        return PluginError(f"{type(self._variant).__name__}.loss {what}; {REMEDY}")
+
+
+_GONE = object()
+
+
+def refuse_differences(models: Sequence[Variant]) -> None:
+    """Raise `PluginError` where data besides parameters and buffers differ between models of several seeds.
+
+    A stack uses the first model's for all, and a model that is loaded builds its own. Plain numbers may differ where
+    seeds are never stacked.
+    """
+    first = marks(models[0], content=True)
+    for other in models[1:]:
+        theirs = marks(other, content=True)
+        for name, value in first.items():
+            same = value == theirs.get(name)
+            if not same and name.startswith("self.") and (isinstance(value, tuple) or type(models[0]).stackable):
+                raise PluginError(
+                    f"{type(models[0]).__name__}: {name} depends on the seed but is neither parameter nor buffer, so "
+                    f"that a stack and a loaded model would use another seed's; make it a buffer "
+                    f"(register_buffer in setup)"
+                )
+
+
+def marks(variant: Variant, content: bool = False) -> dict[str, Any]:
+    """Name → what tells a change, for all data besides parameters and saved buffers that the variant's code reaches.
+
+    With `content`, tensors are told apart by their numbers, otherwise by how often they were written to where torch
+    counts that.
+    """
+    found: dict[str, Any] = {}
+    walk = _Walk(found, content)
+    saved = variant.state_dict(keep_vars=True).keys()
+    for path, module in variant.named_modules():
+        prefix = f"self.{path}." if path else "self."
+        if not _of_torch(module):
+            for name, value in vars(module).items():
+                if name not in _OWN:
+                    walk(f"{prefix}{name}", value)
+        for name, buffer in module.named_buffers(recurse=False):
+            if f"{path}.{name}".lstrip(".") not in saved:
+                walk(f"{prefix}{name}", buffer)
+    for kind in type(variant).__mro__:
+        if _from_library(kind.__module__):
+            break
+        walk.class_of(kind)
+    return found
+
+
+def _tables(variant: Variant) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is bound on each module, with the words before each name: parameters, buffers, children, attributes."""
+    for path, module in variant.named_modules():
+        prefix = f"self.{path}." if path else "self."
+        own = vars(module)
+        yield f"{_PARAMETER}{prefix}", own["_parameters"]
+        yield f"the buffer {prefix}", own["_buffers"]
+        yield f"the module {prefix}", own["_modules"]
+        if not _of_torch(module):
+            yield f"the attribute {prefix}", own
+
+
+def _of_torch(module: nn.Module) -> bool:
+    """Whether torch's own code answers for the plain attributes of a module (caches that it makes anew)."""
+    return type(module).__module__.split(".")[0] == "torch"
+
+
+def _from_library(module: str | None) -> bool:
+    first = (module or "").partition(".")[0]
+    return first in _LIBRARIES or first in sys.stdlib_module_names
+
+
+class _Walk:
+    """Follows values into containers, objects and functions, and notes a mark for each piece of data."""
+
+    def __init__(self, found: dict[str, Any], content: bool) -> None:
+        self._found = found
+        self._content = content
+        self._seen: set[int] = set()
+        self._kept: list[Any] = []  # so that no number of `_seen` is given to another object
+
+    def __call__(self, path: str, value: Any) -> None:
+        if isinstance(value, _PLAIN):
+            self._found[path] = repr(value)
+        elif id(value) not in self._seen:
+            self._seen.add(id(value))
+            self._kept.append(value)
+            self._look(path, value)
+
+    def _look(self, path: str, value: Any) -> None:
+        mark = self._mark(value)
+        if mark is not None:
+            self._found[path] = mark
+        elif isinstance(value, (list, tuple, set, frozenset, collections.deque, Mapping)):
+            self._entries(path, value)
+        elif isinstance(value, (types.FunctionType, types.MethodType)):
+            self.function(path, getattr(value, "__func__", value))
+        elif isinstance(value, nn.Module):
+            for name, tensor in [*value.named_parameters(), *value.named_buffers()]:
+                self(f"{path}.{name}", tensor)
+        elif not isinstance(value, (type, types.ModuleType)) and not _from_library(type(value).__module__):
+            for name, one in getattr(value, "__dict__", {}).items():
+                self(f"{path}.{name}", one)
+
+    def _mark(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            times = None if self._content else written_times(value)
+            return (id(value), times) if times is not None else _digest(value.detach().cpu().numpy())
+        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            return _digest(value)
+        if isinstance(value, torch.Generator):
+            return _digest(value.get_state().numpy())
+        if isinstance(value, random.Random):
+            return hash(value.getstate())
+        if isinstance(value, np.random.Generator):
+            return repr(value.bit_generator.state)
+        return repr(value) if type(value).__module__ == "itertools" else None
+
+    def _entries(self, path: str, value: Any) -> None:
+        self._found[f"{path} (its length)"] = len(value)
+        if len(value) > MANY:
+            return
+        if isinstance(value, (set, frozenset)):
+            self._found[path] = sorted(map(repr, value))
+        elif isinstance(value, Mapping):
+            for key, one in list(value.items()):
+                self(f"{path}[{key!r}]", one)
+        else:
+            for index, one in enumerate(list(value)):
+                self(f"{path}[{index}]", one)
+
+    def function(self, path: str, function: Callable) -> None:
+        """What a function of the plugin holds: its closure, defaults, attributes, and globals it names."""
+        code = getattr(function, "__code__", None)
+        if code is None or _from_library(function.__module__):
+            return
+        for name, value in inspect.getclosurevars(function).nonlocals.items():
+            self(f"{name} (of {function.__name__})", value)
+        self(f"the defaults of {function.__name__}", (function.__defaults__, function.__kwdefaults__))
+        for name, value in vars(function).items():
+            self(f"{function.__name__}.{name}", value)
+        for name in _names(code):
+            if name in function.__globals__:
+                self._global(f"the global {name}", function.__globals__[name])
+
+    def _global(self, path: str, value: Any) -> None:
+        if isinstance(value, type):
+            if not _from_library(value.__module__):
+                self.class_of(value)
+        else:
+            self(path, value)
+
+    def class_of(self, kind: type) -> None:
+        """Data on a class of the plugin, and what its methods hold."""
+        if id(kind) in self._seen:
+            return
+        self._seen.add(id(kind))
+        for name, value in list(vars(kind).items()):
+            value = inspect.unwrap(value) if callable(value) else value
+            for method in _functions(value):
+                self(f"{kind.__name__}.{name}", method)
+            if not callable(value) and not name.startswith("__") and not hasattr(value, "__get__"):
+                self(f"{kind.__name__}.{name}", value)
+
+
+def _functions(value: Any) -> list[Callable]:
+    """The functions behind an entry of a class."""
+    if isinstance(value, property):
+        return [one for one in (value.fget, value.fset) if one is not None]
+    function = getattr(value, "__func__", value)
+    return [function] if isinstance(function, types.FunctionType) else []
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _digest(array: np.ndarray) -> tuple:
+    return array.shape, str(array.dtype), zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))

@@ -100,7 +100,6 @@ def test_first_line_of_numbers_is_data_unless_it_counts(read):
         ("a,b\n" + "1,2\n" * 9 + "\n3,nan\n", r"line 12, column 'b' is missing \(NaN\)"),
         ("a,b\n" + "1,2\n" * 9 + "3,inf\n", "line 11, column 'b' is infinite"),
         ("a,a\n1,2\n", "two columns are called 'a'"),
-        (",b\n0,2\n", r"column 1 has no name.*to_csv\(index=False\)"),
         ("a,\n0,2\n", "column 2 has no name"),
         ('a,b\n"1,2\n', "line 2: not readable as CSV"),
         (b"a,b\n1,2\n\xe9,4\n", "line 3: not UTF-8"),
@@ -120,8 +119,25 @@ def test_unknown_label_columns_are_answered_with_the_nearest(read):
         read(CSV, label="knid")
     with pytest.raises(DataError, match="no columns beside the labels"):
         read("a\n1\n2\n", label="a")
-    with pytest.raises(DataError, match="labels: the label of line 3 is missing"):
-        read("a,k\n1,u\n2,\n3,u\n", label="k")
+    for missing in ("", " ", '""'):
+        with pytest.raises(DataError, match="labels: the label of line 3 is missing"):
+            read(f"a,k\n1,u\n2,{missing}\n3,u\n", label="k")
+    with pytest.raises(DataError, match="the label of line 3 is 'nan', which stands for a missing value.*another name"):
+        read("a,k\n1,u\n2,nan\n3,u\n", label="k")
+
+
+def test_spaces_around_a_label_are_no_class_of_their_own(read):
+    content = "a,k\n" + "".join(f"{i},{' a' if i % 2 else 'a'}\n{i + 0.5},b \n" for i in range(20))
+    assert read(content, label="k").label_names == ("a", "b")
+
+
+def test_how_a_file_was_read_stands_in_the_description(read):
+    content = ",a,b\n" + "".join(f"{i},{a},{b}\n" for i, (a, b, _) in enumerate(ROWS.tolist()))
+    split = read(content)
+    assert split.data_shape == (2,) and "column 1 (without a name) read as row names and left out" in split.description
+    split = read(content.replace(",a", "id,a", 1))
+    assert split.data_shape == (3,) and "WARNING: counts the rows" in split.description
+    assert "column 'id'" in split.description
 
 
 def test_constant_columns_of_a_file_are_named(read):

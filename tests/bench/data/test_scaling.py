@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from bench.contracts import rows
 from bench.contracts.rows import rescale
 from bench.data import scaling
 from bench.data.array_like import Names
@@ -25,7 +26,7 @@ def fit(array, scale="auto", train=None):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(scaling, "BLOCK_BYTES", 7 * 8 * 3)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 7 * 8 * 3)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e9])

@@ -82,7 +82,7 @@ def test_data_given_in_memory_are_not_changed():
 SCRIPT = """
 import re, sys
 import numpy as np
-from bench.contracts.arrays import split_arrays
+from bench.data.split_arrays import split_arrays
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024
 before = peak()

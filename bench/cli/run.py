@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-_NUMBER = {"type": int, "metavar": "N"}
+from bench.cli._whole import WHOLE
+
+_NUMBER = {"type": WHOLE, "metavar": "N"}
 
 
 @click.command("run", short_help="Train, evaluate, store and report.")
@@ -15,15 +17,15 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--seeds", metavar="N|LIST", help="How many (10 is 0 to 9), or which: 0,3,7.")
 @click.option("--epochs", **_NUMBER, help="Length of training in epochs.")
 @click.option("--steps", **_NUMBER, help="Length of training in steps (1500).")
-@click.option("--latent-dim", type=int, metavar="L", help="Dimension of the code (8).")
+@click.option("--latent-dim", type=WHOLE, metavar="L", help="Dimension of the code (8).")
 @click.option("--network", metavar="NAME[p=v]", help="'mlp[hidden=[256]]', 'conv[channels=[32,64]]' or module:factory.")
 @click.option("--recon", metavar="COST", help="squared, bernoulli or 'gaussian[scale=1]'.")
 @click.option("--optimizer", metavar="NAME[p=v]", help="'adam[lr=3e-3]', adamw, sgd or rmsprop.")
 @click.option(
     "--schedule", metavar="NAME", help="Learning rate: cosine, constant or 'stages[lengths=[1,3],factor=0.1]'."
 )
-@click.option("--early-stopping", type=int, metavar="PATIENCE", help="Epochs without gain until a seed stops.")
-@click.option("-b", "--batch-size", type=int, metavar="B", help="Examples per step (128).")
+@click.option("--early-stopping", type=WHOLE, metavar="PATIENCE", help="Epochs without gain until a seed stops.")
+@click.option("-b", "--batch-size", type=WHOLE, metavar="B", help="Examples per step (128).")
 @click.option("--precision", metavar="NAME", help="Of products in training: float32, tf32 (GPU only) or bf16.")
 @click.option("--compile", is_flag=True, default=None, help="Compile training steps (needs a compiler; for long runs).")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
@@ -33,7 +35,7 @@ _NUMBER = {"type": int, "metavar": "N"}
 @click.option("--preset", metavar="NAME", help="A ready-made run; see `aebench list presets`.")
 @click.option("--config", metavar="FILE.yaml", help="A file of the same keys; the command line wins over it.")
 @click.option("-o", "--output", metavar="DIR", help="Where to write (results/<name>-<hash>).")
-@click.option("-j", "--n-jobs", type=int, metavar="N", help="Stacks trained at the same time (1).")
+@click.option("-j", "--n-jobs", type=WHOLE, metavar="N", help="Stacks trained at the same time (1).")
 @click.option("--engine", metavar="NAME", help="What runs the cells: local, dask, or dask=ADDRESS of a scheduler.")
 @click.option("--timeout", metavar="TIME", help="Limit per stack of seeds: 30s, 10m, 2h.")
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")

@@ -56,11 +56,12 @@ def read_regular(path: Path, limit: int, *, what: str = "", bound: str = "", adv
     what = what or repr(path.name)
     try:
         with open_regular(path, limit, what=what, bound=bound, advice=advice) as stream:
-            content = stream.read(limit + 1)  # a file of the system may state no size and never end
+            size = os.fstat(stream.fileno()).st_size
+            content = stream.read(size + 1)  # a file of the system may state no size and never end
     except OSError as error:
         raise DataError(f"{what} cannot be read: {error.strerror or error}") from None
-    if len(content) > limit:
-        raise _too_large(what, limit, bound, advice)
+    if len(content) > size:
+        raise DataError(f"{what} goes on after the {size} bytes that it is said to have; give a file that is complete")
     return content
 
 

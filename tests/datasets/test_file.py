@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from bench.contracts.dataset import PARTS
 from bench.contracts.rows import LazyRows
 from bench.errors import DataError, UsageError
+from bench.spec.call import parse_call
+from bench.spec.registry import Registry
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(5, 2, (60, 3))
@@ -122,7 +125,9 @@ def test_unknown_label_columns_are_answered_with_the_nearest(read):
     for missing in ("", " ", '""'):
         with pytest.raises(DataError, match="labels: the label of line 3 is missing"):
             read(f"a,k\n1,u\n2,{missing}\n3,u\n", label="k")
-    with pytest.raises(DataError, match="the label of line 3 is 'nan', which stands for a missing value.*another name"):
+    with pytest.raises(
+        DataError, match=r"the label of line 3 is 'nan', which stands for a missing value.*another name"
+    ):
         read("a,k\n1,u\n2,nan\n3,u\n", label="k")
 
 
@@ -204,6 +209,8 @@ def header(shape, descr="<f8"):
         (header((2**64, 2**64)), "is truncated"),
         (header((10**18, 10), "<U0"), "not real numbers"),
         (header((-5, 3)), "impossible shape"),
+        (header((True, 3)) + bytes(24), "impossible shape"),
+        (header((True,)) + bytes(8), "impossible shape"),
         (header((1,) * 60), "impossible shape"),
         (header((0, 3)), "holds no values"),
         (header((2, 2)) + bytes(31), "is truncated.*32 bytes, it holds 31"),
@@ -229,6 +236,16 @@ def test_npz_bombs_are_refused_within_bounds(load, tmp_path, bounded):
     assert (tmp_path / "bomb.npz").stat().st_size < 10**6
     with bounded(8), pytest.raises(DataError, match="takes 400000000 bytes, more than memory_limit=1000000"):
         load("bomb.npz", memory_limit=10**6)
+
+
+def test_an_npz_bomb_within_the_memory_limit_is_refused_before_it_is_unpacked(load, tmp_path, bounded):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("x.npy", "w") as stream:
+            stream.write(header((10**7, 10)))
+            for _ in range(80):
+                stream.write(bytes(10**7))
+    with bounded(8), pytest.raises(DataError, match=r"unpacks to 800000.* bytes, more than 500 times what it takes"):
+        load("bomb.npz")
 
 
 def test_npz_with_a_lying_header_is_refused(load, tmp_path, bounded):
@@ -272,3 +289,16 @@ def test_images_in_a_file_keep_their_shape(load, tmp_path):
     split = load("pictures.npy")
     assert split.data_shape == (3, 9, 8) and split.scale == 255.0
     assert "bernoulli" in split.likelihoods
+
+
+@pytest.mark.parametrize("name", ["True", "1.0", "1e3", "0.10", "none"])
+def test_a_column_is_found_by_its_name_as_typed_and_as_advised(load, tmp_path, name):
+    registry = Registry.discover()
+    lines = [f"{name},a,b", *(f"{'xy'[i % 2]},{a!r},{b!r}" for i, (a, b, _) in enumerate(ROWS.tolist()))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="make it the label") as caught:
+        load("rows.csv")
+    advised = re.search(r"\((label=.*)\)$", str(caught.value))[1]
+    for words in {advised, f"label={name}"} - {"label=none"}:
+        params = registry.resolve("dataset", parse_call(f"file[path=rows.csv,{words}]")).params
+        assert load(**params).label_names == ("x", "y")

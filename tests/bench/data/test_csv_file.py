@@ -158,7 +158,7 @@ def test_a_first_row_of_data_stays_and_is_said(read):
 
 def test_a_row_with_a_text_is_not_taken_for_names(read):
     body = text(FRAME.assign(kind=KINDS), index=False, header=False)
-    with pytest.raises(DataError, match="line 1: .* are values like those below, where column names are expected"):
+    with pytest.raises(DataError, match=r"line 1: .* are values like those below, where column names are expected"):
         read(body, KINDS[0])
 
 
@@ -240,7 +240,7 @@ def test_an_endless_line_is_refused_within_bounds(tmp_path, monkeypatch):
     for content in (b"1," * (20 << 20), b"7" * (20 << 20), b"a,b\n1,2\n" + b"3" * (20 << 20), b'a\n"' + b"3\n" * 9**7):
         (tmp_path / "a.csv").write_bytes(content)
         tracemalloc.start()
-        with pytest.raises(DataError, match="line of more than|field larger than"):
+        with pytest.raises(DataError, match=r"line of more than|field larger than"):
             read_csv(tmp_path / "a.csv", None, 10**9)
         assert tracemalloc.get_traced_memory()[1] < 40 << 20
         tracemalloc.stop()

@@ -49,7 +49,7 @@ def test_a_missing_label_is_named(missing):
 
 @pytest.mark.parametrize("text", ["nan", "NaN", "NA", "<NA>", " NULL ", np.str_("nan"), b"nan"])
 def test_a_text_that_stands_for_a_missing_label_is_no_class(text):
-    with pytest.raises(DataError, match="label of row 1 is '.*', which stands for a missing value.*another name"):
+    with pytest.raises(DataError, match=r"label of row 1 is '.*', which stands for a missing value.*another name"):
         encode_labels(["a", text, "b"], 3)
 
 

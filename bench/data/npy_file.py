@@ -25,8 +25,8 @@ from bench.errors import DataError
 #: Enough for any header of version 1 and for numpy's own limit on later ones.
 HEADER_BYTES = 1 << 16
 MAX_AXES = 8
-#: Unpacked bytes beyond which an array that unpacks to more than `MOST_RATIO` times its size is refused; binary pictures
-#: of simple shapes reach 120.
+#: Unpacked bytes beyond which an array that unpacks to more than `MOST_RATIO` times its size is refused; pictures
+#: of simple shapes in black and white reach 120.
 FREE, MOST_RATIO = 1 << 26, 500
 #: Kinds of values: truth values, whole and floating numbers, and (for labels) text.
 NUMBERS, TEXT = "biuf", "US"
@@ -143,8 +143,8 @@ def read_npz(path: Path, key: str, header: Header | DataError, limit: int) -> np
             raise DataError(f"{what} is truncated or corrupt: {header} does not fit its {member.file_size} bytes")
         if member.file_size > FREE and member.file_size > MOST_RATIO * member.compress_size:
             raise DataError(
-                f"{what} unpacks to {member.file_size} bytes, more than {MOST_RATIO} times what it takes in the file, as "
-                "only values that are nearly all the same do; save it as .npy"
+                f"{what} unpacks to {member.file_size} bytes, more than {MOST_RATIO} times what it takes in the file, "
+                "as only values that are nearly all the same do; save it as .npy"
             )
         with _member(archive, member, what) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # headers written by Python 2

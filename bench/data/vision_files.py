@@ -1,10 +1,10 @@
 """The files of torchvision's data sets: IDX (MNIST and its kin), MATLAB 5 (SVHN), pickles of bytes (CIFAR-10).
 
-IDX, plain or gzipped: two zero bytes, a type (8 is unsigned 8-bit), the number of axes, one big-endian 32-bit length per
-axis, the values (http://yann.lecun.com/exdb/mnist/). The header is checked before anything is allocated.
+IDX, plain or gzipped: two zero bytes, a type (8 is unsigned 8-bit), the number of axes, one big-endian 32-bit length
+per axis, the values (http://yann.lecun.com/exdb/mnist/). The header is checked before anything is allocated.
 
-MATLAB: `scipy.io.loadmat` is not used. It allocates what the inner tag of a compressed array states (a file of 5 MB takes
-1.1 GB) and follows nested cells until the stack overflows (a file of 1 MB ends the process).
+MATLAB: `scipy.io.loadmat` is not used. It allocates what the inner tag of a compressed array states (a file of 5 MB
+takes 1.1 GB) and follows nested cells until the stack overflows (a file of 1 MB ends the process).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from bench.errors import DataError
 LIMIT = 1 << 30
 CHUNK = 1 << 20
 UNSIGNED_BYTE = 8
-#: Unpacked bytes beyond which a file that unpacks to more than `MOST_RATIO` times its size is refused: handwriting takes
-#: a fifth of its size.
+#: Unpacked bytes beyond which a file that unpacks to more than `MOST_RATIO` times its size is refused: handwriting
+#: unpacks to five times its size.
 FREE, MOST_RATIO = 1 << 26, 100
 
 
@@ -188,8 +188,10 @@ class _Refused(Exception):
 class _Array:
     """Stands for `numpy.ndarray` and for the function that makes one; only unsigned bytes are taken."""
 
+    values: np.ndarray | None = None
+
     def __init__(self, *arguments: Any):
-        self.values: np.ndarray | None = None
+        pass
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, content = state

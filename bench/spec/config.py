@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -30,7 +30,7 @@ class _Loader(yaml.SafeLoader):
     Numbers are decimal: YAML 1.1 would read 1_0 as 10, 010 as 8 and 1:30 as 90.
     """
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_WHOLE, _NUMBER)]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

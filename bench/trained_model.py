@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bench.contracts.checks import one_of
-from bench.contracts.rows import rescale
+from bench.contracts.rows import rescale, restore
 from bench.contracts.variant import Variant
 from bench.data.array_like import arrange
 from bench.errors import UsageError, unknown_name
@@ -55,7 +55,7 @@ class TrainedModel:
         codes = np.asarray(Z, dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.variant.latent_dim:
             raise UsageError(f"codes have shape {codes.shape}; expected (N, {self.variant.latent_dim})")
-        return (self._batched(self.variant.decode, codes) * self._scale + self._shift).astype(np.float32)
+        return restore(self._batched(self.variant.decode, codes), self._shift, self._scale)
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """decode(encode(X)): rows (N, ...) → (N, *data_shape), in the units of the training data's source."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.contracts.dataset import Split
+from bench.data.regular_file import read_regular
 from bench.data.vision import Options, Part, check_part, find_files, vision_split
 from bench.data.vision_files import read_pickle
 from bench.errors import DataError
@@ -57,12 +58,7 @@ def load(
 def _read_batch(path: Path) -> Part:
     """Images (N, 3, 32, 32) and labels (N,) of one batch file."""
     what = repr(path.name)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{what} is larger than {MAX_BYTES} bytes; expected a batch of CIFAR-10")
-        batch = read_pickle(path.read_bytes(), what)
-    except OSError as error:
-        raise DataError(f"{what} cannot be read: {error.strerror or error}") from None
+    batch = read_pickle(read_regular(path, MAX_BYTES, advice="expected a batch of CIFAR-10"), what)
     pixels, labels = (batch.get(key) if isinstance(batch, dict) else None for key in ("data", "labels"))
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != 3 * 32 * 32:
         raise DataError(f"{what}: no array 'data' of rows of 3,072 unsigned bytes; expected a batch of CIFAR-10")

@@ -50,7 +50,11 @@ def load(
             return split_arrays(*_from_npz(file, key, label, limit), **settings)
         if suffix in (".csv", ".tsv"):
             table = read_csv(file, label, limit)
-            settings |= {"columns": table.columns, "row_name": lambda row: f"line {table.lines[row]}"}
+            settings |= {
+                "columns": table.columns,
+                "row_name": lambda row: f"line {table.line(row)}",
+                "notes": table.notes,
+            }
             return split_arrays(table.values, table.labels, **settings)
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None

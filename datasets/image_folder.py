@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from bench.contracts.checks import existing_folder, true_or_false, whole_bytes, whole_number
 from bench.contracts.dataset import Split
+from bench.data.picture_file import Depths, read_picture
 from bench.data.split_arrays import MEMORY_LIMIT, split_arrays
 from bench.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-#: More pixels than this in one picture are refused before they are decoded (a small file can promise any number).
-MAX_PIXELS = 1 << 26
-MAX_BYTES = 1 << 28
+#: What systems and their tools leave in a folder; as anything hidden (.name), it is nobody's class or picture.
+SYSTEM = ("@eaDir", "#recycle", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+#: Names that a report lists of what was passed over.
+LISTED = 3
+_HIDDEN, _BACK, _OTHER = "hidden names", "links back into the folder", "files of other types"
 
 
 def load(
@@ -33,7 +33,9 @@ def load(
     """Images (N, 3, size, size), or (N, 1, size, size) in grey, in [0, 1]; in the order of their names.
 
     Each picture is scaled so that it covers the square, keeping its proportions, and its middle is cut out. Transparent
-    parts are shown on white; of an animation the first picture is taken; files of other types are passed over.
+    parts are shown on white; of an animation the first picture is taken. Of 16-bit grey pictures those bits count that
+    any of them uses (12 of a camera's); floating-point values are read from 0 to 1. Links to folders are followed.
+    Hidden names, those of systems (`__MACOSX`, `@eaDir`) and files of other types are passed over, and it is said.
 
     Args:
         path: a folder with pictures, or with one sub-folder of pictures per class.
@@ -47,16 +49,14 @@ def load(
     channels = 1 if true_or_false("grey", grey) else 3
     whole_number("size", size, 8)
     limit = whole_bytes("memory_limit", memory_limit)
-    files, labels = _find(folder)
+    files, labels, notes = _find(folder)
     taken = len(files) * channels * size * size
     if taken > limit:
         raise DataError(
             f"{folder.name!r}: {len(files)} pictures of {size}×{size} pixels take {taken} bytes, more than "
             f"memory_limit={limit}; lower size or raise the limit"
         )
-    pixels = np.empty((len(files), channels, size, size), dtype=np.uint8)
-    for row, file in enumerate(files):
-        pixels[row] = read_picture(folder / file, file, size, grey)
+    pixels, depth = _read(folder, files, size, grey)
     return split_arrays(
         pixels,
         labels,
@@ -67,15 +67,39 @@ def load(
         row_name=lambda row: repr(files[row]),
         what=repr(folder.name),
         memory_limit=limit,
+        notes=(*depth, *notes),
     )
 
 
-def _find(folder: Path) -> tuple[list[str], list[str] | None]:
-    """Relative names of all pictures, sorted, and the label of each, None where no sub-folders hold any."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        found += [Path(place, name).relative_to(folder) for name in names if name.lower().endswith(SUFFIXES)]
+def _read(folder: Path, files: list[str], size: int, grey: bool) -> tuple[np.ndarray, list[str]]:
+    """All pictures, and what a report should say of their depth; those of 16 bits are read again if they use fewer."""
+    pixels, depths = np.empty((len(files), 1 if grey else 3, size, size), dtype=np.uint8), Depths()
+    for row, file in enumerate(files):
+        pixels[row] = read_picture(folder / file, file, size, grey, depths=depths)
+    depths.refuse_dark_colour()
+    if (bits := depths.bits()) == 16 or not depths.grey:
+        return pixels, []
+    for row, file in enumerate(files):
+        if file in depths.grey:
+            pixels[row] = read_picture(folder / file, file, size, grey, bits)
+    return pixels, [f"{len(depths.grey)} of 16 bits read with {bits}: none holds more than {max(depths.grey.values())}"]
+
+
+def _find(folder: Path) -> tuple[list[str], list[str] | None, list[str]]:
+    """Relative names of all pictures, sorted; the label of each, None where no sub-folders hold any; what was left."""
+    found: list[Path] = []
+    left: dict[str, list[str]] = {_HIDDEN: [], _BACK: [], _OTHER: []}
+    followed: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        inside = Path(place).relative_to(folder)
+        shown = [name for name in (*folders, *names) if name.startswith(".") or name in SYSTEM]
+        left[_HIDDEN] += [(inside / name).as_posix() for name in shown if name in folders or _is_picture(name)]
+        back = [name for name in folders if name not in shown and _leads_back(Path(place, name), folder, followed)]
+        left[_BACK] += [(inside / name).as_posix() for name in back]
+        folders[:] = sorted(set(folders) - set(shown) - set(back))
+        files = [name for name in names if name not in shown]
+        found += [inside / name for name in files if _is_picture(name)]
+        left[_OTHER] += [(inside / name).as_posix() for name in files if not _is_picture(name)]
     found.sort(key=lambda file: file.parts)
     if not found:
         raise DataError(f"{folder.name!r} holds no pictures ({', '.join(SUFFIXES)})")
@@ -85,59 +109,30 @@ def _find(folder: Path) -> tuple[list[str], list[str] | None]:
             f"{folder.name!r}: {loose[0].name!r} lies beside sub-folders with pictures, whose names are the labels; "
             "put every picture into a sub-folder, or all of them into one folder"
         )
-    return [file.as_posix() for file in found], None if loose else [file.parts[0] for file in found]
+    notes = [f"{why} passed over: {_some(sorted(names))}" for why, names in left.items() if names]
+    return [file.as_posix() for file in found], None if loose else [file.parts[0] for file in found], notes
 
 
-def read_picture(path: Path, name: str, size: int, grey: bool) -> np.ndarray:
-    """One picture as unsigned bytes (C, size, size).
-
-    Args:
-        path: where the file is.
-        name: what messages call it.
-        size: height and width of the result.
-        grey: one channel instead of three.
-
-    Raises:
-        DataError: no readable picture, or one of more than `MAX_PIXELS` or `MAX_BYTES`.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the limit below is stricter than PIL's warning
-            # From memory, because PIL would allocate whatever length a damaged file states before reading it.
-            with Image.open(io.BytesIO(_read(path, name)), formats=FORMATS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise DataError(
-                        f"{name!r}: {picture.width}×{picture.height} pixels are more than {MAX_PIXELS}; scale it down"
-                    )
-                picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
-                shown = ImageOps.exif_transpose(_eight_bit(picture))
-                scaled = ImageOps.fit(shown.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BICUBIC)
-    except DataError:
-        raise
-    except Exception as error:  # decoders raise whatever a broken file leads them to
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise DataError(f"{name!r}: not a readable picture ({reason}); repair or remove it") from None
-    pixels = np.asarray(scaled, dtype=np.uint8)
-    return pixels[None] if grey else np.moveaxis(pixels, 2, 0)
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
 
 
-def _read(path: Path, name: str) -> bytes:
-    if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{name!r} has more than {MAX_BYTES} bytes; scale it down")
-    return path.read_bytes()
+def _leads_back(path: Path, folder: Path, followed: set[tuple[int, int]]) -> bool:
+    """Whether a link leads into `folder`, above it, or where another one has led; else it is noted as followed."""
+    if not path.is_symlink():
+        return False
+    target, root = path.resolve(), folder.resolve()
+    mark = (target.stat().st_dev, target.stat().st_ino)
+    if target.is_relative_to(root) or root.is_relative_to(target) or mark in followed:
+        return True
+    followed.add(mark)
+    return False
 
 
-def _eight_bit(picture):
-    """The picture with 8 bits per channel and nothing transparent."""
-    from PIL import Image
+def _refuse(error: OSError) -> None:
+    raise DataError(f"folder {str(error.filename)!r} cannot be read: {error.strerror or error}")
 
-    if picture.mode.startswith("I"):  # 16-bit grey
-        deep = np.asarray(picture).astype(np.int64)
-        return Image.fromarray((np.clip(deep, 0, 65535) >> 8).astype(np.uint8))
-    if picture.has_transparency_data:
-        opaque = Image.new("RGBA", picture.size, "white")
-        opaque.alpha_composite(picture.convert("RGBA"))
-        return opaque
-    return picture
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(map(repr, names[:LISTED])) + more

@@ -234,7 +234,7 @@ def data_line(split_json: str) -> str:
         return "not known (no cell got as far as its data)"
     shape = split.get("data_shape")
     shape_text = "×".join(str(n) for n in shape) if isinstance(shape, list) else "?"
-    description = printable(split.get("description") or "", 200)
+    description = printable(split.get("description") or "", 800)
     parts = [description, split_text(split_json) + " rows", f"shape {shape_text}", f"checksum {split.get('checksum')}"]
     return printable(", ".join(part for part in parts if part))
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from bench.cli._whole import WHOLE
+
 _COSTS = ("squared", "bernoulli", "gaussian")
 _VARIANTS = ("ae", "stochastic-ae", "vae")
 
@@ -13,9 +15,9 @@ _VARIANTS = ("ae", "stochastic-ae", "vae")
 @click.command("core", short_help="Throughput of sampling and losses.")
 @click.option("-m", "--variant", "variants", multiple=True, type=click.Choice(_VARIANTS), help="Repeatable; all three.")
 @click.option("--recon", "costs", multiple=True, type=click.Choice(_COSTS), help="Repeatable; squared and bernoulli.")
-@click.option("-b", "--batch-size", "batch_sizes", multiple=True, type=int, help="Repeatable; 128, 512, 4096.")
-@click.option("--dim", "dims", multiple=True, type=int, help="Data dimension. Repeatable; 784.")
-@click.option("--latent-dim", type=int, default=20, show_default=True, help="Latent dimension.")
+@click.option("-b", "--batch-size", "batch_sizes", multiple=True, type=WHOLE, help="Repeatable; 128, 512, 4096.")
+@click.option("--dim", "dims", multiple=True, type=WHOLE, help="Data dimension. Repeatable; 784.")
+@click.option("--latent-dim", type=WHOLE, default=20, show_default=True, help="Latent dimension.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--compile", "compile_choice", type=click.Choice(["auto", "never"]), default="auto", show_default=True,
               help="Compile the one-pass kernels where a compiler works.")  # fmt: skip

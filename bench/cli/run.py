@@ -7,13 +7,19 @@ from typing import Any
 
 import click
 
+from bench.cli._whole import WHOLE
 from bench.spec.training import SETTINGS, Setting
+
+#: Whole numbers are read strictly.
+_TYPES = {int: WHOLE}
 
 
 def _option(name: str, setting: Setting) -> Callable[[Any], Any]:
     """The option that gives a setting of the training."""
     words = [f"-{setting.short}"] if setting.short else []
-    kind = {"is_flag": True, "default": None} if setting.kind is bool else {"type": setting.kind}
+    kind = (
+        {"is_flag": True, "default": None} if setting.kind is bool else {"type": _TYPES.get(setting.kind, setting.kind)}
+    )
     metavar = {} if setting.kind is bool else {"metavar": setting.metavar}
     return click.option(*words, f"--{name.replace('_', '-')}", **kind, **metavar, help=setting.help)
 
@@ -42,7 +48,7 @@ def _training_options(command: Any) -> Any:
 )
 @click.option(
     "--threads",
-    type=int,
+    type=WHOLE,
     metavar="N",
     help="Threads of a process (1, unless a few large models leave cores idle).",
 )

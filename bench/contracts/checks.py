@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError, unknown_name
+from bench.text import printable
 
 
 def number_in(name: str, value: float, low: float, high: float = float("inf"), *, open_low: bool = False) -> float:
@@ -53,10 +54,25 @@ def existing_path(name: str, value: Any) -> Path:
     try:
         path.stat()
     except FileNotFoundError:
-        raise UsageError(f"{name}={str(value)!r} does not exist (looked in {str(Path.cwd())!r})") from None
+        raise UsageError(
+            f"{_typed(name, value)} does not exist (looked in {str(Path.cwd())!r}){_hint(value)}"
+        ) from None
     except OSError as error:
-        raise UsageError(f"{name}={str(value)!r} cannot be read: {error.strerror or error}") from None
+        raise UsageError(f"{_typed(name, value)} cannot be read: {error.strerror or error}{_hint(value)}") from None
     return path
+
+
+def _typed(name: str, value: Any) -> str:
+    """A path as it was typed: backslashes are not doubled."""
+    return f"{name}='{printable(value)}'"
+
+
+def _hint(value: Any) -> str:
+    if str(value).isprintable():
+        return ""
+    return (
+        "; it holds a tab, line break or the like, which \\t, \\n, … mean in \"…\": write it without quotes or in '…'"
+    )
 
 
 def existing_file(name: str, value: Any) -> Path:
@@ -64,7 +80,7 @@ def existing_file(name: str, value: Any) -> Path:
     path = existing_path(name, value)
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no regular file"
-        raise UsageError(f"{name}={str(value)!r} is {kind}; give a file")
+        raise UsageError(f"{_typed(name, value)} is {kind}; give a file")
     return path
 
 
@@ -72,7 +88,7 @@ def existing_folder(name: str, value: Any) -> Path:
     """The path of the folder that `value` names."""
     path = existing_path(name, value)
     if not path.is_dir():
-        raise UsageError(f"{name}={str(value)!r} is a file; give a folder")
+        raise UsageError(f"{_typed(name, value)} is a file; give a folder")
     return path
 
 

@@ -31,7 +31,7 @@ class Split:
         factor_names: names of the F factors.
         likelihoods: reconstruction costs that make sense for these data, of `LIKELIHOODS`.
         shift, scale: the data are (raw - shift) / scale, so that a trained model can be given raw rows; each broadcasts
-            to a row and is kept with the checkpoint.
+            to a row and is kept with the checkpoint. A scale of infinity sets its column to 0 in every part.
         binarise: "none", or "dynamic" when each batch draws its pixels from Bernoulli(x) (the harness draws).
         truth: known answers for tests and reports, e.g. {"covariance": (d, d), "noise_variance": float}.
         description: one line for the report's header.

@@ -90,13 +90,23 @@ BLOCK_BYTES = 1 << 24
 
 
 def rescale(raw: np.ndarray, shift: np.ndarray | float, scale: np.ndarray | float) -> np.ndarray:
-    """float32((raw - shift) / scale), computed in float64 unless `raw` has at most 16 bits or needs no scaling."""
+    """float32((raw - shift) / scale), computed in float64 unless `raw` has at most 16 bits or needs no scaling.
+
+    Where `scale` is infinite (a column that is constant in training) the result is 0 whatever `raw` holds.
+    """
     if np.ndim(shift) == np.ndim(scale) == 0 and shift == 0 and scale == 1:
         return np.asarray(raw, dtype=np.float32)
     wide = np.float32 if raw.dtype.itemsize <= 2 else np.float64
     centred = np.asarray(raw, dtype=wide) - np.asarray(shift, dtype=wide)
     centred /= np.asarray(scale, dtype=wide)
     return centred.astype(np.float32, copy=False)
+
+
+def restore(data: np.ndarray, shift: np.ndarray | float, scale: np.ndarray | float) -> np.ndarray:
+    """Raw rows float32(data * scale + shift), the inverse of `rescale`; `shift` alone where the scale is infinite."""
+    constant = np.isinf(scale)
+    raw = np.where(constant, 0.0, data) * np.where(constant, 1.0, scale) + shift
+    return raw.astype(np.float32)
 
 
 def blocks(shape: tuple[int, ...]) -> Iterator[slice]:

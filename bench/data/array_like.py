@@ -11,6 +11,8 @@ import numpy as np
 from bench.errors import DataError
 
 CHANNELS = (1, 3)
+#: Columns that a message lists by name.
+NAMED_COLUMNS = 5
 SHAPES = "(N, D) for vectors, (N, H, W) or (N, C, H, W) or (N, H, W, 1 or 3) for images"
 
 
@@ -32,11 +34,26 @@ class Names:
         """Words for column `index` (from 0)."""
         return f"column {index}" if self.columns is None else f"column {self.columns[index]!r}"
 
+    def columns_of(self, mask: np.ndarray) -> str:
+        """Words for the columns (D,) where `mask` is true; of many, the first."""
+        places = np.flatnonzero(mask).tolist()
+        named = ", ".join(self.column(place) for place in places[:NAMED_COLUMNS])
+        return named + (f" and {len(places) - NAMED_COLUMNS} more" if len(places) > NAMED_COLUMNS else "")
+
     def place(self, row: int, index: Sequence[int]) -> str:
         """Words for one value: its row and the index within the row."""
         if len(index) == 1:
             return f"{self.row(row)}, {self.column(index[0])}"
         return f"{self.row(row)}, position {tuple(int(i) for i in index)}"
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` writes a number with the digits 0 to 9: `float` also reads 1_0 and digits of other scripts."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.strip().isascii() and "_" not in text
 
 
 def column_names(data: Any) -> list[str] | None:
@@ -125,9 +142,11 @@ def _refuse_ragged(data: Any, names: Names) -> None:
 def _parse_objects(array: np.ndarray, names: Names) -> np.ndarray:
     """Objects and text as float64 where each is a number; the first that is none is named."""
     try:
-        return array.astype(np.float64)
+        numbers = array.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
-        pass
+        numbers = None
+    if numbers is not None and all(is_number(_text(value)) for value in array.flat if isinstance(value, (str, bytes))):
+        return numbers
     for place in np.ndindex(array.shape):
         if not place:
             break
@@ -136,10 +155,17 @@ def _parse_objects(array: np.ndarray, names: Names) -> np.ndarray:
             raise _missing(names, row, index)
         try:
             float(value)
+            fits = not isinstance(value, (str, bytes)) or is_number(_text(value))
         except (ValueError, TypeError, OverflowError):
+            fits = False
+        if not fits:
             kind = "text" if isinstance(value, (str, bytes)) else type(value).__name__
             raise DataError(
                 f"{names.what}: {names.place(row, index)} holds {kind} ({str(value)[:40]!r}) where a number is "
                 "expected; remove the column, encode it as numbers, or give it as labels"
-            ) from None
+            )
     raise DataError(f"{names.what}: not an array of numbers; expected {SHAPES}")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

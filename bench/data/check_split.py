@@ -75,7 +75,10 @@ def _check_scaling(split: Split, name: str) -> None:
             fits = np.broadcast_shapes(value.shape, split.data_shape) == split.data_shape
         except ValueError:
             fits = False
-        usable = value.dtype.kind in "iuf" and np.isfinite(value).all() and (what == "shift" or (value != 0).all())
+        # An infinite scale is that of a column which is 0 whatever it holds (one that is constant in training).
+        usable = value.dtype.kind in "iuf" and (
+            np.isfinite(value).all() if what == "shift" else (np.abs(value) > 0).all() and np.isfinite(value).any()
+        )
         if not fits or not usable:
             raise DataError(
                 f"data set {name}: {what} must be finite numbers that fit a row of shape {split.data_shape}"

@@ -1,22 +1,37 @@
-"""CSV files of numbers with an optional label column; errors count lines and columns as an editor shows them."""
+"""CSV files of numbers with an optional label column; errors count lines and columns as an editor shows them.
+
+Blocks of lines are parsed by `numpy.loadtxt`, which gives the doubles that Python gives, and refuses what is ragged or
+no number. pandas is not used: its parser fills short lines, joins `"1"2` to 12, ends a value at a zero byte, and its
+exact rounding is an option that is going away. What loadtxt refuses (quotes, or a value that is none) is read record
+by record, which costs more time, no memory, and names the place.
+"""
 
 from __future__ import annotations
 
-import csv
-import re
+import codecs
+import io
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 
-from bench.errors import DataError, unknown_name
+from bench.data.array_like import is_number
+from bench.data.csv_layout import DELIMITERS, Layout, bad_cell, find_layout, records
+from bench.data.regular_file import open_regular
+from bench.errors import DataError
 
-DELIMITERS = ",;\t"
-MISSING = ("na", "n/a", "null", "none", "?", "-", "missing")
+#: Characters of the longest line and columns of the widest table that are read.
+LONGEST_LINE = 1 << 24
+MOST_COLUMNS = 1 << 20
+#: Lines and characters (beyond the first line) that tell the layout.
+SAMPLE_LINES, SAMPLE_CHARACTERS = 64, 1 << 20
+#: Characters that are parsed at once.
+BLOCK = 1 << 22
+_ADVICE = "save it as .npy, which is read as needed"
 
 
 @dataclass(frozen=True)
@@ -27,161 +42,219 @@ class Table:
         values: float64 (N, D).
         columns: D names, without the label column.
         labels: N texts, or None.
-        lines: the line of the file on which each row starts, counted from 1.
+        notes: what a report should say about how the file was read.
+        path, layout: where it came from.
+        first: how many records of numbers stand above the first row (1 where the first turned out to be names).
     """
 
     values: np.ndarray
     columns: list[str]
     labels: list[str] | None
-    lines: array
+    notes: tuple[str, ...]
+    path: Path
+    layout: Layout
+    first: int
+
+    def line(self, row: int) -> int:
+        """The line of the file, from 1, on which a row (from 0) starts; the file is read again."""
+        with _text(open_regular(self.path)) as stream:
+            lines = _lines(stream, repr(self.path.name))
+            for _ in range(self.layout.skip):
+                next(lines, "")
+            found = records(lines, self.layout.delimiter, repr(self.path.name), self.layout.skip)
+            return next(islice(found, row + self.first, None))[0]
 
 
 def read_csv(path: Path, label: str | None, limit: int) -> Table:
-    """Read a UTF-8 CSV file whose delimiter is the most frequent of comma, semicolon and tab in its first line.
+    """Read a UTF-8 CSV file; see `csv_layout.find_layout` for what is taken as names, row names and delimiter.
 
-    A first line of numbers only is data (columns are then called column1, column2, …), unless it counts 0, 1, 2, … or
-    1, 2, 3, …, as pandas names columns.
+    A first line of numbers is taken for names after all where its values, all different, lie outside of what is below
+    them, or are years, or rise by one beside a value outside.
 
     Args:
         path: the file.
         label: name of the label column, or None.
-        limit: most bytes that the values may take as float64.
+        limit: most bytes that the file, and the values as float64, may take.
 
     Raises:
-        DataError: not UTF-8, ragged, empty, or a value that is no number, with line and column.
+        DataError: no regular file, not UTF-8, ragged, empty, a line without end, or a value that is no number, with
+            line and column.
         UsageError: no column of the name `label`.
     """
     what = repr(path.name)
-    if path.stat().st_size > limit:
-        raise DataError(f"{what} is larger than memory_limit={limit} bytes; save it as .npy, which is read as needed")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            return _parse(stream, what, label, limit)
-    except UnicodeDecodeError:
-        raise DataError(
-            f"{what}, line {_undecodable_line(path)}: not UTF-8 text; save the file with UTF-8 encoding"
-        ) from None
+    with _text(open_regular(path, limit, bound="memory_limit=", advice=_ADVICE)) as stream:
+        try:
+            return _read(stream, path, label, limit, what)
+        except UnicodeDecodeError:
+            place = f"{what}, line {_undecodable_line(path)}"
+            raise DataError(f"{place}: not UTF-8 text; save the file with UTF-8 encoding") from None
 
 
-def _parse(stream: TextIO, what: str, label: str | None, limit: int) -> Table:
-    opening = stream.readline()
-    delimiter = max(DELIMITERS, key=re.sub(r'"[^"]*"', "", opening).count)
-    records = _records(chain([opening], stream), delimiter, what)
-    start, first = next(records, (0, []))
-    if not first:
-        raise DataError(f"{what} is empty; expected a line of column names and lines of numbers")
-    if _is_data(first):
-        columns = [f"column{index}" for index in range(1, len(first) + 1)]
-        records = chain([(start, first)], records)
-    else:
-        columns = _column_names(first, start, what)
-    if label is not None and label not in columns:
-        raise unknown_name("label column", label, columns)
-    return _rows(records, columns, label, start, delimiter, what, limit)
-
-
-def _rows(
-    records: Iterator[tuple[int, list[str]]],
-    columns: list[str],
-    label: str | None,
-    start: int,
-    delimiter: str,
-    what: str,
-    limit: int,
-) -> Table:
-    position = None if label is None else columns.index(label)
-    names = [column for index, column in enumerate(columns) if index != position]
-    if not names:
+def _read(stream: TextIO, path: Path, label: str | None, limit: int, what: str) -> Table:
+    lines = _lines(stream, what)
+    head = [next(lines, "")]
+    while head[-1] and len(head) < SAMPLE_LINES and sum(map(len, head[1:])) < SAMPLE_CHARACTERS:
+        head.append(next(lines, ""))
+    head = [line for line in head if line]
+    layout = find_layout(head, label, what)
+    position = None if label is None else layout.columns.index(label)
+    body = _Body(layout, position, limit, what)
+    body.read("".join(head[layout.skip :]), stream)
+    columns = [name for index, name in enumerate(layout.columns) if index not in body.aside]
+    if not columns:
         raise DataError(f"{what} has no columns beside the labels")
-    values, lines, labels = array("d"), array("q"), []
-    for line, record in records:
-        if len(record) != len(columns):
-            raise DataError(
-                f"{what}, line {line}: {len(record)} values where line {start} has {len(columns)}; "
-                f"all lines need the same number (delimiter {delimiter!r})"
-            )
-        cells = record if position is None else record[:position] + record[position + 1 :]
-        try:
-            values.extend(map(float, cells))
-        except ValueError:
-            raise _not_a_number(record, columns, position, line, what) from None
-        if position is not None:
-            labels.append(record[position])
-        lines.append(line)
-        if len(values) * 8 > limit:
-            raise DataError(f"{what}: values take more than memory_limit={limit} bytes; save it as .npy instead")
-    if not lines:
+    if not body.rows:
         raise DataError(f"{what} has column names but no rows of numbers")
-    table = np.frombuffer(values, dtype=np.float64).reshape(len(lines), len(names))
-    return Table(table, names, None if position is None else labels, lines)
+    values, notes, first = np.frombuffer(body.values, dtype=np.float64).reshape(body.rows, -1), layout.notes, 0
+    if layout.heading is not None and _are_names(values):
+        columns = [name for index, name in enumerate(layout.heading) if index not in body.aside]
+        notes, values, first = (*notes, f"line {layout.named} read as column names"), values[1:], 1
+    elif layout.heading is not None:
+        notes = (*notes, f"line {layout.named} read as data, the file has no column names")
+    labels = None if position is None else body.texts[first:]
+    return Table(values, columns, labels, notes, path, layout, first)
 
 
-def _records(lines: Iterable[str], delimiter: str, what: str) -> Iterator[tuple[int, list[str]]]:
-    """Records that are not blank, each with the line on which it starts."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
+class _Body:
+    """What is read of the records of data: `values` row by row, and the `texts` of the label column."""
+
+    def __init__(self, layout: Layout, label: int | None, limit: int, what: str):
+        self.layout, self.label, self.limit, self.what = layout, label, limit, what
+        self.aside = layout.left_out | ({label} if label is not None else set())
+        self.values, self.texts, self.rows = array("d"), [], 0
+        self.codes: dict[str, int] = {}
+
+    def read(self, head: str, stream: TextIO) -> None:
+        """All records of `head` and of what follows in `stream`."""
+        skipped, width = self.layout.skip, len(self.layout.columns) - len(self.aside)
+        for text in _blocks(head, stream, self.what):
+            if width < 1:
+                return
+            if not text.strip("\r\n"):
+                skipped += _line_ends(text)
+                continue
+            table = self._parse(text)
+            if table is None:
+                rest = chain(io.StringIO(text, newline=""), _lines(stream, self.what))
+                return self._read_records(records(rest, self.layout.delimiter, self.what, skipped))
+            skipped += _line_ends(text)
+            if self.label is not None:
+                known = list(self.codes)
+                self.texts += [known[int(code)] for code in table[:, self.label]]
+            self._add(np.delete(table, sorted(self.aside), axis=1).tobytes(), len(table))
+
+    def _parse(self, text: str) -> np.ndarray | None:
+        """A block's values, with codes in the place of labels; None where it needs to be read with more care."""
+        if '"' in text:
+            return None
+        converters = dict.fromkeys(self.layout.left_out, lambda cell: 0.0)
+        last = len(self.layout.columns) - 1
+        if self.layout.empty_end:
+            converters[last] = _nothing
+        if self.label is not None:
+            converters[self.label] = lambda cell: self.codes.setdefault(cell, len(self.codes))
         try:
-            record = next(reader, None)
-        except csv.Error as error:
-            raise DataError(f"{what}, line {line}: not readable as CSV ({error})") from None
-        if record is None:
-            return
-        if record:
-            yield line, record
+            table = np.loadtxt(
+                io.StringIO(text, newline=""),
+                delimiter=self.layout.delimiter,
+                comments=None,
+                converters=converters or None,
+                ndmin=2,
+                encoding=None,
+            )
+        except (ValueError, OverflowError, UnicodeError):
+            return None
+        return table if table.shape[1] == last + 1 else None
+
+    def _read_records(self, found: Iterable[tuple[int, int, list[str]]]) -> None:
+        layout, width = self.layout, len(self.layout.columns)
+        aside = sorted(self.aside, reverse=True)
+        for line, _, record in found:
+            if len(record) != width:
+                raise DataError(
+                    f"{self.what}, line {line}: {len(record)} values where line {layout.named} has {width}; "
+                    f"all lines need the same number (delimiter {layout.delimiter!r})"
+                )
+            if self.label is not None:
+                self.texts.append(record[self.label])
+            cells = list(record)
+            for index in aside:
+                del cells[index]
+            try:
+                numbers = array("d", map(float, cells))
+            except ValueError:
+                raise bad_cell(record, layout, self.label, line, self.what) from None
+            plain = "".join(cells)  # float() also reads 1_0 and digits of other scripts
+            if not plain.isascii() or "_" in plain or (layout.empty_end and record[-1].strip()):
+                if not all(map(is_number, cells)) or (layout.empty_end and record[-1].strip()):
+                    raise bad_cell(record, layout, self.label, line, self.what)
+            self._add(numbers.tobytes(), 1)
+
+    def _add(self, numbers: bytes, rows: int) -> None:
+        self.values.frombytes(numbers)
+        self.rows += rows
+        if len(self.values) * 8 > self.limit:
+            raise DataError(f"{self.what}: values take more than memory_limit={self.limit} bytes; {_ADVICE}")
 
 
-def _is_data(first: list[str]) -> bool:
-    """Whether a first line holds values and not names."""
-    try:
-        numbers = [float(cell) for cell in first]
-    except ValueError:
-        return False
-    counts = [[float(start + index) for index in range(len(first))] for start in (0, 1)]
-    return len(first) == 1 or numbers not in counts
+def _line_ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def _column_names(first: list[str], line: int, what: str) -> list[str]:
-    columns = [cell.strip() for cell in first]
-    for index, column in enumerate(columns):
-        if not column:
-            hint = "; if it is a row index, remove it (pandas: to_csv(index=False))" if index == 0 else ""
-            raise DataError(f"{what}, line {line}: column {index + 1} has no name{hint}")
-        if column in columns[:index]:
-            raise DataError(f"{what}, line {line}: two columns are called {column!r}; rename one")
-    return columns
+def _nothing(cell: str) -> float:
+    if cell.strip():
+        raise ValueError
+    return 0.0
 
 
-def _not_a_number(record: list[str], columns: list[str], position: int | None, line: int, what: str) -> DataError:
-    """The error for the first cell of a record that is no number."""
-    for index, cell in enumerate(record):
-        if index == position or _is_number(cell):
-            continue
-        place = f"{what}, line {line}, column {index + 1} ({columns[index]!r})"
-        if not cell.strip() or cell.strip().lower() in MISSING:
-            return DataError(f"{place}: the value is missing ({cell!r}); fill it in or remove the line")
-        if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell):
-            return DataError(f"{place}: {cell!r} has a decimal comma; write decimal points")
-        return DataError(
-            f"{place}: {cell[:40]!r} is not a number; remove the column, encode it as numbers, or make it the label "
-            f"(label={columns[index]!r})"
+def _text(stream: BinaryIO) -> TextIO:
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+
+
+def _lines(stream: TextIO, what: str) -> Iterator[str]:
+    while line := stream.readline(LONGEST_LINE + 1):
+        _require_bounded(line, what)
+        yield line
+
+
+def _blocks(head: str, stream: TextIO, what: str) -> Iterator[str]:
+    """Whole lines, about `BLOCK` characters at a time."""
+    if head:
+        yield head
+    while text := stream.read(BLOCK):
+        text += stream.readline(LONGEST_LINE + 1)
+        _require_bounded(text[max(text.rfind("\n", 0, -1), text.rfind("\r", 0, -1)) + 1 :], what)
+        yield text
+
+
+def _require_bounded(line: str, what: str) -> None:
+    if len(line) > LONGEST_LINE or (len(line) > MOST_COLUMNS and max(map(line.count, DELIMITERS)) >= MOST_COLUMNS):
+        raise DataError(
+            f"{what} has a line of more than {LONGEST_LINE} characters or {MOST_COLUMNS} columns; write one row a "
+            f"line, or {_ADVICE}"
         )
-    raise AssertionError("every cell is a number")
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
+def _are_names(values: np.ndarray) -> bool:
+    """Whether the first of the rows of numbers is like a line of names that are numbers, such as years."""
+    first, rest = values[0], values[1:]
+    if len(first) < 2 or not len(rest) or not np.isfinite(first).all() or len(set(first.tolist())) < len(first):
         return False
-    return True
+    with np.errstate(invalid="ignore"):  # what is not finite below is refused later, with its place
+        outside = (first < rest.min(0)) | (first > rest.max(0))
+    whole = bool((first == np.rint(first)).all())
+    rising = whole and len(first) > 2 and bool((np.diff(first) == 1).all())
+    years = rising and 1800 <= first[0] and first[-1] <= 2100
+    return bool(years or (rising and outside.any()) or (whole and len(rest) >= 10 and outside.all()))
 
 
 def _undecodable_line(path: Path) -> int:
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+    """The number of the first line, from 1, that is not UTF-8."""
+    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
+    with open_regular(path) as stream:
+        while chunk := stream.read(1 << 20):
             try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return number
+                line += decoder.decode(chunk).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].count(b"\n")
+    return line

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from bench.data.array_like import is_number
 from bench.errors import DataError
 
+#: Texts that programs write for a value that is missing; as labels they are refused as empty ones are. Words that may
+#: name a class (none, -, ?) are not among them.
+MISSING = ("nan", "NaN", "NAN", "NA", "N/A", "<NA>", "#N/A", "NULL", "null", "NaT")
 #: From this many rows on, labels that differ in more than half of them are taken for a mistake (a number, an id).
 LEAST_FOR_DISTINCT = 20
 
@@ -19,13 +24,13 @@ def encode_labels(
     """Integer codes (N,), int64, and the name of each code; classes are sorted (numbers by value, text by letters).
 
     Args:
-        labels: (N,) of whole numbers, truth values or text, in any container.
+        labels: (N,) of whole numbers, truth values or text (without the spaces around it), in any container.
         n: the number of rows that the data have.
         row_name: how a row number is called in messages.
         what: how the labels are called in messages.
 
     Raises:
-        DataError: wrong length or shape, a missing label, numbers that are no classes.
+        DataError: wrong length or shape, a missing label (or a text of `MISSING`), numbers that are no classes.
     """
     if not hasattr(labels, "__iter__") or isinstance(labels, (str, bytes)):
         raise DataError(f"{what}: a {type(labels).__name__} where one label per row is expected")
@@ -58,6 +63,12 @@ def _plain(value: Any, row: int, row_name: Callable[[int], str], what: str) -> i
     value = value.item() if hasattr(value, "item") and getattr(value, "shape", ()) == () else value
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
+    value = value.strip() if isinstance(value, str) else value
+    if isinstance(value, str) and value in MISSING:
+        raise DataError(
+            f"{what}: the label of {row_name(row)} is {value!r}, which stands for a missing value; fill it in or "
+            "remove the row, or give the class another name"
+        )
     if _is_missing(value):
         raise DataError(f"{what}: the label of {row_name(row)} is missing; fill it in or remove the row")
     if isinstance(value, bool):
@@ -70,14 +81,11 @@ def _plain(value: Any, row: int, row_name: Callable[[int], str], what: str) -> i
 
 
 def _is_missing(value: Any) -> bool:
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and not value):
         return True
     return type(value).__name__ == "NAType" or bool(value != value)  # pandas' missing value has no truth value
 
 
 def _numbers_first(text: str) -> tuple[int, float, str]:
-    try:
-        number = float(text)
-    except ValueError:
-        return 1, 0.0, text
+    number = float(text) if is_number(text) else math.nan
     return (0, number, text) if number == number else (1, 0.0, text)

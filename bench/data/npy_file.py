@@ -1,11 +1,13 @@
 """.npy and .npz files read without pickle, and never more of them than the header and the file's size agree on.
 
-Format: NEP 1 (https://numpy.org/neps/nep-0001-npy-format.html). A header is checked before anything is allocated.
+Format: NEP 1 (https://numpy.org/neps/nep-0001-npy-format.html). A header is checked before anything is allocated, which
+`numpy.load` does not do: it allocates what the header promises. What has passed the checks is read by numpy.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zipfile
@@ -17,11 +19,15 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy_format
 
+from bench.data.regular_file import open_regular
 from bench.errors import DataError
 
 #: Enough for any header of version 1 and for numpy's own limit on later ones.
 HEADER_BYTES = 1 << 16
 MAX_AXES = 8
+#: Unpacked bytes beyond which an array that unpacks to more than `MOST_RATIO` times its size is refused; pictures
+#: of simple shapes in black and white reach 120.
+FREE, MOST_RATIO = 1 << 26, 500
 #: Kinds of values: truth values, whole and floating numbers, and (for labels) text.
 NUMBERS, TEXT = "biuf", "US"
 
@@ -63,7 +69,7 @@ def read_header(stream: BinaryIO, what: str) -> Header:
         raise DataError(f"{what}: holds Python objects, which are never unpickled; save it as numbers")
     if dtype.kind not in NUMBERS + TEXT or dtype.itemsize == 0:
         raise DataError(f"{what}: values of type {_one_line(dtype)} are not real numbers; convert them first")
-    if len(shape) > MAX_AXES or any(axis < 0 for axis in shape):
+    if len(shape) > MAX_AXES or any(type(axis) is not int or axis < 0 for axis in shape):  # True is an int to numpy
         raise DataError(f"{what}: the header gives an impossible shape {_one_line(shape)}")
     if prod(shape) == 0:
         raise DataError(f"{what}: shape {shape} holds no values")
@@ -77,9 +83,9 @@ def open_npy(path: Path) -> np.ndarray:
         DataError: not a .npy file of numbers or text, or its size disagrees with its header.
     """
     what = repr(path.name)
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         header = read_header(stream, what)
-    found = path.stat().st_size - header.offset
+        found = os.fstat(stream.fileno()).st_size - header.offset
     if found != header.nbytes:
         trouble = "is truncated" if found < header.nbytes else "has bytes left over"
         raise DataError(f"{what} {trouble}: its header promises {header} = {header.nbytes} bytes, it holds {found}")
@@ -135,12 +141,14 @@ def read_npz(path: Path, key: str, header: Header | DataError, limit: int) -> np
         member = archive.getinfo(f"{key}.npy")
         if member.file_size != header.offset + header.nbytes:
             raise DataError(f"{what} is truncated or corrupt: {header} does not fit its {member.file_size} bytes")
-        with _member(archive, member, what) as stream:
-            content = stream.read(member.file_size)
-    if len(content) != member.file_size:
-        raise DataError(f"{what} is truncated: {len(content)} of {member.file_size} bytes")
-    values = np.frombuffer(content, header.dtype, offset=header.offset)
-    return values.reshape(header.shape, order="F" if header.fortran else "C")
+        if member.file_size > FREE and member.file_size > MOST_RATIO * member.compress_size:
+            raise DataError(
+                f"{what} unpacks to {member.file_size} bytes, more than {MOST_RATIO} times what it takes in the file, "
+                "as only values that are nearly all the same do; save it as .npy"
+            )
+        with _member(archive, member, what) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # headers written by Python 2
+            return npy_format.read_array(stream, allow_pickle=False)
 
 
 class _zip:
@@ -151,13 +159,16 @@ class _zip:
 
     def __enter__(self) -> zipfile.ZipFile:
         try:
-            self.archive = zipfile.ZipFile(self.path)
+            self.stream = open_regular(self.path)
+            self.archive = zipfile.ZipFile(self.stream)
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error) as error:
+            self.stream.close()
             raise DataError(f"{self.path.name!r}: not a readable .npz file ({_one_line(error)})") from None
         return self.archive
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         self.archive.close()
+        self.stream.close()
         broken = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error)
         if isinstance(error, broken):
             raise DataError(f"{self.path.name!r}: corrupt .npz file ({_one_line(error)})") from None

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.contracts.dataset import Split
 from bench.contracts.rows import LazyRows
 from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.data.labels import encode_labels
-from bench.data.scaling import fit_scaling, summarise, within_unit
+from bench.data.scaling import Scaling, fit_scaling, summarise, within_unit
 from bench.data.splitting import TEST, VALIDATION, part_size, partition
 from bench.errors import UsageError
+from bench.text import printable
 
 #: Bytes of float32 that a data set may take in memory before its rows are read on demand.
 MEMORY_LIMIT = 2_000_000_000
-NAMED_COLUMNS = 5
 
 
 def split_arrays(
@@ -30,12 +30,13 @@ def split_arrays(
     row_name: Callable[[int], str] = "row {}".format,
     what: str = "data",
     memory_limit: int = MEMORY_LIMIT,
+    notes: Sequence[str] = (),
 ) -> Split:
     """Check `data`, divide its rows by `split_seed` and scale them by what the training rows say.
 
     Args:
         data: (N, D), (N, H, W), (N, C, H, W) or (N, H, W, 1 or 3) real numbers: array, frame, tensor or lists; see
-            `tables.arrange` for the rule on channels.
+            `array_like.arrange` for the rule on channels.
         labels: (N,) whole numbers, truth values or text, or None.
         scale: "auto", "none", "unit" or "standard"; see `scaling.fit_scaling`.
         validation, test: fraction below 1 (rounded up) or number of rows; validation may be 0, test needs a row.
@@ -44,6 +45,7 @@ def split_arrays(
         row_name: row number → words for messages.
         what: words for the data in messages and in the description.
         memory_limit: bytes of float32 above which rows are read from `data` on demand (`LazyRows`).
+        notes: what the description says beside, e.g. how a file was read.
 
     Raises:
         DataError: the data cannot be used; the message names row and column.
@@ -72,17 +74,12 @@ def split_arrays(
         likelihoods=("squared", "bernoulli", "gaussian") if within_unit(summary, fitted) else ("squared", "gaussian"),
         shift=fitted.shift,
         scale=fitted.scale,
-        description=_describe(what, base.shape, fitted.words, fitted.constant, names, lazy),
+        description=_describe(what, base.shape, fitted, notes, lazy),
     )
 
 
-def _describe(
-    what: str, shape: tuple[int, ...], words: str, constant: tuple[int, ...], names: Names, lazy: bool
-) -> str:
+def _describe(what: str, shape: tuple[int, ...], fitted: Scaling, notes: Sequence[str], lazy: bool) -> str:
     size = "×".join(str(axis) for axis in shape[1:])
-    text = f"{what}: {shape[0]} rows of {size} values; {words}"
-    if constant:
-        named = ", ".join(names.column(index) for index in constant[:NAMED_COLUMNS])
-        more = f" and {len(constant) - NAMED_COLUMNS} more" if len(constant) > NAMED_COLUMNS else ""
-        text += f"; WARNING: constant in training and therefore kept at 0: {named}{more}"
-    return text + ("; larger than memory, read on demand" if lazy else "")
+    warnings = (f"WARNING: {warning}" for warning in fitted.warnings)
+    parts = [f"{what}: {shape[0]} rows of {size} values", fitted.words, *notes, *warnings]
+    return printable("; ".join(parts + ["larger than memory, read on demand"] * lazy))

@@ -171,9 +171,7 @@ def vision_split(name: str, options: Options, train: Part, test: Part, label_nam
 
 
 def _read_idx_part(images: Path, labels: Path, prepare: Callable[[np.ndarray, np.ndarray], Part]) -> Part:
-    pixels, codes = prepare(read_idx(images, 3), read_idx(labels, 1))
-    if pixels.shape[1:] != (28, 28):
-        raise DataError(f"{images.name!r}: images of {pixels.shape[1]}×{pixels.shape[2]} pixels; expected 28×28")
+    pixels, codes = prepare(read_idx(images, 3, (28, 28)), read_idx(labels, 1))
     return check_part(pixels[:, None], codes, images.name)
 
 

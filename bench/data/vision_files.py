@@ -1,49 +1,65 @@
-"""IDX files (MNIST and its kin), plain or gzipped, with the header checked before anything is allocated.
+"""The files of torchvision's data sets: IDX (MNIST and its kin), MATLAB 5 (SVHN), pickles of bytes (CIFAR-10).
 
-Format: two zero bytes, a type (8 is unsigned 8-bit), the number of axes, one big-endian 32-bit length per axis, the
-values (http://yann.lecun.com/exdb/mnist/).
+IDX, plain or gzipped: two zero bytes, a type (8 is unsigned 8-bit), the number of axes, one big-endian 32-bit length
+per axis, the values (http://yann.lecun.com/exdb/mnist/). The header is checked before anything is allocated.
+
+MATLAB: `scipy.io.loadmat` is not used. It allocates what the inner tag of a compressed array states (a file of 5 MB
+takes 1.1 GB) and follows nested cells until the stack overflows (a file of 1 MB ends the process).
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import pickle
 import pickletools
-import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from bench.data.regular_file import open_regular, read_regular
 from bench.errors import DataError
 
-#: Most bytes of values that are read from one file; the largest of the family, EMNIST by class, has 547 MB.
+#: Most bytes of values that are read from one IDX file; the largest of the family, EMNIST by class, has 547 MB.
 LIMIT = 1 << 30
 CHUNK = 1 << 20
 UNSIGNED_BYTE = 8
+#: Unpacked bytes beyond which a file that unpacks to more than `MOST_RATIO` times its size is refused: handwriting
+#: unpacks to five times its size.
+FREE, MOST_RATIO = 1 << 26, 100
 
 
-def read_idx(path: Path, axes: int, limit: int = LIMIT) -> np.ndarray:
+def read_idx(path: Path, axes: int, row: tuple[int, ...] | None = None, limit: int = LIMIT) -> np.ndarray:
     """The unsigned bytes of an IDX file with `axes` axes; names that end in .gz are decompressed.
 
+    Args:
+        path: the file.
+        axes: how many axes it must have.
+        row: the shape that each of its rows must have, told by the header before anything is unpacked.
+        limit: most bytes of values.
+
     Raises:
-        DataError: another type or number of axes, more than `limit` bytes, truncated, left-over bytes, corrupt.
+        DataError: another type, number of axes or shape, more than `limit` bytes, unpacked to more than `MOST_RATIO`
+            times its size, truncated, left-over bytes, corrupt.
     """
     what = repr(path.name)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            return _read(stream, axes, limit, what)
+        with open_regular(path, limit + HEADER) as raw:
+            if path.suffix != ".gz":
+                return _read(raw, raw, axes, row, limit, what)
+            with gzip.open(raw) as stream:
+                return _read(stream, raw, axes, row, limit, what)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{what}: corrupt gzip file ({error}); fetch it again") from None
     except OSError as error:
         raise DataError(f"{what} cannot be read: {error.strerror or error}") from None
 
 
-def _read(stream: BinaryIO, axes: int, limit: int, what: str) -> np.ndarray:
+def _read(stream: BinaryIO, raw: BinaryIO, axes: int, row: tuple[int, ...] | None, limit: int, what: str) -> np.ndarray:
     header = stream.read(4 + 4 * axes)
     expected = bytes([0, 0, UNSIGNED_BYTE, axes])
     if len(header) < 4 + 4 * axes or header[:4] != expected:
@@ -55,12 +71,19 @@ def _read(stream: BinaryIO, axes: int, limit: int, what: str) -> np.ndarray:
     size = prod(shape)
     if size == 0 or size > limit:
         raise DataError(f"{what}: the header gives shape {shape}, {size} bytes; expected from 1 to {limit}")
+    if row is not None and shape[1:] != row:
+        found, wanted = ("×".join(map(str, axes)) for axes in (shape[1:], row))
+        raise DataError(f"{what}: images of {found} pixels; expected {wanted}")
     values = bytearray()
     while len(values) <= size:
         chunk = stream.read(min(CHUNK, size + 1 - len(values)))
         if not chunk:
             break
         values += chunk
+        if len(values) > FREE and len(values) > MOST_RATIO * raw.tell():
+            raise DataError(
+                f"{what} unpacks to more than {MOST_RATIO} times its size, as no pictures do; fetch it again"
+            )
     if len(values) != size:
         trouble = f"is truncated: {len(values)} bytes follow" if len(values) < size else "goes on after"
         raise DataError(f"{what} {trouble} the header, which promises shape {shape} = {size} bytes")
@@ -68,7 +91,7 @@ def _read(stream: BinaryIO, axes: int, limit: int, what: str) -> np.ndarray:
 
 
 #: Most bytes of a file and of a decompressed array; SVHN's largest regular part has 182 and 225 MB.
-LIMIT = 1 << 29
+MAT_LIMIT = 1 << 29
 HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
 _KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -80,7 +103,7 @@ class _Broken(Exception):
     """The file is not what its tags say."""
 
 
-def read_mat(path: Path, wanted: tuple[str, ...], limit: int = LIMIT) -> dict[str, np.ndarray]:
+def read_mat(path: Path, wanted: tuple[str, ...], limit: int = MAT_LIMIT) -> dict[str, np.ndarray]:
     """The real numeric arrays called `wanted`, each with the axes that MATLAB shows and column-major values.
 
     Raises:
@@ -88,9 +111,7 @@ def read_mat(path: Path, wanted: tuple[str, ...], limit: int = LIMIT) -> dict[st
     """
     what = repr(path.name)
     try:
-        if path.stat().st_size > limit:
-            raise DataError(f"{what} is larger than {limit} bytes; expected a part of SVHN")
-        content = path.read_bytes()
+        content = read_regular(path, limit, advice="expected a part of SVHN")
         order = {b"IM": "<", b"MI": ">"}.get(content[126:HEADER])
         if order is None:
             raise DataError(f"{what}: not a MATLAB 5 file")
@@ -102,8 +123,6 @@ def read_mat(path: Path, wanted: tuple[str, ...], limit: int = LIMIT) -> dict[st
                 name, array = _matrix(body, order)
                 if name in wanted:
                     found[name] = array
-    except OSError as error:
-        raise DataError(f"{what} cannot be read: {error.strerror or error}") from None
     except (_Broken, zlib.error, ValueError) as error:
         raise DataError(f"{what}: truncated or corrupt ({error}); fetch it again") from None
     missing = [name for name in wanted if found.get(name) is None]
@@ -156,47 +175,63 @@ def _matrix(body: memoryview, order: str) -> tuple[str, np.ndarray | None]:
     return label, numbers.reshape(shape, order="F")
 
 
-_MARK = object()
-_LITERALS = {
-    "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
-    "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
-    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE",
-}  # fmt: skip
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_IGNORED = {"PROTO", "FRAME"}
-_KNOWN = {
-    "numpy.core.multiarray _reconstruct": "array",
-    "numpy._core.multiarray _reconstruct": "array",
-    "numpy ndarray": "ndarray",
-    "numpy dtype": "dtype",
-    "_codecs encode": "encode",
-}
+#: Modules and names that a pickle of arrays asks for, and what stands in for them: nothing of theirs is called.
+_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs")
+#: More tuples than this are no batch: a key made of tuples within tuples would be hashed until the stack overflows.
+MOST_TUPLES = 1000
 
 
 class _Refused(Exception):
     """The file asks for something that plain batches do not hold."""
 
 
-@dataclass
-class _Global:
-    name: str
-
-
-@dataclass
 class _Array:
-    state: Any = None
+    """Stands for `numpy.ndarray` and for the function that makes one; only unsigned bytes are taken."""
 
-    def to_numpy(self) -> np.ndarray:
-        _, shape, kind, fortran, content = self.state
+    values: np.ndarray | None = None
+
+    def __init__(self, *arguments: Any):
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, content = state
         if not isinstance(kind, _Type) or kind.code not in ("u1", "uint8", "B"):
             raise _Refused("an array of another type than unsigned bytes")
         content = content.encode("latin-1") if isinstance(content, str) else content
-        return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+        self.values = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
 
 
-@dataclass
 class _Type:
-    code: str
+    """Stands for `numpy.dtype`."""
+
+    def __init__(self, code: Any, *arguments: Any):
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        """Byte order and the like say nothing about bytes."""
+
+
+class _Encoded:
+    """Stands for `codecs.encode`, with which bytes are written before protocol 3."""
+
+    def __new__(cls, text: str, encoding: str) -> bytes:
+        return text.encode("latin-1")
+
+    def __setstate__(self, state: Any) -> None:
+        raise TypeError
+
+
+_STAND_INS = {"_reconstruct": _Array, "ndarray": _Array, "dtype": _Type, "encode": _Encoded}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module not in _MODULES or name not in _STAND_INS:
+            raise _Refused(repr(f"{module} {name}"[:80]))
+        return _STAND_INS[name]
+
+    def persistent_load(self, mark: Any) -> Any:
+        raise _Refused("an object kept elsewhere")
 
 
 def read_pickle(content: bytes, what: str) -> Any:
@@ -207,109 +242,35 @@ def read_pickle(content: bytes, what: str) -> Any:
         what: words for the file in messages.
 
     Raises:
-        DataError: truncated, corrupt, or with anything but plain values.
+        DataError: truncated, corrupt, nested without end, or with anything but plain values.
     """
     try:
-        return _plain(_follow(content))
+        _check_operations(content)
+        return _plain(_Unpickler(io.BytesIO(content), encoding="latin-1").load())
     except _Refused as refused:
         raise DataError(
             f"{what}: the file asks for {refused}; plain batches of bytes hold nothing of the kind"
         ) from None
-    except (ValueError, TypeError, LookupError, AttributeError, EOFError, OverflowError, struct.error) as error:
+    except Exception as error:  # a broken pickle fails in any way that an operation can
         raise DataError(f"{what}: truncated or corrupt ({type(error).__name__}); fetch it again") from None
 
 
-def _follow(content: bytes) -> Any:
-    """Run the stack machine of the format (see `pickletools`) over stand-ins."""
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
-    for opcode, argument, _ in pickletools.genops(io.BytesIO(content)):
-        name = opcode.name
-        if name == "STOP":
-            return stack.pop()
-        if name in _LITERALS:
-            stack.append(argument)
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name])
-        elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
-            memo[argument] = stack[-1]
-        elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET", "GET"):
-            stack.append(memo[argument])
-        elif name not in _IGNORED:
-            _build(name, argument, stack)
-    raise EOFError
-
-
-def _build(name: str, argument: Any, stack: list[Any]) -> None:
-    """Opcodes that make containers and stand-ins out of what is on the stack."""
-    if name == "MARK":
-        stack.append(_MARK)
-    elif name in ("EMPTY_DICT", "EMPTY_LIST"):
-        stack.append({} if name == "EMPTY_DICT" else [])
-    elif name in ("DICT", "LIST", "TUPLE"):
-        items = _since_mark(stack)
-        stack.append(_pairs(items) if name == "DICT" else items if name == "LIST" else tuple(items))
-    elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-        stack[-int(name[-1]) :] = [tuple(stack[-int(name[-1]) :])]
-    elif name in ("APPEND", "APPENDS"):
-        items = [stack.pop()] if name == "APPEND" else _since_mark(stack)
-        _expect(stack[-1], list).extend(items)
-    elif name in ("SETITEM", "SETITEMS"):
-        items = [stack.pop() for _ in range(2)][::-1] if name == "SETITEM" else _since_mark(stack)
-        _expect(stack[-1], dict).update(_pairs(items))
-    elif name in ("GLOBAL", "STACK_GLOBAL"):
-        wanted = argument if name == "GLOBAL" else " ".join(map(str, [stack.pop() for _ in range(2)][::-1]))
-        if wanted not in _KNOWN:
-            raise _Refused(repr(wanted[:80]))
-        stack.append(_Global(_KNOWN[wanted]))
-    elif name == "REDUCE":
-        arguments = stack.pop()
-        stack.append(_stand_in(stack.pop(), arguments))
-    elif name == "BUILD":
-        state = stack.pop()
-        if isinstance(stack[-1], _Array):
-            stack[-1].state = state
-        else:
-            _expect(stack[-1], _Type)
-    else:
-        raise _Refused(f"the pickle operation {name}")
-
-
-def _stand_in(called: Any, arguments: Any) -> Any:
-    what = _expect(called, _Global).name
-    if what == "array":
-        return _Array()
-    if what == "dtype":
-        return _Type(arguments[0])
-    if what == "encode" and isinstance(arguments[0], str):
-        return arguments[0].encode("latin-1")
-    raise _Refused(f"a call of {what}")
-
-
-def _since_mark(stack: list[Any]) -> list[Any]:
-    at = len(stack) - 1 - stack[::-1].index(_MARK)
-    items = stack[at + 1 :]
-    del stack[at:]
-    return items
-
-
-def _pairs(items: list[Any]) -> dict[Any, Any]:
-    return dict(zip(items[::2], items[1::2], strict=True))
-
-
-def _expect(value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError
-    return value
+def _check_operations(content: bytes) -> None:
+    """Refuse what would crash or fill memory: nested tuples, and a memo with more places than operations."""
+    tuples = 0
+    for count, (operation, argument, _) in enumerate(pickletools.genops(content)):
+        tuples += operation.name.startswith("TUPLE")
+        if tuples > MOST_TUPLES:
+            raise _Refused("tuples within tuples")
+        if operation.name.endswith("PUT") and argument > count:
+            raise _Refused("more memory than it fills")
 
 
 def _plain(value: Any) -> Any:
     """Arrays out of their stand-ins, one level deep: what a batch is."""
     if not isinstance(value, dict):
         return value
-    return {_text(key): item.to_numpy() if isinstance(item, _Array) else item for key, item in value.items()}
+    return {_text(key): item.values if isinstance(item, _Array) else item for key, item in value.items()}
 
 
 def _text(key: Any) -> Any:

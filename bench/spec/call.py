@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import UsageError
+from bench.text import printable
 
 _NAME = re.compile(r"[^\W\d][\w.:-]*")
 _KEY = re.compile(r"[^\W\d][\w-]*")
@@ -29,7 +30,8 @@ _DEPTH = 20
 class Call:
     """A name with parameters. Values are None, bool, int, finite float, str, or lists of these.
 
-    Two calls are equal when names and values are; the order of the parameters does not matter.
+    Two calls are equal when names and values are; the order of the parameters does not matter. `typed` has for values
+    that were read from text without quotes how they were typed (1.10 for 1.1), for parameters that are text.
 
     Raises:
         UsageError: a value of another type, or a number that is not finite.
@@ -37,6 +39,7 @@ class Call:
 
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    typed: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         clean = {key: _plain(self.name, key, value) for key, value in self.params.items()}
@@ -93,8 +96,13 @@ def expand_grid(call: Call) -> list[Call]:
     for key, value in call.params.items():
         if value == []:
             raise UsageError(f"{call.name}: {key}=[] is an empty grid; give at least one value, or [[]] for no items")
-        axes.append([(key, item) for item in value] if isinstance(value, list) else [(key, value)])
-    return [Call(call.name, dict(combination)) for combination in itertools.product(*axes)]
+        typed = call.typed.get(key)
+        pairs = zip(value, typed or [None] * len(value), strict=True) if isinstance(value, list) else [(value, typed)]
+        axes.append([(key, item, words) for item, words in pairs])
+    return [
+        Call(call.name, {key: item for key, item, _ in combination}, {key: words for key, _, words in combination})
+        for combination in itertools.product(*axes)
+    ]
 
 
 def as_grid(call: Call) -> Call:
@@ -160,15 +168,16 @@ class _Reader:
         self._space()
         name = self._match(_NAME, "a name")
         params: dict[str, Any] = {}
+        typed: dict[str, Any] = {}
         self._space()
         if self._peek() == "[":
-            self._items(lambda: self._parameter(params))
+            self._items(lambda: self._parameter(params, typed))
             self._space()
         if self.place < len(self.text):
             raise self._error(f"{self._peek()!r} at character {self.place + 1} is not expected")
-        return Call(name, params)
+        return Call(name, params, typed)
 
-    def _parameter(self, params: dict[str, Any]) -> None:
+    def _parameter(self, params: dict[str, Any], typed: dict[str, Any]) -> None:
         key = self._match(_KEY, "a parameter name").replace("-", "_")
         self._space()
         if self._peek() != "=":
@@ -176,25 +185,26 @@ class _Reader:
         self.place += 1
         if key in params:
             raise self._error(f"parameter {key!r} is given twice")
-        params[key] = self._value(0)
+        params[key], typed[key] = self._value(0)
 
-    def _value(self, depth: int) -> Any:
+    def _value(self, depth: int) -> tuple[Any, Any]:
+        """A value and how it was typed, None for one in quotes."""
         self._space()
         char = self._peek()
         if char == "[":
             if depth == _DEPTH:
                 raise self._error(f"lists are nested more than {_DEPTH} deep")
-            items: list[Any] = []
+            items: list[tuple[Any, Any]] = []
             self._items(lambda: items.append(self._value(depth + 1)))
-            return items
+            return [value for value, _ in items], [typed for _, typed in items]
         if char and char in "'\"":
-            return self._quoted(char)
+            return self._quoted(char), None
         end = next((i for i in range(self.place, len(self.text)) if self.text[i] in ",[]"), len(self.text))
         word = self.text[self.place : end].strip()
         if not word:
             raise self._error(f"a value is missing at character {self.place + 1}; write '' for empty text")
         self.place = end
-        return _scalar(word)
+        return _scalar(word), word
 
     def _quoted(self, quote: str) -> str:
         start = self.place
@@ -207,7 +217,10 @@ class _Reader:
         try:
             value, self.place = json.JSONDecoder(strict=False).raw_decode(self.text, start)
         except json.JSONDecodeError as error:
-            raise self._error(f"the quoted text at character {start + 1} is not valid ({error.msg})") from None
+            raise self._error(
+                f'the quoted text at character {start + 1} is not valid ({error.msg}); in "…" a backslash begins an '
+                "escape: write a path with backslashes without quotes or in '…'"
+            ) from None
         return value
 
     def _items(self, read: Callable[[], None]) -> None:
@@ -253,4 +266,4 @@ class _Reader:
 
     def _error(self, problem: str) -> UsageError:
         shown = self.text if len(self.text) <= 200 else self.text[:200] + "…"
-        return UsageError(f"{shown!r} cannot be read: {problem}")
+        return UsageError(f"'{printable(shown)}' cannot be read: {problem}")

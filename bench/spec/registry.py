@@ -92,7 +92,7 @@ class Registry:
         if kind == "dataset" and call.name == ARRAYS and ARRAYS not in self._table(kind):
             return call
         info = self._usable(kind, call.name)
-        return fill_parameters(info.name, Call(info.name, call.params), info.parameters)
+        return fill_parameters(info.name, Call(info.name, call.params, call.typed), info.parameters)
 
     def label(self, kind: str, resolved: Call) -> str:
         """How tables name a resolved call: only the parameters that differ from their defaults."""

@@ -47,8 +47,8 @@ class Parameter:
     types: frozenset[str] | None = None
     choices: tuple[Any, ...] = ()
 
-    def convert(self, owner: str, key: str, value: Any) -> Any:
-        """`value` in the parameter's type: whole numbers become floats and numbers text where only these fit.
+    def convert(self, owner: str, key: str, value: Any, typed: Any = None) -> Any:
+        """`value` in the parameter's type: whole numbers become floats; what is text takes what was `typed`, if known.
 
         Raises:
             UsageError: a value of another type.
@@ -56,7 +56,7 @@ class Parameter:
         if value is None and (self.default is None or self.types is None or "none" in self.types):
             return value
         if value is None and "str" in self.types:
-            return "none"  # the word, of a parameter that takes words and cannot be empty
+            return typed or "none"  # the word, of a parameter that takes words and cannot be empty
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
         if self.types is None:
@@ -68,7 +68,7 @@ class Parameter:
         if kind == "int" and "float" in self.types:
             return float(value)
         if "str" in self.types and not self.types & {"int", "float"} and kind in ("int", "float", "bool"):
-            return format_value(value)
+            return typed if isinstance(typed, str) else format_value(value)
         raise UsageError(f"{owner}: {key}={format_value(value)} has the wrong type; give {self._expected()}")
 
     def _expected(self) -> str:
@@ -169,7 +169,7 @@ def fill_parameters(owner: str, call: Call, parameters: Mapping[str, Parameter])
     filled = {}
     for key, parameter in parameters.items():
         if key in call.params:
-            filled[key] = parameter.convert(owner, key, call.params[key])
+            filled[key] = parameter.convert(owner, key, call.params[key], call.typed.get(key))
         elif parameter.default is REQUIRED:
             raise UsageError(f"{owner} needs a value for {key!r}; write '{owner}[{key}=VALUE]'")
         else:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from bench.contracts.dataset import PARTS
 from bench.contracts.rows import LazyRows
 from bench.errors import DataError, UsageError
+from bench.spec.call import parse_call
+from bench.spec.registry import Registry
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(5, 2, (60, 3))
@@ -100,7 +103,6 @@ def test_first_line_of_numbers_is_data_unless_it_counts(read):
         ("a,b\n" + "1,2\n" * 9 + "\n3,nan\n", r"line 12, column 'b' is missing \(NaN\)"),
         ("a,b\n" + "1,2\n" * 9 + "3,inf\n", "line 11, column 'b' is infinite"),
         ("a,a\n1,2\n", "two columns are called 'a'"),
-        (",b\n0,2\n", r"column 1 has no name.*to_csv\(index=False\)"),
         ("a,\n0,2\n", "column 2 has no name"),
         ('a,b\n"1,2\n', "line 2: not readable as CSV"),
         (b"a,b\n1,2\n\xe9,4\n", "line 3: not UTF-8"),
@@ -120,8 +122,25 @@ def test_unknown_label_columns_are_answered_with_the_nearest(read):
         read(CSV, label="knid")
     with pytest.raises(DataError, match="no columns beside the labels"):
         read("a\n1\n2\n", label="a")
-    with pytest.raises(DataError, match="labels: the label of line 3 is missing"):
-        read("a,k\n1,u\n2,\n3,u\n", label="k")
+    for missing in ("", " ", '""'):
+        with pytest.raises(DataError, match="labels: the label of line 3 is missing"):
+            read(f"a,k\n1,u\n2,{missing}\n3,u\n", label="k")
+    with pytest.raises(DataError, match=r"label of line 3 is 'nan', which stands for a missing value.*another name"):
+        read("a,k\n1,u\n2,nan\n3,u\n", label="k")
+
+
+def test_spaces_around_a_label_are_no_class_of_their_own(read):
+    content = "a,k\n" + "".join(f"{i},{' a' if i % 2 else 'a'}\n{i + 0.5},b \n" for i in range(20))
+    assert read(content, label="k").label_names == ("a", "b")
+
+
+def test_how_a_file_was_read_stands_in_the_description(read):
+    content = ",a,b\n" + "".join(f"{i},{a},{b}\n" for i, (a, b, _) in enumerate(ROWS.tolist()))
+    split = read(content)
+    assert split.data_shape == (2,) and "column 1 (without a name) read as row names and left out" in split.description
+    split = read(content.replace(",a", "id,a", 1))
+    assert split.data_shape == (3,) and "WARNING: counts the rows" in split.description
+    assert "column 'id'" in split.description
 
 
 def test_constant_columns_of_a_file_are_named(read):
@@ -188,6 +207,8 @@ def header(shape, descr="<f8"):
         (header((2**64, 2**64)), "is truncated"),
         (header((10**18, 10), "<U0"), "not real numbers"),
         (header((-5, 3)), "impossible shape"),
+        (header((True, 3)) + bytes(24), "impossible shape"),
+        (header((True,)) + bytes(8), "impossible shape"),
         (header((1,) * 60), "impossible shape"),
         (header((0, 3)), "holds no values"),
         (header((2, 2)) + bytes(31), "is truncated.*32 bytes, it holds 31"),
@@ -213,6 +234,16 @@ def test_npz_bombs_are_refused_within_bounds(load, tmp_path, bounded):
     assert (tmp_path / "bomb.npz").stat().st_size < 10**6
     with bounded(8), pytest.raises(DataError, match="takes 400000000 bytes, more than memory_limit=1000000"):
         load("bomb.npz", memory_limit=10**6)
+
+
+def test_an_npz_bomb_within_the_memory_limit_is_refused_before_it_is_unpacked(load, tmp_path, bounded):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("x.npy", "w") as stream:
+            stream.write(header((25 * 10**5, 10)))
+            for _ in range(20):
+                stream.write(bytes(10**7))
+    with bounded(8), pytest.raises(DataError, match=r"unpacks to 200000.* bytes, more than 500 times what it takes"):
+        load("bomb.npz")
 
 
 def test_npz_with_a_lying_header_is_refused(load, tmp_path, bounded):
@@ -256,3 +287,16 @@ def test_images_in_a_file_keep_their_shape(load, tmp_path):
     split = load("pictures.npy")
     assert split.data_shape == (3, 9, 8) and split.scale == 255.0
     assert "bernoulli" in split.likelihoods
+
+
+@pytest.mark.parametrize("name", ["True", "1.0", "1e3", "0.10", "none"])
+def test_a_column_is_found_by_its_name_as_typed_and_as_advised(load, tmp_path, name):
+    registry = Registry.discover()
+    lines = [f"{name},a,b", *(f"{'xy'[i % 2]},{a!r},{b!r}" for i, (a, b, _) in enumerate(ROWS.tolist()))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="make it the label") as caught:
+        load("rows.csv")
+    advised = re.search(r"\((label=.*)\)$", str(caught.value))[1]
+    for words in {advised, f"label={name}"} - {"label=none"}:
+        params = registry.resolve("dataset", parse_call(f"file[path=rows.csv,{words}]")).params
+        assert load(**params).label_names == ("x", "y")

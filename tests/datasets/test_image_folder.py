@@ -203,3 +203,56 @@ def test_links_that_lead_in_circles_are_not_followed(load, write, tmp_path):
     write.pictures(tmp_path / "pets")
     os.symlink(tmp_path / "pets", tmp_path / "pets" / "cat" / "again", target_is_directory=True)
     assert len(all_rows(load(str(tmp_path / "pets"), size=8))) == 24
+
+
+def test_a_class_that_is_a_link_is_a_class(load, write, tmp_path):
+    write.pictures(tmp_path / "all", labels=("cat", "dog"))
+    write.pictures(tmp_path / "pets", labels=("bird",))
+    for name in ("cat", "dog"):
+        os.symlink(tmp_path / "all" / name, tmp_path / "pets" / name, target_is_directory=True)
+    split = load(str(tmp_path / "pets"), size=8)
+    assert split.label_names == ("bird", "cat", "dog") and len(all_rows(split)) == 36
+    assert "passed over" not in split.description
+
+
+def test_links_between_two_places_are_followed_once_and_said(load, write, tmp_path):
+    write.pictures(tmp_path / "pets", labels=("cat",))
+    write.pictures(tmp_path / "other", labels=("dog",))
+    for place in ("pets/one", "pets/two", "other/dog/pets"):
+        (tmp_path / place).symlink_to(tmp_path / ("pets" if "other" in place else "other/dog"))
+    (tmp_path / "pets" / "again").symlink_to(tmp_path / "pets" / "cat")
+    split = load(str(tmp_path / "pets"), size=8)
+    assert len(all_rows(split)) == 24 and len(split.label_names) == 2
+    assert "links back into the folder passed over: 'again', " in split.description
+
+
+def test_what_systems_leave_is_no_class_and_no_picture_and_is_said(load, write, tmp_path):
+    write.pictures(tmp_path / "pets")
+    for folder in (".ipynb_checkpoints", "@eaDir", "__MACOSX", "cat/.ipynb_checkpoints"):
+        write.pictures(tmp_path / "pets" / folder, n=2, labels=("x",))
+    (tmp_path / "pets" / "cat" / "._01.JPG").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "pets" / "dog" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "pets" / "dog" / "a.heic").write_bytes(b"x")
+    split = load(str(tmp_path / "pets"), size=8)
+    assert split.label_names == ("cat", "dog") and len(all_rows(split)) == 24
+    assert "hidden names passed over: '.ipynb_checkpoints', '@eaDir', '__MACOSX' and 2 more" in split.description
+    assert "files of other types passed over: 'dog/a.heic'" in split.description
+
+
+def test_twelve_bits_in_sixteen_are_read_as_twelve(load, tmp_path):
+    for shade in range(20):
+        save(tmp_path / f"{shade:02d}.png", np.full((16, 16), 200 * shade, dtype=np.uint16))
+    save(tmp_path / "eight.png", flat(255))
+    split = load(str(tmp_path), size=8)
+    found = sorted(set(np.rint(all_rows(split)[:, 0, 4, 4] * 255).astype(int).tolist()))
+    assert found == sorted({200 * shade >> 4 for shade in range(20)} | {255})
+    assert "20 of 16 bits read with 12: none holds more than 3800" in split.description
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_picture_that_is_no_file_is_named_at_once(load, write, tmp_path, bounded, kind):
+    write.pictures(tmp_path, n=5)
+    path = tmp_path / "cat" / "bad.png"
+    os.mkfifo(path) if kind == "pipe" else os.symlink("/dev/zero", path)
+    with bounded(8), pytest.raises(DataError, match=r"'cat/bad\.png' is a (named pipe|device); give a regular file"):
+        load(str(tmp_path), size=16)

@@ -85,7 +85,7 @@ def split_facts(split: Split) -> dict[str, Any]:
         "n_test": len(split.test),
         "data_shape": list(split.data_shape),
         "checksum": _checksum(split),
-        "description": printable(split.description, 300),
+        "description": printable(split.description, 800),
     }
 
 

@@ -46,8 +46,12 @@ def over_preset(preset: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str
     merged = []
     for call in _calls(later["dataset"]):
         bases = [base for base in known if _plain(base.name) == _plain(call.name)]
-        merged += [Call(base.name, {**base.params, **call.params}) for base in bases] or [call]
+        merged += [_over(base, call) for base in bases] or [call]
     return {**later, "dataset": merged}
+
+
+def _over(base: Call, call: Call) -> Call:
+    return Call(base.name, {**base.params, **call.params}, {**base.typed, **call.typed})
 
 
 def for_member(

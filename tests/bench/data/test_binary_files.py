@@ -71,6 +71,33 @@ def test_a_gzip_bomb_stops_at_what_the_header_promises(tmp_path):
     assert peak < 8 << 20
 
 
+def test_a_gzip_bomb_that_keeps_its_header_s_promise_stops_early(tmp_path):
+    """200 MB of zeros, as many as the header says, in less than 1 MB."""
+    path = tmp_path / "bomb.gz"
+    packer = zlib.compressobj(1, wbits=31)
+    with path.open("wb") as stream:
+        stream.write(packer.compress(idx((200 << 10, 32, 32), b"")))
+        for _ in range(200):
+            stream.write(packer.compress(bytes(1 << 20)))
+        stream.write(packer.flush())
+    tracemalloc.start()
+    with pytest.raises(DataError, match="unpacks to more than 100 times its size"):
+        read_idx(path, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 160 << 20
+
+
+def test_the_shape_is_doubted_before_anything_is_unpacked(tmp_path):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(idx((1, 2**10, 2**19), bytes(8 << 20)), 1))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="images of 1024×524288 pixels; expected 28×28"):
+        read_idx(path, 3, (28, 28))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
 def test_a_damaged_gzip_file_is_named(tmp_path):
     content = bytearray(gzip.compress(idx(IMAGES.shape, IMAGES.tobytes())))
     path = tmp_path / "images.gz"
@@ -167,6 +194,61 @@ def test_arrays_of_other_types_are_refused(kind):
 def test_broken_pickles_are_refused(content):
     with pytest.raises(DataError, match="truncated or corrupt"):
         read_pickle(content, "f")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02}" + b")" + b"\x85" * 300_000 + b"K\x01s.",
+        b"\x80\x02}(" + b"(" * 300_000 + b"t" * 300_000 + b"K\x01u.",
+        b"\x80\x04" + b")" + b"\x85" * 300_000 + b"\x91.",
+        b"}K\x01r\xff\xff\xff\x7fs.",
+        b"p2147483647\n.",
+    ],
+    ids=["a key of tuples", "marks", "a frozen set", "memo", "memo as text"],
+)
+def test_pickles_that_nest_or_number_without_end_are_one_line_in_little_memory(content):
+    """Hashing a tuple within 300,000 tuples would overflow the stack and end the process."""
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"tuples within tuples|more memory than it fills|corrupt"):
+        read_pickle(content, "f")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 << 20
+
+
+def test_lists_within_lists_are_no_harm():
+    assert read_pickle(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", "f") is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"(S'1'\nios\nsystem\n.",
+        b"\x80\x02cnumpy\nndarray\n)\x81.",
+        b"\x80\x02c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb.",
+        b"\x80\x02\x82\x01.",
+        b"Pname\n.",
+        b"cnumpy\nndarray\n(I1000000000000\ntR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I1000000000000\ntS'b'\ntR.",
+    ],
+    ids=str,
+)
+def test_nothing_but_stand_ins_is_made(content):
+    from bench.data import vision_files
+
+    before = dict(vars(vision_files._Encoded))
+    tracemalloc.start()
+    try:
+        found = read_pickle(content, "f")
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert isinstance(found, vision_files._Array) and found.values is None
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert dict(vars(vision_files._Encoded)) == before
 
 
 MAT = {"X": RNG.integers(0, 256, (4, 4, 3, 5), dtype=np.uint8), "y": np.arange(1.0, 6)[:, None]}

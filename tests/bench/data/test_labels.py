@@ -47,6 +47,25 @@ def test_a_missing_label_is_named(missing):
         encode_labels(["a", missing, "b"], 3)
 
 
+@pytest.mark.parametrize("text", ["nan", "NaN", "NA", "<NA>", " NULL ", np.str_("nan"), b"nan"])
+def test_a_text_that_stands_for_a_missing_label_is_no_class(text):
+    with pytest.raises(DataError, match=r"label of row 1 is '.*', which stands for a missing value.*another name"):
+        encode_labels(["a", text, "b"], 3)
+
+
+def test_words_that_may_name_a_class_are_classes():
+    assert encode_labels(["none", "-", "?", "Na"], 4)[1] == ("-", "?", "Na", "none")
+
+
+def test_spaces_around_labels_do_not_count():
+    codes, names = encode_labels([" a", "a", "a\t", b"a ", "b c"], 5)
+    assert names == ("a", "b c") and codes.tolist() == [0, 0, 0, 0, 1]
+
+
+def test_numbers_in_other_spellings_are_sorted_as_text():
+    assert encode_labels(["1_0", "9", "\u0661"], 3)[1] == ("9", "1_0", "\u0661")
+
+
 def test_other_lengths_and_shapes_are_refused():
     with pytest.raises(DataError, match="2 labels for 3 rows"):
         encode_labels([1, 2], 3)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bench.contracts import rows
-from bench.contracts.rows import rescale
+from bench.contracts.rows import rescale, restore
 from bench.data import scaling
 from bench.data.array_like import Names
 from bench.data.scaling import fit_scaling, summarise, within_unit
@@ -73,6 +73,7 @@ def test_unit_columns_span_the_unit_interval():
 
 
 PIXELS = RNG.integers(0, 256, (30, 1, 8, 8))
+SHARES = RNG.random((30, 8))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,19 @@ PIXELS = RNG.integers(0, 256, (30, 1, 8, 8))
         (PIXELS % 2, "as given"),
         (PIXELS % 2 == 0, "as given"),
         (PIXELS - 300, "mapped to [0, 1]"),
+        (PIXELS / 2e4, "mapped to [0, 1]"),
+        (SHARES, "as given"),
+        (SHARES * 1e-3, "standardised"),
+        (SHARES * 1e-8, "standardised"),
+        (SHARES * 1e-30, "standardised"),
+        (SHARES * [1, 1, 1, 1, 1e-4, 1e-4, 1e-4, 1e-4], "standardised"),
+        (SHARES * [1, 1, 1, 1, 1, 1, 1, 1e-4], "standardised"),
+        (SHARES * 1e-3 + 0.5, "standardised"),
+        (np.tile(SHARES, 10), "as given"),
+        (np.tile(SHARES, 10) * np.repeat([1, 1e-4], 40), "standardised"),
+        (np.tile(SHARES, 10) * np.repeat([1, 4 / 255], [70, 10]), "as given"),
+        (np.tile(SHARES, 10) * np.repeat([1, 4 / 255], [30, 50]), "standardised"),
+        (np.concatenate([SHARES, np.zeros((30, 3))], 1), "as given"),
         (PIXELS * 257.0, "mapped to [0, 1]"),
         (RNG.normal(size=(30, 3)), "standardised"),
     ],
@@ -115,6 +129,71 @@ def test_constant_columns_become_zero_and_are_named(scale, constant):
     fitted = fit(array, scale)
     assert fitted.constant == (1,)
     assert (rescale(array, fitted.shift, fitted.scale)[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("scale", ["standard", "unit"])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int32, np.int16, np.uint8])
+def test_a_column_constant_in_training_is_zero_in_every_part(scale, kind):
+    array = RNG.integers(0, 200, (50, 3)).astype(kind)
+    array[:, 1], train = 7, np.arange(40)
+    array[45:, 1] = 100
+    summary = summarise(array, train, NAMES)
+    fitted = fit_scaling(summary, scale, np.dtype(np.float64), NAMES)
+    scaled = rescale(array, fitted.shift, fitted.scale)
+    assert (scaled[:, 1] == 0).all() and np.isfinite(scaled).all()
+    np.testing.assert_allclose(restore(scaled, fitted.shift, fitted.scale)[:45], array[:45], atol=1e-3)
+    assert "at 0 although held-out rows hold other values: column 1" in fitted.warnings
+
+
+@pytest.mark.parametrize(
+    "array, reason",
+    [
+        (2**62 + np.arange(20)[:, None] % 2, "column 0 holds values too close together .*4.61169e.18.*subtract"),
+        (1e-160 * np.arange(20)[:, None], "column 0 holds values too small to compute with .at most 1.9e-159"),
+        (1e16 + 2 * np.arange(20.0)[:, None] % 4, "too close together"),
+        (np.stack([np.ones(20), 1e-160 * np.arange(20)], 1), "column 1 holds values too small"),
+    ],
+    ids=["2^62 apart by 1", "1e-160", "1e16 apart by 2", "one of two columns"],
+)
+def test_what_cannot_be_told_apart_has_its_own_reason(array, reason):
+    with pytest.raises(DataError, match=reason):
+        fit(array)
+
+
+def test_one_column_that_cannot_be_told_apart_is_named_and_kept_at_zero():
+    array = np.stack([np.arange(20) ** 2, 2**62 + np.arange(20) % 2], 1)
+    fitted = fit(array)
+    assert fitted.constant == (1,)
+    assert fitted.warnings == ("too small or too close together to be told apart and kept at 0: column 1",)
+
+
+@pytest.mark.parametrize(
+    "array, reason",
+    [
+        (1e-160 * np.arange(1e3, 1e3 + 20)[:, None] * 1e12, "too small for 32-bit numbers; use scale=standard"),
+        (1.7e9 + np.arange(20.0)[:, None], "too close together for their size for 32-bit numbers; use scale=standard"),
+    ],
+    ids=["small", "close"],
+)
+def test_values_as_given_that_32_bits_cannot_tell_apart_are_refused(array, reason):
+    with pytest.raises(DataError, match=reason):
+        fit(array, "none")
+    assert rescale(array, *_pair(fit(array))).std() == pytest.approx(1, abs=1e-5)
+    mixed = np.concatenate([array, np.arange(20.0)[:, None] ** 2], 1)
+    assert "too small or too close together for 32-bit numbers as given: column 0" in fit(mixed, "none").warnings
+
+
+def _pair(fitted):
+    return fitted.shift, fitted.scale
+
+
+def test_a_column_that_counts_the_rows_is_said_over_block_borders(small_blocks):
+    array = RNG.normal(size=(50, 3))
+    array[:, 1] = np.arange(5, 55)
+    assert any("counts the rows" in words and "column 1" in words for words in fit(array).warnings)
+    array[21, 1] += 1
+    assert fit(array).warnings == ()
+    assert fit(np.arange(20.0)[:, None] * [2.0, -1.0]).warnings == ()
 
 
 def test_data_without_variation_are_refused():

@@ -11,6 +11,7 @@ from bench.contracts.dataset import PARTS
 from bench.contracts.rows import LazyRows, rescale
 from bench.data.check_split import check_split
 from bench.data.split_arrays import split_arrays
+from bench.data.splitting import partition
 from bench.errors import DataError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -44,6 +45,23 @@ def test_a_frame_names_its_columns():
         split_arrays(frame)
     with pytest.raises(DataError, match=r"row 0, column 1 is missing"):
         split_arrays([[1, None], *TABLE[:, :2].tolist()])
+
+
+@pytest.mark.parametrize("scale", ["standard", "unit"])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("limit", [1, 10**9], ids=["on disk", "in memory"])
+def test_a_column_constant_in_training_only_is_zero_in_every_part_and_it_is_said(tmp_path, scale, kind, limit):
+    array = (TABLE * 10).astype(kind)
+    array[:, 2] = 5
+    held_out = partition(len(array)).test
+    array[held_out, 2] = 400
+    np.save(tmp_path / "rows.npy", array)
+    split = check_split(split_arrays(np.load(tmp_path / "rows.npy", "r"), scale=scale, memory_limit=limit), "arrays")
+    for part in PARTS:
+        assert (getattr(split, part)[:][:, 2] == 0).all()
+    assert float((split.test[:] ** 2).mean()) < 10
+    assert "kept at 0: column 2" in split.description
+    assert "at 0 although held-out rows hold other values: column 2" in split.description
 
 
 @pytest.mark.parametrize("test", [0, 0.0])

@@ -164,3 +164,11 @@ def test_empty_grid_is_refused():
 
 def test_split_list_respects_brackets_and_quotes():
     assert split_list(" a, b[x=1,y=[2,3]] ,,'c,d' ") == ["a", "b[x=1,y=[2,3]]", "'c,d'"]
+
+
+def test_windows_paths_are_shown_as_typed_with_a_hint_on_quotes():
+    assert parse_call("file[path=C:\\new\\1.csv]").params["path"] == "C:\\new\\1.csv"
+    with pytest.raises(UsageError) as caught:
+        parse_call('file[path="C:\\data\\x.csv"]')
+    assert r'file[path="C:\data\x.csv"]' in str(caught.value) and r"C:\\data" not in str(caught.value)
+    assert "without quotes or in '…'" in str(caught.value)

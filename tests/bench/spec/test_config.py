@@ -168,3 +168,16 @@ def test_plugin_paths_become_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spec, _ = build_run({"plugins": ["mine.py"]})
     assert spec.plugins == (str(tmp_path / "mine.py"),)
+
+
+def test_what_a_user_types_over_a_preset_stays_as_typed():
+    layer = over_preset({"dataset": "mnist[limit=5]"}, {"dataset": "mnist[root=1.10]"})
+    resolved = Registry.discover().resolve("dataset", layer["dataset"][0])
+    assert resolved.params["root"] == "1.10" and resolved.params["limit"] == 5
+
+
+@pytest.mark.parametrize("text", ["1_0", "010", "1:30", "0x10", "0b1"])
+def test_numbers_of_a_file_are_decimal_or_refused(text):
+    with pytest.raises(UsageError, match=r"steps='.*' is not a whole number"):
+        build_run({"name": "x", **parse_config(f"steps: {text}", "here")})
+    assert parse_config("steps: 10\ntimeout: 1.5", "here") == {"steps": 10, "timeout": 1.5}

@@ -241,3 +241,11 @@ def test_faulty_entry_points_are_listed_as_broken(package):
 def test_an_unknown_kind_is_a_programming_error():
     with pytest.raises(ValueError, match="kind 'model'"):
         Registry.discover().names("model")
+
+
+def test_the_path_of_a_data_set_is_what_was_typed():
+    registry = Registry.discover()
+    for word in ("1.10", "1e3", "True"):
+        resolved = registry.resolve("dataset", parse_call(f"image-folder[path={word}]"))
+        assert resolved.params["path"] == word
+        assert registry.resolve("dataset", parse_call(f"mnist[root={word}]")).params["root"] == word

@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from bench.errors import UsageError
-from bench.spec.call import Call, parse_call
+from bench.spec.call import Call, expand_grid, format_call, parse_call
 from bench.spec.signature import REQUIRED, Parameter, fill_parameters, read_constants, read_parameters
 
 SOURCE = """
@@ -46,6 +46,12 @@ def test_names_and_defaults_are_those_of_the_running_function(parameters):
         ("f[a=x,e=[3]]", "e", [3]),
         ("f[a=x,g=2024]", "g", "2024"),
         ("f[a=x,g=true]", "g", "true"),
+        ("f[a=x,g=True]", "g", "True"),
+        ("f[a=x,g=1.10]", "g", "1.10"),
+        ("f[a=x,g=1.0]", "g", "1.0"),
+        ("f[a=x,g=1e3]", "g", "1e3"),
+        ("f[a=x,g=+7]", "g", "+7"),
+        ('f[a=x,g="none"]', "g", "none"),
         ("f[a=x,g=none]", "g", None),
         ("f[a=x,h=true]", "h", True),
         ("f[a=x,i=2]", "i", 2.0),
@@ -121,3 +127,21 @@ def test_constants_of_the_contracts_are_followed_through_imports():
     found = read_parameters(tree.body[-1], skip_first=False, constants=read_constants(tree))
     assert found["limit"].default == MEMORY_LIMIT
     assert read_constants(ast.parse("from bench.nowhere import X\nfrom .bench import Y\nimport bench")) == {}
+
+
+TEXT = "def load(path: str, label: str | None = None): pass"
+
+
+@pytest.mark.parametrize("word", ["1.10", "0.10", "1e3", "1.0", "True", "None", "NULL", "007", "+5", "1e999", ".5"])
+def test_what_is_text_takes_what_was_typed_also_in_grids_and_when_written_and_read_again(word):
+    tree = ast.parse(TEXT)
+    known = read_parameters(tree.body[0], skip_first=False, constants={})
+    for call in (parse_call(f"load[path={word}]"), *expand_grid(parse_call(f"load[path=[{word},{word}]]"))):
+        filled = fill_parameters("load", call, known)
+        assert filled.params["path"] == word
+        assert fill_parameters("load", parse_call(format_call(filled)), known) == filled
+    assert len(expand_grid(parse_call("load[path=[1.10,1.1]]"))) == 2
+
+
+def test_how_a_number_was_typed_does_not_tell_calls_apart():
+    assert parse_call("v[a=1.0]") == parse_call("v[a=1]") and hash(parse_call("v[a=1.0]")) == hash(parse_call("v[a=1]"))

@@ -217,7 +217,8 @@ class RunStore:
     def load_history(self, cell_id: str) -> dict[str, np.ndarray]:
         """The training curves of a cell, `history_<name>` → (T,); {} when there are none or their file is damaged."""
         with contextlib.suppress(UsageError):
-            return self.load_arrays(cell_id, "history_")
+            arrays = self.load_arrays(cell_id, "history_")
+            return {name: curve for name, curve in arrays.items() if curve.ndim == 1 and curve.dtype.kind in "iuf"}
         return {}
 
     def _need_lock(self) -> None:

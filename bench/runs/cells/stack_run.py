@@ -6,7 +6,6 @@ Runs in the main process, in a child process or on a cluster worker; the caller 
 from __future__ import annotations
 
 import functools
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from bench.evaluate.control_models import CONTROLS
 from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
 from bench.evaluate.figure_arrays import figure_arrays
+from bench.posix import resource
 from bench.runs.cells.cell_records import base_record, checkpoint_meta, failure_record, split_facts, weight_facts
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import CellResult, StackTask
@@ -50,15 +50,15 @@ def run_stack(
     """
     left = list(task.cells)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with contained(task.threads):
-        try:
+    try:
+        with contained(task.threads):
             for result in _results(task, workshop, on_step, checkpoints):
                 result.record["started_at"] = started
                 left = [cell for cell in left if cell.cell_id != result.record["cell_id"]]
                 yield result
-        except (Exception, SystemExit) as error:
-            for cell in left:
-                yield CellResult(failure_record(task, cell, error) | {"started_at": started})
+    except (Exception, SystemExit) as error:
+        for cell in left:
+            yield CellResult(failure_record(task, cell, error) | {"started_at": started})
 
 
 def _results(task: StackTask, workshop: Workshop, on_step, checkpoints) -> Iterator[CellResult]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contracts.dataset import Split
+from bench.errors import Terminated
 from bench.reports import report_run
 from bench.reports.csv_tables import export
 from bench.runs.cells import training_state
@@ -59,6 +60,13 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
+    with StopRequest() as stop:
+        return _execute(spec, options, registry, arrays, stop)
+
+
+def _execute(
+    spec: RunSpec, options: RunOptions, registry: Registry, arrays: Split | None, stop: StopRequest
+) -> RunOutcome:
     if options.tensorboard:
         need_tensorboard()
     spec = spec.validate(registry)
@@ -96,12 +104,14 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
                 progress=training_state.open_place(directory),
             )
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
-            n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet, news)
-            training_state.tidy(directory, keeper.unfinished())
-            export(store)
-            if n_run and not interrupted and engine.name == "local":
+            n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet, news, stop)
+            with stop.undisturbed():
+                training_state.tidy(directory, keeper.unfinished())
+                export(store)
+            if n_run and not stop.requested and engine.name == "local":
                 measure_core(directory, spec.train, store.iter_records(), device)
-    findings = report_run(directory)
+    with stop.undisturbed():
+        findings = report_run(directory)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
@@ -127,11 +137,11 @@ def _run_all(
     keeper: Keeper,
     quiet: bool,
     news: Sequence[str],
+    stop: StopRequest,
 ) -> tuple[int, bool]:
     """Run the tasks and keep every result; returns the number of results and whether the user stopped the run."""
     n_due = sum(len(task.cells) for task in tasks)
     count, skipped = 0, set()
-    stop = StopRequest()
     with Progress(n_due, quiet) as progress, stop.listening(progress):
         if n_due < n_cells and not quiet:
             progress.note(f"{n_cells - n_due} of {n_cells} cells have results already; {n_due} to do")
@@ -139,11 +149,14 @@ def _run_all(
             progress.note(line)
         with contextlib.closing(engine.run(tasks, workshop, progress, stop)) as results:
             for result in results:
-                record = keeper.keep(result)
+                with stop.undisturbed():
+                    record = keeper.keep(result)
                 label = f"{record['variant_label']} on {record['dataset_label']}"
                 if record["status"] == "skipped" and label not in skipped and not quiet:  # its seeds share the reason
                     skipped.add(label)
                     progress.note(f"skipped: {label}: {record['reason']}")
                 progress.done(1, record["status"], label)
                 count += 1
+                if stop.ended_by:
+                    raise Terminated(stop.ended_by)
     return count, stop.requested

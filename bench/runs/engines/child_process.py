@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from bench.runs.engines.child_main import BOOTSTRAP, CheckTask, Setup
+from bench.runs.engines.child_main import BOOTSTRAP, LOST, CheckTask, Setup
 from bench.runs.engines.shared_arrays import PackedSplit
 from bench.runs.progress import duration
 
@@ -116,6 +116,11 @@ class Child:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
             memory = "; the system may have run out of memory" if -code == signal.SIGKILL else ""
             return "killed", f"its process was ended by signal {-code} ({name}){memory}"
+        if code == LOST:
+            return (
+                "killed",
+                "its process lost its connection to the run; its code may have closed what is not its own",
+            )
         return "killed", f"its process ended by itself, with exit code {code}, before it was done"
 
     def _kill(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import unknown_name
+from bench.errors import UsageError, unknown_name
+from bench.text import printable
 
 if TYPE_CHECKING:
     from bench.reports.model import Report
@@ -26,7 +28,13 @@ def write_report(directory: Path | str, formats: Sequence[str] = FORMATS) -> lis
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
-    return _written(load_report(directory), formats)
+    report = load_report(directory)
+    if not os.access(directory, os.W_OK):
+        raise UsageError(
+            f"the report is written into {printable(directory)}, which is read-only; copy the run to a folder that you "
+            "may write to, and report on that"
+        )
+    return _written(report, formats)
 
 
 def report_run(directory: Path | str) -> list[str]:
@@ -36,12 +44,12 @@ def report_run(directory: Path | str) -> list[str]:
         UsageError: as `write_report`.
     """
     from bench.analysis.verdicts import headline
-    from bench.reports.model import load_report
-    from bench.text import printable
+    from bench.reports.model import large_values, load_report
 
     report = load_report(directory)
     _written(report, FORMATS)
-    return [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    return winners + large_values(report.data)
 
 
 def _written(report: Report, formats: Sequence[str]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from bench.text import printable
 
 #: Training curves that are kept, because grids, figures and history.csv read the same ones.
 _MOST_HISTORIES = 20_000
+
+#: Values beyond this are worth a hint.
+LARGE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def load_report(directory: Path | str) -> Report:
         store.spec,
         asked,
         lines,
-        list(data.notes),
+        [*data.notes, *large_values(data)],
         sections,
         _failures(data),
         counts,
@@ -106,6 +110,19 @@ def load_report(directory: Path | str) -> Report:
         grids=grids(sections, data.cells, store.spec, history),
         history=history,
     )
+
+
+def large_values(data: RunData) -> list[str]:
+    """A hint for each data set whose values are too large for networks as they start."""
+    found = {}
+    for label, text in zip(data.cells["dataset_label"], data.cells["split"], strict=True):
+        largest = json.loads(text).get("largest") if label not in found else None
+        if isinstance(largest, (int, float)) and largest > LARGE:
+            found[label] = largest
+    return [
+        printable(f"{label} has values up to {largest:.2g}, with which networks train badly; scale=standard helps")
+        for label, largest in found.items()
+    ]
 
 
 def _failures(data: RunData) -> list[Failure]:

@@ -28,6 +28,18 @@ class PluginError(BenchError):
     """A plugin cannot be read, imported or built; other plugins are not touched by it."""
 
 
+class UserInterrupt(KeyboardInterrupt):
+    """Ctrl-C of the user; a plain KeyboardInterrupt in a plugin's code is the plugin's own."""
+
+
+class Terminated(UserInterrupt):
+    """The signal `number` asks this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """A `UsageError` for an unknown `name` of a `kind`, naming the nearest known ones."""
     known = sorted(known)

@@ -26,7 +26,7 @@ _ADVICE = {
 
 def file_error(action: str, path: Path, error: OSError) -> UsageError:
     """One line for an `OSError`: what could not be done, why, and what to do."""
-    advice = _ADVICE.get(error.errno or 0)
+    advice = None if action == "read" else _ADVICE.get(error.errno or 0)
     why = error.strerror or str(error)
     return UsageError(f"cannot {action} {printable(path)}: {why}" + (f"; {advice}" if advice else ""))
 

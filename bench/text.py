@@ -14,13 +14,23 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def printable(text: Any, limit: int | None = None) -> str:
-    """`text` on one line without control characters (terminal escapes, text reordering), at most `limit` long."""
+    r"""`text` on one line without control characters (terminal escapes, text reordering), at most `limit` long.
+
+    >>> printable("two\nlines")
+    'two lines'
+    >>> printable("a long text", limit=7)
+    'a long…'
+    """
     clean = _UNPRINTABLE.sub("�", _SPACES.sub(" ", str(text)))
     return clean if limit is None or len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 def spreadsheet_safe(text: str) -> str:
-    """`text` as a spreadsheet shows it: one that would be run as a formula gets a leading apostrophe."""
+    """`text` as a spreadsheet shows it: one that would be run as a formula gets a leading apostrophe.
+
+    >>> spreadsheet_safe("=1+1")
+    "'=1+1"
+    """
     clean = printable(text)
     return "'" + clean if clean.lstrip().startswith(_FORMULA) else clean
 
@@ -29,11 +39,19 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no table cell ends, no HTML."""
+    r"""Text that Markdown shows as it is: no markup, no table cell ends, no HTML.
+
+    >>> escape("vae[beta=2] <b>")
+    'vae\\[beta=2\\] &lt;b&gt;'
+    """
     return html.escape(_SPECIAL.sub(r"\\\1", text), quote=False).replace("\\&lt;", "&lt;").replace("\\&gt;", "&gt;")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of a table; the first `left` columns are flush left, the others flush right."""
+    """Lines of a table; the first `left` columns are flush left, the others flush right.
+
+    >>> table(("variant", "error"), [("ae", "0.012")])
+    ['| variant | error |', '| :--- | ---: |', '| ae | 0.012 |', '']
+    """
     rule = [":---" if place < left else "---:" for place in range(len(header))]
     return [f"| {' | '.join(line)} |" for line in (header, rule, *rows)] + [""]

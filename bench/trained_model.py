@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from bench.contracts.variant import Variant
 from bench.data.array_like import arrange
 from bench.errors import UsageError, unknown_name
 from bench.networks.build import build_model
+from bench.networks.factories import networks_named
 from bench.provenance.code import Part, differences, model_code
 from bench.spec.call import Call, parse_call
 from bench.spec.plugin_file import kebab
 from bench.spec.registry import Registry
 from bench.spec.training import TrainSettings
+from bench.store.documents import is_count, is_seed
 from bench.store.run_store import RunStore
 from bench.text import printable
 
@@ -107,27 +110,34 @@ def load_model(
     dataset: str | None = None,
     *,
     plugins: str | Path | Sequence[str | Path] = (),
+    trust: bool = False,
     changed: str = "refuse",
 ) -> TrainedModel:
     """The trained model of one cell of a run.
+
+    A run may come from somebody else, so no code that it names is run unless you say so.
 
     Args:
         run: the run's directory.
         variant: its label in the report, e.g. "vae" or "vae[beta=5]".
         seed: which seed.
         dataset: the data set's label, needed only when the run has several.
-        plugins: files or folders with foreign plugins, instead of those that the run names.
+        plugins: files or folders of your own that hold the variant, where it is a plugin.
+        trust: whether the plugins and the `module:factory` network that the run itself names may be imported.
         changed: "refuse" or "allow" that the code of the variant or of its network is not what it was in training.
 
     Raises:
-        UsageError: no such cell, no checkpoint, or code that changed since.
+        UsageError: no such cell, no checkpoint, code that changed since, or code from outside the package without your
+            word.
     """
     one_of("changed", changed, ("refuse", "allow"))
     store = RunStore.open(run)
     record = _find(_planned(store), variant, seed, dataset)
     tensors, meta = store.load_checkpoint(record["cell_id"])
-    registry = _registry(store, parse_call(meta["variant"]).name, plugins)
+    _check_meta(tensors, meta, variant)
+    registry = _trusted_registry(store.spec, meta, plugins, trust)
     settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
+    _check_size(tensors, meta, settings, variant)
     call = registry.resolve("variant", parse_call(meta["variant"]))
     if changed == "refuse":
         _refuse_changed_code(store, record, model_code(registry, call.name, settings.network))
@@ -165,17 +175,30 @@ def _planned(store: RunStore) -> list[dict[str, Any]]:
     return [records[cell_id] for cell_id in wanted if cell_id in records]
 
 
-def _registry(store: RunStore, variant: str, plugins: str | Path | Sequence[str | Path]) -> Registry:
-    """The plugins given, or those that the run names and that are still there."""
-    given = [plugins] if isinstance(plugins, (str, Path)) else list(plugins)
-    if given:
-        return Registry.discover(given)
-    recorded = [str(path) for path in store.spec.get("plugins") or ()]
-    registry = Registry.discover_present(recorded)
-    if recorded and kebab(variant) not in registry.names("variant"):
+def _trusted_registry(
+    spec: Mapping[str, Any], meta: Mapping[str, Any], plugins: str | Path | Sequence[str | Path], trust: bool
+) -> Registry:
+    """The plugins that a checkpoint needs, where the user gave or trusts them; of those named, what is still there.
+
+    Raises:
+        UsageError: a network of `module:factory` without `trust`, a variant that is neither built in nor installed nor
+            in `plugins`.
+    """
+    network = parse_call(meta["train"].get("network", "mlp")).name
+    if ":" in network and not trust:
         raise UsageError(
-            f"variant {printable(variant)!r} is not in {printable(', '.join(recorded), 200)} any more; "
-            "give the file or folder that holds it with plugins="
+            f"the network {printable(network, 100)!r} is code that this run names and the package does not hold; "
+            "give trust=True to import it, if you know where the run comes from"
+        )
+    given = [plugins] if isinstance(plugins, (str, Path)) else list(plugins)
+    named = [str(path) for path in spec.get("plugins") or ()]
+    registry = Registry.discover(given) if given else Registry.discover_present(named if trust else ())
+    name = parse_call(meta["variant"]).name
+    if kebab(name) not in registry.names("variant"):
+        where = f" ({printable(', '.join(named), 200)})" if named else ""
+        raise UsageError(
+            f"the variant {printable(name, 100)!r} is a plugin of this run{where}, and its code is not run unasked; "
+            "give plugins=PATH of a file that you know, or trust=True to run the one that the run names"
         )
     return registry
 
@@ -195,6 +218,52 @@ def _refuse_changed_code(store: RunStore, record: dict[str, Any], now: dict[str,
     more = f" and {len(listed) - 3} more files" if len(listed) > 3 else ""
     raise UsageError(f"{what} was trained with other code than is here now: {printable(', '.join(listed[:3]))}{more} "
                      f"changed ({', '.join(stale)}); {remedy}")  # fmt: skip
+
+
+#: What a checkpoint says of its cell, and whether a value can be that.
+_META: Mapping[str, Callable[[Any], bool]] = {
+    "variant": lambda value: isinstance(value, str),
+    "train": lambda value: (
+        isinstance(value, dict)
+        and {str(key).replace("-", "_") for key in value} <= {item.name for item in fields(TrainSettings)}
+    ),
+    "data_shape": lambda value: isinstance(value, list) and len(value) in (1, 3) and all(map(is_count, value)),
+    "seed": is_seed,
+    "n_train": is_count,
+    "n_classes": lambda value: value is None or is_count(value),
+    "kl_weight": lambda value: value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)),
+}
+
+
+def _check_meta(tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any], variant: str) -> None:
+    """Raise `UsageError` where a checkpoint does not say what is needed to build its model."""
+    wrong = [key for key, valid in _META.items() if key not in meta or not valid(meta[key])]
+    wrong += [key for key in ("data.shift", "data.scale") if tensors.get(key, np.zeros(0, object)).dtype.kind != "f"]
+    if wrong:
+        raise UsageError(
+            f"the checkpoint of {printable(variant, 80)} is damaged ({', '.join(wrong)} cannot be used); run it again"
+        )
+
+
+def _check_size(
+    tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any], settings: TrainSettings, variant: str
+) -> None:
+    """Raise `UsageError` where the networks that a checkpoint describes are not those that it holds.
+
+    They are laid out without memory first, because a few letters can ask for more than there is.
+    """
+    if ":" in settings.network.name:
+        return
+    build = networks_named(settings.network.name, settings.network.params)
+    held = {tuple(values.shape) for values in tensors.values()}
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            _, decoder = build(tuple(meta["data_shape"]), settings.latent_dim, settings.latent_dim)
+        fits = all(tuple(parameter.shape) in held for parameter in decoder.parameters())
+    except (RuntimeError, TypeError, OverflowError, MemoryError):
+        fits = False
+    if not fits:
+        raise UsageError(f"the checkpoint of {printable(variant, 80)} holds other networks than it names; run it again")
 
 
 def _find(records: list[dict], variant: str, seed: int, dataset: str | None) -> dict:

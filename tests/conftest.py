@@ -1,6 +1,7 @@
 """Settings shared by all tests."""
 
 import os
+from pathlib import Path
 
 # Before torch is loaded, so that the suite stands a busy machine: threads that wait for each other by spinning make it
 # ten times as slow where something else has taken a core.
@@ -15,6 +16,34 @@ from hypothesis import settings
 settings.register_profile("aebench", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=300)
 settings.load_profile("aebench")
+
+
+#: Files and folders below this one whose tests take seconds each, because they train, start processes or draw; with
+#: `-m "not slow"` the others run, which look into every room all the same.
+SLOW = (
+    "bench/reports/reference",
+    "bench/reports/views",
+    "bench/runs/engines",
+    "bench/runs/cells/test_training_state.py",
+    "bench/runs/test_faults.py",
+    "bench/runs/test_faults_plugins.py",
+    "bench/runs/test_out_of_memory.py",
+    "bench/store/test_hostile_runs.py",
+    "bench/test_foreign_code.py",
+    "bench/test_imports.py",
+    "bench/test_install.py",
+    "bench/train/test_larger_than_memory.py",
+    "bench/train/test_linear_truths.py",
+    "performance",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the tests below `SLOW`."""
+    root = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(root / name) for name in SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,18 @@ mistake is one line on standard error and exit code 2, never a traceback.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pkgutil
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from bench.cores import bounded_spin
-from bench.errors import BenchError, unknown_name
+from bench.errors import BenchError, Terminated, unknown_name
 from bench.text import printable
 
 USAGE_EXIT = 2
@@ -67,7 +69,9 @@ def group(context: click.Context) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some cells failed, 2 the request cannot be carried out.
+    """Run the command line and exit: 0 done, 1 some cells failed or none has a result, 2 it cannot be carried out.
+
+    130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 
     Args:
         arguments: without the program's name; those of the process if None.
@@ -77,23 +81,53 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    with _ended_by_signals():
+        code = _answer(arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _answer(arguments: Sequence[str] | None) -> object:
+    """Carry out the command line; returns its exit code."""
     try:
         with group.make_context("aebench", [*(sys.argv[1:] if arguments is None else arguments)]) as context:
             code = group.invoke(context)
         sys.stdout.flush()
+        return code
     except click.exceptions.Exit as end:
-        code = end.exit_code
+        return end.exit_code
     except BenchError as error:
-        code = _fail(str(error))
+        return _fail(str(error))
     except click.ClickException as error:
-        code = _fail(error.format_message())
+        return _fail(error.format_message())
+    except Terminated as end:
+        name = signal.Signals(end.number).name
+        click.echo(f"ended by {name}; the same command again goes on where it stopped", err=True)
+        return 128 + end.number
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command again goes on where it stopped", err=True)
-        code = INTERRUPTED_EXIT
+        return INTERRUPTED_EXIT
     except BrokenPipeError:  # the reader of our output has gone, e.g. `aebench list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        return 0
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A context in which SIGTERM and SIGHUP raise `Terminated`, where they would end the process without a word."""
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated(number)
+
+    before = {}
+    for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)):
+        with contextlib.suppress(ValueError):  # not the main thread
+            if signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(message: str) -> int:

@@ -14,7 +14,7 @@ from bench.spec.presets import for_member, read_preset
 from bench.spec.request import ResolvedRun, resolve
 from bench.text import printable
 
-#: Exit code of the command when some cells have no result.
+#: Exit code of the command when some cells failed, or none has a result.
 FAILED = 1
 #: Data sets whose winner is named on the terminal, at most; the report has all.
 FINDINGS = 5
@@ -49,12 +49,14 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     click.echo(f"{cells}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
     for line in outcome.findings[:FINDINGS]:
         click.echo(line)
+    if not good and not outcome.n_failed:
+        click.echo("no cell has a result: every one was skipped, for the reasons above and in the report", err=True)
     more = len(outcome.findings) - FINDINGS
     what = "results and report" if more <= 0 else f"{more} more data sets and everything else"
     click.echo(f"{what}: {outcome.directory}")
     if outcome.interrupted:
         click.echo("stopped early; the same command again goes on from here", err=True)
-    return (FAILED if outcome.n_failed else 0), outcome.directory, outcome.interrupted
+    return (FAILED if outcome.n_failed or not good else 0), outcome.directory, outcome.interrupted
 
 
 def _members(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]) -> int:

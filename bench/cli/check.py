@@ -66,12 +66,16 @@ def check_plugin(registry: Registry, kind: str, call: Call) -> list[Any]:
         UsageError: `call` gives an unknown parameter or a value that the plugin refuses.
     """
     from bench.conformance.variant import Check, check_variant
+    from bench.spec.trial import failures
 
+    first = "the plugin can be imported and built from its defaults"
     try:
-        loaded = registry.load(kind, call.name)
         params = {} if kind == "metric" else dict(registry.resolve(kind, call).params)
+        for _, why in failures(registry, [(kind, Call(call.name, params))]).values():
+            return [Check(first, False, why)]
+        loaded = registry.load(kind, call.name)
     except PluginError as error:
-        return [Check("the plugin can be imported and built from its defaults", False, str(error))]
+        return [Check(first, False, str(error))]
     if kind == "variant":
         _refuse_values(loaded, params)
         return check_variant(loaded, params)

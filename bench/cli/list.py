@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
 from bench.errors import PluginError
-from bench.spec.call import format_value
+from bench.spec.call import Call, format_value
 from bench.spec.plugin_file import PluginInfo
 from bench.spec.registry import Registry, is_builtin
 from bench.spec.signature import REQUIRED
@@ -46,9 +46,9 @@ def plugin_lines(registry: Registry, kind: str, verbose: bool) -> list[str]:
     infos = [*(registry.info(kind, name) for name in registry.names(kind)), *registry.refused(kind)]
     if not verbose:
         return _table((info.name, "broken; see -v" if info.broken else info.summary) for info in infos)
-    blocks = []
+    blocks, failed = [], _import_failures(registry, infos)
     for info in infos:
-        broken = info.broken or (None if is_builtin(info) else _import_failure(registry, info))
+        broken = info.broken or failed.get(info.name)
         lines = [signature(info), f"    from {printable(info.origin)}"]
         lines += [f"    broken: {printable(broken)}"] if broken else []
         lines += [f"    {printable(line)}".rstrip() for line in info.doc.splitlines()]
@@ -122,12 +122,20 @@ def signature(info: PluginInfo) -> str:
     return f"{info.name}[{','.join(pairs)}]" if info.signature else info.name
 
 
-def _import_failure(registry: Registry, info: PluginInfo) -> str | None:
-    try:
-        registry.load(info.kind, info.name)
-    except PluginError as error:
-        return str(error)
-    return None
+def _import_failures(registry: Registry, infos: Sequence[PluginInfo]) -> dict[str, str]:
+    """Why foreign plugins cannot be imported, by name; each is tried in a process of its own first."""
+    from bench.spec.trial import failures
+
+    foreign = [info for info in infos if not info.broken and not is_builtin(info)]
+    tried = failures(registry, [(info.kind, Call(info.name)) for info in foreign]) if foreign else {}
+    found = {foreign[place].name: reason for place, (_, reason) in tried.items()}
+    for info in foreign:
+        if info.name not in found:
+            try:
+                registry.load(info.kind, info.name)
+            except PluginError as error:
+                found[info.name] = str(error)
+    return found
 
 
 def _shown(value: object) -> str:

@@ -90,3 +90,17 @@ class Split:
                 if values is not None:
                     digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()[:16]
+
+
+def value_range(split: Split, whole: bool = True) -> tuple[float, float]:
+    """Least and largest value of a split's parts, read in blocks; of each part's first block alone unless `whole`."""
+    low, high = np.inf, -np.inf
+    for part in PARTS:
+        rows = getattr(split, part)
+        for span in blocks(tuple(rows.shape)):
+            block = np.asarray(rows[span])
+            if block.size:
+                low, high = min(low, float(block.min())), max(high, float(block.max()))
+            if not whole:
+                break
+    return low, high

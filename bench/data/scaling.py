@@ -164,6 +164,13 @@ def fit_scaling(summary: Summary, scale: str, dtype: np.dtype, names: Names) -> 
     Raises:
         UsageError: an unknown `scale`.
         DataError: data without any variation, or too large, too small or too close together to be told apart.
+
+    >>> from bench.data.array_like import Names
+    >>> rows = np.array([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0]])
+    >>> names = Names("measurements")
+    >>> fitted = fit_scaling(summarise(rows, np.arange(3), names), "unit", rows.dtype, names)
+    >>> fitted.shift.tolist(), fitted.scale.tolist(), fitted.constant
+    ([0.0, 5.0], [4.0, 1.0], (1,))
     """
     one_of("scale", scale, SCALES)
     if summary.constant.all():

@@ -30,6 +30,9 @@ def part_size(name: str, size: Any, n: int) -> int:
 
     Raises:
         UsageError: `size` is neither, or is negative.
+
+    >>> part_size("test", 0.2, n=99), part_size("test", 7, n=99)
+    (20, 7)
     """
     if isinstance(size, bool) or not isinstance(size, (int, float)) or not 0 <= size < math.inf:
         raise UsageError(f"{name}={size!r}: give a fraction below 1 or a whole number of rows")
@@ -51,6 +54,11 @@ def partition(n: int, *, validation: float = VALIDATION, test: float = TEST, spl
     Raises:
         UsageError: a size or the seed makes no sense.
         DataError: fewer than `LEAST_TRAIN` rows are left for training.
+
+    >>> [len(part) for part in partition(100)]
+    [64, 16, 20]
+    >>> sorted(np.concatenate(partition(100))) == list(range(100))
+    True
     """
     whole_number("split_seed", split_seed, 0)
     n_test, n_validation = part_size("test", test, n), part_size("validation", validation, n)

@@ -27,6 +27,12 @@ class ReconstructionCost:
     Attributes:
         name: "squared" ‖x̂-x‖² (eq. 1); "bernoulli" -log p(x | logits); "gaussian" -log N(x; x̂, scale² I).
         scale: standard deviation of the Gaussian likelihood, in data units; unused otherwise.
+
+    >>> x, reconstruction = torch.zeros(1, 2), torch.tensor([[3.0, 4.0]])
+    >>> ReconstructionCost("squared")(reconstruction, x)
+    tensor([25.])
+    >>> ReconstructionCost("squared").decoder_variance(kl_weight=0.5)  # s² = λ/2
+    0.25
     """
 
     name: str
@@ -82,7 +88,11 @@ class ReconstructionCost:
 
 
 def bound_log_variance(raw: Tensor) -> Tensor:
-    """A log-variance within `LOG_VARIANCE_BOUNDS`, any shape; the gradient passes through unchanged. NaN stays NaN."""
+    """A log-variance within `LOG_VARIANCE_BOUNDS`, any shape; the gradient passes through unchanged. NaN stays NaN.
+
+    >>> bound_log_variance(torch.tensor([0.5, -1000.0])).tolist()[0]
+    0.5
+    """
     return vmap.apply(autograd.BoundLogVariance, raw)
 
 
@@ -90,22 +100,37 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(μ, diag σ²) ‖ N(0, I)) per latent dimension, in nats (eq. 5): two (..., L) → (..., L).
 
     ½μ² + ½(σ² - ln σ² - 1), exact near σ = 1 and never negative.
+
+    >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
+    tensor([[0.5000, 0.0000]])
     """
     return vmap.apply(autograd.GaussianKL, mean, log_variance)[0]
 
 
 def sample_normal(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """Codes z = μ + σ ε: mean and log_variance (B, L), noise (S, B, L) or (B, L) → the shape of noise."""
+    """Codes z = μ + σ ε: mean and log_variance (B, L), noise (S, B, L) or (B, L) → the shape of noise.
+
+    >>> sample_normal(torch.ones(1, 2), torch.zeros(1, 2), noise=torch.tensor([[2.0, -1.0]]))
+    tensor([[3., 0.]])
+    """
     return torch.addcmul(mean, torch.exp(0.5 * log_variance), noise)
 
 
 def diagonal_normal(mean: Tensor, log_variance: Tensor) -> Normal:
-    """q(z|x) as a torch distribution with batch shape (B, L)."""
+    """q(z|x) as a torch distribution with batch shape (B, L).
+
+    >>> diagonal_normal(torch.zeros(1, 2), torch.zeros(1, 2)).stddev
+    tensor([[1., 1.]])
+    """
     return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)
 
 
 def standard_normal(latent_dim: int, like: Tensor) -> Normal:
-    """The prior N(0, I) with batch shape (L,), on the device and in the type of `like`."""
+    """The prior N(0, I) with batch shape (L,), on the device and in the type of `like`.
+
+    >>> standard_normal(3, like=torch.zeros(1)).mean
+    tensor([0., 0., 0.])
+    """
     zeros = torch.zeros(latent_dim, device=like.device, dtype=like.dtype)
     return Normal(zeros, torch.ones_like(zeros), validate_args=False)
 
@@ -122,6 +147,9 @@ def auto_kl_weight(eigenvalues: np.ndarray, latent_dim: int, cost: Reconstructio
 
     Raises:
         Incompatible: L ≥ d or nothing is discarded, so that λ_auto would be 0.
+
+    >>> auto_kl_weight(np.array([4.0, 2.0, 1.0]), latent_dim=1, cost=ReconstructionCost("squared"))
+    3.0
     """
     if cost.name != "squared":
         return 1.0

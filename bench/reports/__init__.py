@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import unknown_name
+from bench.errors import UsageError, unknown_name
+from bench.text import printable
 
 if TYPE_CHECKING:
     from bench.reports.model import Report
@@ -36,6 +38,11 @@ def write_report(
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     report = load_report(directory, plugins)
+    if not os.access(directory, os.W_OK):
+        raise UsageError(
+            f"the report is written into {printable(directory)}, which is read-only; copy the run to a folder that you "
+            "may write to, and report on that"
+        )
     tables = export(report.store, report.data, report.history) if "csv" in formats else []
     return _written(report, formats, tables)
 
@@ -51,14 +58,14 @@ def report_run(store: RunStore) -> list[str]:
     """
     from bench.analysis.verdicts import headline
     from bench.reports.csv_tables import TABLES
-    from bench.reports.model import load_report
+    from bench.reports.model import large_values, load_report
     from bench.reports.stamp import made_from, write_stamp
-    from bench.text import printable
 
     sources = made_from(store.directory)
     report = load_report(store)
     written = _written(report, FORMATS, [store.directory / name for name in TABLES])
-    findings = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
+    findings = winners + large_values(report.data)
     write_stamp(store.directory, sources, written, findings)
     return findings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ from bench.text import printable
 
 #: Training curves that are kept, because grids, figures and history.csv read the same ones.
 _MOST_HISTORIES = 20_000
+
+#: Values beyond this are worth a hint.
+LARGE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         store.spec,
         asked,
         lines,
-        list(data.notes),
+        [*data.notes, *large_values(data)],
         sections,
         _failures(data),
         counts,
@@ -111,6 +115,19 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         grids=grids(sections, data.cells, store.spec, history),
         history=history,
     )
+
+
+def large_values(data: RunData) -> list[str]:
+    """A hint for each data set whose values are too large for networks as they start."""
+    found = {}
+    for label, text in zip(data.cells["dataset_label"], data.cells["split"], strict=True):
+        largest = json.loads(text).get("largest") if label not in found else None
+        if isinstance(largest, (int, float)) and largest > LARGE:
+            found[label] = largest
+    return [
+        printable(f"{label} has values up to {largest:.2g}, with which networks train badly; scale=standard helps")
+        for label, largest in found.items()
+    ]
 
 
 def _failures(data: RunData) -> list[Failure]:

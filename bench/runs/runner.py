@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
+from bench.errors import Terminated
 from bench.reports import report_run
 from bench.reports.stamp import findings_of_current
 from bench.runs.cells import training_state
@@ -64,6 +65,11 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
+    with StopRequest() as stop:
+        return _execute(run, arrays, stop)
+
+
+def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOutcome:
     spec, options, registry, cells, directory = run.spec, run.options, run.registry, run.cells, run.directory
     if options.tensorboard:
         need_tensorboard()
@@ -98,17 +104,19 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
                 progress=training_state.open_place(directory),
             )
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
-            n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news)
-            training_state.tidy(directory, keeper.unfinished())
-            findings = None if n_run else findings_of_current(directory)
-            if findings is None:
-                _export(store)
-            if n_run and not interrupted and engine.name == "local":
+            n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
+            with stop.undisturbed():
+                training_state.tidy(directory, keeper.unfinished())
+                findings = None if n_run else findings_of_current(directory)
+                if findings is None:
+                    _export(store)
+            if n_run and not stop.requested and engine.name == "local":
                 measure_core(engine, directory, spec.train, store.data().data_shapes())
     if findings is None:
         if not options.quiet:
             print("drawing the report …", file=sys.stderr, flush=True)
-        findings = report_run(store)
+        with stop.undisturbed():
+            findings = report_run(store)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     return RunOutcome(store, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
@@ -151,12 +159,12 @@ def _run_all(
     keeper: Keeper,
     quiet: bool,
     news: Sequence[str],
+    stop: StopRequest,
 ) -> tuple[int, bool]:
     """Run the tasks and keep every result; returns the number of results and whether the user stopped the run."""
     n_due = sum(len(task.cells) for task in tasks)
     labels = {cell.cell_id: label_of(task.cells) for task in tasks for cell in task.cells}
     count, skipped = 0, set()
-    stop = StopRequest()
     with Progress(n_due, quiet) as progress, stop.listening(progress):
         if tasks and not quiet:
             progress.note(engine.plan)
@@ -166,11 +174,14 @@ def _run_all(
             progress.note(line)
         with contextlib.closing(engine.run(tasks, progress, stop)) as results:
             for result in results:
-                record = keeper.keep(result)
+                with stop.undisturbed():
+                    record = keeper.keep(result)
                 label = f"{record['variant_label']} on {record['dataset_label']}"
                 if record["status"] == "skipped" and label not in skipped and not quiet:  # its seeds share the reason
                     skipped.add(label)
                     progress.note(f"skipped: {label}: {record['reason']}")
                 progress.done(1, record["status"], labels[record["cell_id"]])
                 count += 1
+                if stop.ended_by:
+                    raise Terminated(stop.ended_by)
     return count, stop.requested

@@ -57,6 +57,9 @@ def parse_call(text: str) -> Call:
 
     Raises:
         UsageError: `text` does not follow the grammar; the message names the place.
+
+    >>> parse_call("vae[beta=4,kl_weight=auto]").params
+    {'beta': 4, 'kl_weight': 'auto'}
     """
     if not isinstance(text, str):
         raise UsageError(f"{text!r} is not text; write a name with parameters, e.g. 'vae[beta=4]'")
@@ -64,14 +67,22 @@ def parse_call(text: str) -> Call:
 
 
 def format_call(call: Call) -> str:
-    """The one spelling of `call`: `NAME[p=v,…]` with the parameters in their order; no brackets without parameters."""
+    """The one spelling of `call`: `NAME[p=v,…]` with the parameters in their order; no brackets without parameters.
+
+    >>> format_call(Call("mlp", {"hidden": [64, 32], "activation": "relu"}))
+    'mlp[hidden=[64,32],activation=relu]'
+    """
     if not call.params:
         return call.name
     return f"{call.name}[{','.join(f'{key}={format_value(value)}' for key, value in call.params.items())}]"
 
 
 def format_value(value: Any) -> str:
-    """The spelling of one parameter value; whole floats are written without a point, text with quotes if needed."""
+    """The spelling of one parameter value; whole floats are written without a point, text with quotes if needed.
+
+    >>> format_value(2.0), format_value("1.5"), format_value(None)
+    ('2', '"1.5"', 'none')
+    """
     if isinstance(value, list):
         return f"[{','.join(format_value(item) for item in value)}]"
     if value is None or isinstance(value, bool):
@@ -91,6 +102,9 @@ def expand_grid(call: Call) -> list[Call]:
 
     Raises:
         UsageError: an empty list.
+
+    >>> [str(call) for call in expand_grid(parse_call("vae[beta=[1,2]]"))]
+    ['vae[beta=1]', 'vae[beta=2]']
     """
     axes = []
     for key, value in call.params.items():
@@ -106,12 +120,20 @@ def expand_grid(call: Call) -> list[Call]:
 
 
 def as_grid(call: Call) -> Call:
-    """The call whose grid is `call` alone: list values wrapped once, so that `expand_grid` gives `call` back."""
+    """The call whose grid is `call` alone: list values wrapped once, so that `expand_grid` gives `call` back.
+
+    >>> str(as_grid(parse_call("mlp[hidden=[64]]")))
+    'mlp[hidden=[[64]]]'
+    """
     return Call(call.name, {key: [value] if isinstance(value, list) else value for key, value in call.params.items()})
 
 
 def split_list(text: str) -> list[str]:
-    """The parts of `text` between commas that stand outside brackets and quotes, stripped, empty ones left out."""
+    """The parts of `text` between commas that stand outside brackets and quotes, stripped, empty ones left out.
+
+    >>> split_list("ae, vae[beta=[1,2]]")
+    ['ae', 'vae[beta=[1,2]]']
+    """
     parts, depth, quote, start = [], 0, "", 0
     for place, char in enumerate(text):
         if quote:

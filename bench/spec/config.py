@@ -8,55 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
 from bench.errors import UsageError, unknown_name
+from bench.safe_yaml import MOST_YAML, parse_yaml
 from bench.spec.run import SPEC_KEYS, RunOptions, RunSpec
 from bench.spec.values import normal_key
+from bench.untrusted import read_bytes
 
 #: Keys that say how a run is carried out and not what it computes.
 OPTION_KEYS = ("output", "n_jobs", "threads", "engine", "timeout", "force", "dry_run", "quiet", "tensorboard")
 #: Keys of presets that say something about the run and nothing to it.
 _ABOUT = ("description", "anchor", "presets")
-_LARGEST_FILE = 1_000_000
-_WHOLE, _NUMBER = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, without aliases (a few lines of them make gigabytes) and without repeated keys.
-
-    Numbers are decimal: YAML 1.1 would read 1_0 as 10, 010 as 8 and 1:30 as 90.
-    """
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_WHOLE, _NUMBER)]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def compose_node(self, parent: Any, index: Any) -> yaml.Node:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not allowed", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key is not a word", problem_mark=key.start_mark)
-            if key.value in seen:
-                problem = f"key {key.value!r} is given twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(_WHOLE, re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    _NUMBER, re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$"), list("-+.0123456789")
-)
 
 
 def read_config(path: Path, also: Sequence[str] = ()) -> dict[str, Any]:
@@ -69,22 +34,17 @@ def read_config(path: Path, also: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         UsageError: unreadable, not UTF-8, not YAML (with line and column), not a mapping, or an unknown key.
     """
-    shown = str(path)
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise UsageError(f"{shown}: the file is larger than {_LARGEST_FILE // 1_000_000} MB")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{shown} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"{shown} cannot be read: it is not UTF-8 text") from error
-    return {"name": path.stem, **parse_config(text, shown, also)}
+        text = read_bytes(path, MOST_YAML).decode("utf-8")
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read: it is not UTF-8 text") from error
+    return {"name": path.stem, **parse_config(text, str(path), also)}
 
 
 def parse_config(text: str, shown: str, also: Sequence[str] = ()) -> dict[str, Any]:
     """The keys of YAML `text` in snake_case; `shown` names it in messages. Otherwise as `read_config`."""
     try:
-        values = yaml.load(text, _Loader)
+        values = parse_yaml(text)
     except yaml.MarkedYAMLError as error:
         raise UsageError(f"{shown}{_place(error)} is not valid YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

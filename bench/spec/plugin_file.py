@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import UsageError
 from bench.spec.signature import Parameter, read_constants, read_parameters
+from bench.untrusted import read_bytes
 
 if TYPE_CHECKING:
     from bench.contracts.metric import Value
@@ -82,16 +84,15 @@ def describe_file(
     known = {"name": name, "path": path, "entry_point": entry_point}
     text = ""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ValueError(f"the file is larger than {_LARGEST_FILE // 1_000_000} MB")
-        text = path.read_text(encoding="utf-8")
+        text = read_source(path).decode("utf-8")
         tree = ast.parse(text, filename=str(path))
     except SyntaxError as error:
         return PluginInfo(kind=kind or _guess(text), broken=f"line {error.lineno}: {error.msg}", **known)
     except UnicodeDecodeError:
         return PluginInfo(kind=kind or "variant", broken="the file is not UTF-8 text", **known)
-    except (OSError, ValueError, MemoryError, RecursionError) as error:
-        return PluginInfo(kind=kind or _guess(text), broken=getattr(error, "strerror", None) or str(error), **known)
+    except (UsageError, ValueError, MemoryError, RecursionError) as error:
+        why = getattr(error.__cause__, "strerror", None) or str(error)
+        return PluginInfo(kind=kind or _guess(text), broken=why, **known)
     for candidate in (kind,) if kind else KINDS:
         try:
             info = _describe(tree, candidate, known, attribute)
@@ -102,6 +103,11 @@ def describe_file(
         if info is not None:
             return info
     return None
+
+
+def read_source(path: Path) -> bytes:
+    """The source of a plugin; `UsageError` where it is no regular file of at most 4 MB."""
+    return read_bytes(path, _LARGEST_FILE)
 
 
 def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str) -> PluginInfo | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, format_value
-from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab
+from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab, read_source
 from bench.spec.plugin_sources import entry_point_infos, python_files
 from bench.spec.signature import fill_parameters
 
@@ -172,7 +172,7 @@ class Registry:
             return importlib.import_module(info.entry_point.partition(":")[0])
         if info.path.parent == PACKAGE / "metrics":
             return importlib.import_module(f"bench.metrics.{info.path.stem}")
-        content = info.path.read_bytes()
+        content = read_source(info.path)
         mark = hashlib.sha256(str(info.path.resolve()).encode() + b"\0" + content).hexdigest()[:16]
         unique = f"aebench_{info.kind}_{info.path.stem}_{mark}"
         if unique in sys.modules:

@@ -19,6 +19,7 @@ from bench.errors import UsageError
 from bench.files import file_errors, write_bytes
 from bench.store.records import finite
 from bench.text import printable
+from bench.untrusted import check_regular, open_regular
 
 #: Bytes that one cell's arrays may hold, uncompressed, and how many arrays there may be.
 ARRAY_BYTES = 32 * 2**20
@@ -55,7 +56,7 @@ def load_arrays(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
         UsageError: not there, damaged, with pickled objects, or larger than `ARRAY_BYTES` when unpacked.
     """
     try:
-        with file_errors("read", path), zipfile.ZipFile(path) as archive:
+        with file_errors("read", path), open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             if len(members) > ARRAY_COUNT or sum(member.file_size for member in members) > ARRAY_BYTES + 2**20:
                 raise UsageError(f"{printable(path)} unpacks to more than {ARRAY_BYTES:,} bytes; it is not used")
@@ -105,8 +106,7 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    with file_errors("read", path), open(path, "rb"):
-        pass
+    check_regular(path)
     try:
         with safe_open(str(path), framework="numpy") as archive:
             header = (archive.metadata() or {}).get(_META_KEY, "")

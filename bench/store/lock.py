@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.files import file_errors
+from bench.posix import fcntl
 from bench.text import printable
 
 _held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()

@@ -16,7 +16,9 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.files import file_error, file_errors, safe_id
+from bench.store.documents import is_seed
 from bench.text import printable
+from bench.untrusted import check_depth, open_regular
 
 SCHEMA = 1
 STATUSES = ("ok", "error", "timeout", "killed", "oom", "diverged", "skipped")
@@ -28,6 +30,11 @@ _OPTIONAL_TEXTS = ("run_id", "stack_id", "variant_label", "dataset_label", "reas
                    "device", "data_hash")  # fmt: skip
 _NUMBERS = ("kl_weight", "decoder_variance", "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops",
             "samples_per_second", "num_threads", "workers", "diverged_step", "steps_run")  # fmt: skip
+#: Whole numbers of at least 0 among them; tables hold them as 64-bit integers.
+_WHOLE = ("peak_rss", "peak_cuda", "n_params", "flops", "num_threads", "workers", "diverged_step", "steps_run")
+_MOST_WHOLE = 1 << 63
+#: Bytes of one record: vectors of measurements with their reasons take some 100 kB.
+_MOST_LINE = 16_000_000
 _DICTS = ("variant_params", "dataset_params", "metrics", "metric_seconds", "split", "code")
 
 
@@ -66,12 +73,18 @@ def check_record(record: Any) -> dict[str, Any]:
     for key in _NUMBERS:
         if not _number(record.setdefault(key, None)):
             raise ValueError(f"{key} is not a number")
+    for key in _WHOLE:
+        if record[key] is not None and not (0 <= record[key] < _MOST_WHOLE and record[key] == int(record[key])):
+            raise ValueError(f"{key} is not a whole number of at least 0")
     for key in _DICTS:
         record[key] = {} if record.get(key) is None else record[key]
         if not isinstance(record[key], dict):
             raise ValueError(f"{key} is not an object")
-    if not isinstance(record.get("seed"), int) or isinstance(record["seed"], bool):
-        raise ValueError("seed is not a whole number")
+    if not is_seed(record.get("seed")):
+        raise ValueError("seed is not a whole number from 0 on")
+    stack = record.get("stack_seeds")
+    if stack is not None and not (isinstance(stack, list) and all(map(is_seed, stack))):
+        raise ValueError("stack_seeds is not a list of seeds")
     if record.get("status") not in STATUSES:
         raise ValueError(f"unknown status {printable(record.get('status'), 40)!r}")
     if not isinstance(record.setdefault("timing_valid", None), bool | None):
@@ -142,6 +155,7 @@ def decode(line: bytes) -> dict[str, Any]:
         record = json.loads(line, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    check_depth(record)
     return check_record(record)
 
 
@@ -163,8 +177,8 @@ def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
     Raises:
         UsageError: the file cannot be read, or was written by a newer version.
     """
-    with file_errors("read", path), open(path, "rb") as lines:
-        for number, line in enumerate(lines, 1):
+    with file_errors("read", path), open_regular(path) as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(_MOST_LINE), b""), 1):
             if not line.strip():
                 continue
             try:

@@ -13,13 +13,14 @@ import yaml
 
 from bench.errors import UsageError
 from bench.files import file_errors, make_directory, remove_leftovers, safe_id, write_text
-from bench.store import array_files, declarations, measurements, records
+from bench.safe_yaml import MOST_YAML
+from bench.store import array_files, declarations, documents, measurements, records
 from bench.store.lock import DirectoryLock
 from bench.store.sources import Sources
 from bench.text import printable
+from bench.untrusted import check_regular, read_json
 
 MARKERS = ("cells.jsonl", "spec.yaml")
-_MOST_SPEC_BYTES = 16 * 2**20
 
 
 class PlannedCell(Protocol):
@@ -69,10 +70,12 @@ class RunStore:
         try:
             store = cls(directory, _plain(spec.to_dict()), lock)
             if (directory / "spec.yaml").exists():
-                store.previous_spec = _read_yaml(directory / "spec.yaml")
+                store.previous_spec = documents.read_spec(directory / "spec.yaml")
+            if store.cells_path.exists():
+                check_regular(store.cells_path)
             records.repair_tail(store.cells_path)
             if store.previous_spec != store.spec:
-                write_text(directory / "spec.yaml", yaml.safe_dump(store.spec, sort_keys=False, allow_unicode=True))
+                write_text(directory / "spec.yaml", _as_yaml(store.spec))
             if plan is not None:
                 store.save_plan(plan)
             if not store.cells_path.exists():
@@ -100,7 +103,7 @@ class RunStore:
             raise UsageError(
                 f"{printable(directory)} holds no run (no cells.jsonl); give a directory that aebench run wrote"
             )
-        spec = _read_yaml(directory / "spec.yaml") if (directory / "spec.yaml").is_file() else {}
+        spec = documents.read_spec(directory / "spec.yaml") if (directory / "spec.yaml").exists() else {}
         return cls(directory, spec)
 
     def close(self) -> None:
@@ -172,16 +175,7 @@ class RunStore:
     def load_plan(self) -> list[dict[str, Any]] | None:
         """The planned cells, or None when the run has no plan."""
         path = self.directory / "plan.json"
-        if not path.exists():
-            return None
-        content = _read_json(path)
-        cells = content.get("cells")
-        valid = isinstance(cells, list) and all(
-            isinstance(cell, dict) and isinstance(cell.get("cell_id"), str) for cell in cells
-        )
-        if not valid:
-            raise UsageError(f"{printable(path)} is damaged; run the same command again to rebuild it")
-        return cells
+        return documents.read_plan(path) if path.exists() else None
 
     def save_environment(self, environment: Mapping[str, Any], env_hash: str) -> None:
         """Adds one environment to `environment.json`, which holds every environment that cells of the run name."""
@@ -194,12 +188,7 @@ class RunStore:
     def environments(self) -> dict[str, dict[str, Any]]:
         """Environments by env_hash; {} when none was written."""
         path = self.directory / "environment.json"
-        if not path.exists():
-            return {}
-        known = _read_json(path).get("environments")
-        return (
-            {key: value for key, value in known.items() if isinstance(value, dict)} if isinstance(known, dict) else {}
-        )
+        return documents.read_environments(path) if path.exists() else {}
 
     def save_metrics(self, declared: Mapping[str, Mapping[str, Any]]) -> None:
         """Adds what metrics declare to `metrics.json`, by value: the fields of a `Value` and its family."""
@@ -213,12 +202,12 @@ class RunStore:
     def load_metrics(self) -> dict[str, dict[str, Any]]:
         """What the run's metrics declared when it measured them; {} where that was not written."""
         path = self.directory / "metrics.json"
-        return declarations.checked(_read_json(path).get("metrics"), path) if path.exists() else {}
+        return declarations.checked(read_json(path).get("metrics"), path) if path.exists() else {}
 
     def sources(self) -> Sources:
         """The files of code and data that records name by hash."""
         path = self.directory / "sources.json"
-        return Sources(_read_json(path) if path.exists() else {})
+        return Sources(read_json(path) if path.exists() else {})
 
     def save_sources(self, sources: Sources) -> None:
         """Writes `sources.json`."""
@@ -264,7 +253,8 @@ class RunStore:
     def load_history(self, cell_id: str) -> dict[str, np.ndarray]:
         """The training curves of a cell, `history_<name>` → (T,); {} when there are none or their file is damaged."""
         with contextlib.suppress(UsageError):
-            return self.load_arrays(cell_id, "history_")
+            arrays = self.load_arrays(cell_id, "history_")
+            return {name: curve for name, curve in arrays.items() if curve.ndim == 1 and curve.dtype.kind in "iuf"}
         return {}
 
     def _need_lock(self) -> None:
@@ -300,30 +290,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(_read_text(path))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UsageError(
-            f"{printable(path)} is damaged ({printable(error, 160)}); restore it or give a new --output"
-        ) from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{printable(path)} is damaged (no mapping); restore it or give a new --output")
-    return content
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{printable(path)} is damaged ({printable(error, 160)}); delete it and run again") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{printable(path)} is damaged (no object); delete it and run again")
-    return content
-
-
-def _read_text(path: Path) -> str:
-    with file_errors("read", path):
-        if path.stat().st_size > _MOST_SPEC_BYTES:
-            raise UsageError(f"{printable(path)} is larger than {_MOST_SPEC_BYTES:,} bytes; it is not used")
-        return path.read_text(encoding="utf-8", errors="replace")
+def _as_yaml(spec: Mapping[str, Any]) -> str:
+    text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True)
+    if len(text.encode()) > MOST_YAML:
+        raise UsageError(f"the run's spec takes more than {MOST_YAML:,} bytes; give fewer seeds or shorter parameters")
+    return text

@@ -7,7 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UsageError
 from bench.text import printable
+from bench.untrusted import read_bytes
 
 #: The reason of rows that were timed while other processes took the cores.
 BUSY = "other work kept the machine busy meanwhile"
@@ -21,11 +23,9 @@ _MOST_ROWS = 500
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The measured rows of a `core.csv`, with the keys of `COLUMNS`; [] where there is no such file."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return []
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(path, _MOST_BYTES).decode("utf-8", errors="replace").splitlines()
         rows = [_row(line) for line in csv.DictReader(lines)]
-    except (OSError, csv.Error):
+    except (UsageError, csv.Error):
         return []
     return [row for row in rows if row is not None][:_MOST_ROWS]
 

@@ -79,6 +79,21 @@ VARIANTS = {
     "other-folder": {"loss": 'os.chdir("/")'},
     "changes-data": {"loss": "batch.x.mul_(0.5)"},
     "changes-data-in-encode": {"encode": "x.mul_(0.5)"},
+    "interrupts": {"loss": "raise KeyboardInterrupt"},
+    "interrupts-in-init": {"init": "raise KeyboardInterrupt"},
+    "leaves-hooks": {"init": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 1.01)"},
+    "leaves-modes": {
+        "init": "Louder().__enter__()",
+        "before": """from torch.overrides import TorchFunctionMode
+
+
+class Louder(TorchFunctionMode):
+    def __torch_function__(self, function, types, arguments=(), named=None):
+        result = function(*arguments, **(named or {}))
+        return result * 1.01 if function is torch.nn.functional.relu else result
+""",
+    },
+    "leaves-flags": {"init": "torch.backends.mkldnn.enabled = False; torch.set_autocast_enabled('cpu', True)"},
     "wide-code": {"encode": "return torch.cat([self.encoder(x), self.encoder(x)], -1)"},
 }
 #: Those that only a child process survives.
@@ -89,12 +104,20 @@ HOSTILE_VARIANTS = {
     "dies": {"loss": "os._exit(9)"},
     "crashes": {"loss": "os.kill(os.getpid(), signal.SIGSEGV)"},
     "forks": {"loss": "os.fork() or time.sleep(3600); raise RuntimeError('after fork')"},
+    "closes-files": {"loss": "os.closerange(3, 256)"},
     "dies-at-the-second": {
         "before": 'DONE, TAME = __file__ + ".done", __file__ + ".tame"',
         "loss": "os.path.exists(DONE) and not os.path.exists(TAME) and float(batch.progress) < 0.5 and os._exit(9)\n"
         '        float(batch.progress) > 0.9 and open(DONE, "w").close()',
         "after": "DiesAtTheSecond.stackable = False",
     },
+}
+#: Those that would take the process along in which they are imported or built.
+FATAL_VARIANTS = {
+    "dies-on-import": {"before": "os._exit(9)"},
+    "dies-in-init": {"init": "os._exit(9)"},
+    "hangs-on-import": {"before": "time.sleep(3600)"},
+    "holds-the-interpreter": {"init": 'import re; re.match("(a+)+b", "a" * 60)'},
 }
 DATASETS = {
     "data-raise-on-import": {"before": 'raise RuntimeError("import broke")'},
@@ -115,7 +138,7 @@ DATASETS = {
 def write_plugins(folder: Path) -> Path:
     """Write every plugin above to `folder` and return it."""
     folder.mkdir()
-    for name, parts in {**VARIANTS, **HOSTILE_VARIANTS}.items():
+    for name, parts in {**VARIANTS, **HOSTILE_VARIANTS, **FATAL_VARIANTS}.items():
         blank = {"before": "", "init": "pass", "loss": "pass", "terms": _TERMS, "encode": "pass", "after": ""}
         title = "".join(word.capitalize() for word in name.split("-"))
         text = _VARIANT.format(**{**blank, **parts}, name=title)

@@ -44,7 +44,11 @@ def is_standard_normal(prior, latent_dim: int) -> bool:
 
 
 def moment_kl(mean: Tensor, covariance: Tensor) -> float | None:
-    """KL(N(m, Σ) ‖ N(0, I)) = ½(tr Σ + ‖m‖² - L - ln|Σ|) in nats; None when Σ is singular."""
+    """KL(N(m, Σ) ‖ N(0, I)) = ½(tr Σ + ‖m‖² - L - ln|Σ|) in nats; None when Σ is singular.
+
+    >>> moment_kl(torch.tensor([1.0, 0.0], dtype=torch.float64), torch.eye(2, dtype=torch.float64))
+    0.5
+    """
     values = torch.linalg.eigvalsh(covariance.double())
     if float(values.min()) <= 1e-12 * float(values.max().clamp_min(1e-300)):
         return None
@@ -59,6 +63,10 @@ def sliced_w2(x: Tensor, y: Tensor, projections: Tensor) -> tuple[float, float]:
 
     Returns:
         The distance and its standard error over projections.
+
+    >>> x = torch.tensor([[0.0], [1.0]])
+    >>> sliced_w2(x, x + 2, torch.ones(1, 1))[0]
+    2.0
     """
     return _root_mean((x @ projections).sort(0).values - (y @ projections).sort(0).values)
 

@@ -17,7 +17,11 @@ LEAST_CODES = 40
 
 
 def exceedance(errors: Tensor, reference: Tensor, least: float) -> float:
-    """Share of errors (M,) above the 95 % quantile of reference (N,), or above `least` where that is larger."""
+    """Share of errors (M,) above the 95 % quantile of reference (N,), or above `least` where that is larger.
+
+    >>> exceedance(torch.tensor([0.5, 2.0]), torch.ones(100), least=0.0)
+    0.5
+    """
     threshold = max(float(torch.quantile(reference.double(), 0.95)), least)
     return float((errors.double() > threshold).double().mean())
 

@@ -11,7 +11,11 @@ BINS = 20
 
 
 def bin_columns(values: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Each column as integers from 0: its own values where there are at most `bins`, else `bins` equal-width bins."""
+    """Each column as integers from 0: its own values where there are at most `bins`, else `bins` equal-width bins.
+
+    >>> bin_columns(np.array([[0.1], [0.7], [0.1]])).ravel().tolist()
+    [0, 1, 0]
+    """
     columns = []
     for column in values.T:
         distinct, index = np.unique(column, return_inverse=True)
@@ -44,7 +48,12 @@ def mutual_information_gap(information: np.ndarray, factors: np.ndarray) -> floa
 
 
 def sap_score(codes: np.ndarray, factors: np.ndarray) -> float:
-    """SAP (arXiv 1711.00848): mean over factors of the gap in squared correlation; codes (N, L), factors (N, F)."""
+    """SAP (arXiv 1711.00848): mean over factors of the gap in squared correlation; codes (N, L), factors (N, F).
+
+    >>> rows = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> round(float(sap_score(rows.astype(float), rows)), 6)
+    1.0
+    """
     z = (codes - codes.mean(0)) / codes.std(0)
     v = (factors - factors.mean(0)) / factors.std(0)
     return float(_gap((z.T @ v / len(z)) ** 2).mean())

@@ -15,6 +15,10 @@ def pullback_metric(decode: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor
 
     The products come from differentiating a vector-Jacobian product, which needs no forward-mode rule of the decoder's
     layers. A decoder that autograd cannot differentiate counts as constant.
+
+    >>> pullback_metric(lambda z: 2 * z, torch.zeros(3, 2))
+    tensor([[4., 0.],
+            [0., 4.]], dtype=torch.float64)
     """
     L = codes.shape[1]
     with torch.no_grad():
@@ -32,7 +36,11 @@ def pullback_metric(decode: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor
 
 
 def effective_rank(covariance: Tensor, pullback: Tensor) -> float | None:
-    """exp(entropy) of the normalised eigenvalues of covariance · pullback, both (L, L); None when all are 0."""
+    """exp(entropy) of the normalised eigenvalues of covariance · pullback, both (L, L); None when all are 0.
+
+    >>> round(effective_rank(torch.eye(3), torch.eye(3)), 6)
+    3.0
+    """
     values, vectors = torch.linalg.eigh(covariance.double().reshape(pullback.shape))
     root = vectors * values.clamp_min(0).sqrt()
     spectrum = torch.linalg.eigvalsh(root.T @ pullback.double() @ root).clamp_min(0)

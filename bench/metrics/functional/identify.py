@@ -25,6 +25,10 @@ def scores_of_table(table: Tensor) -> tuple[Tensor, Tensor]:
     """Whether each draw is identified, and its information ln[q(zᵢ|xᵢ)/mean_j q(zᵢ|xⱼ)], from (N, N): two (N,) float64.
 
     Where several xⱼ tie for the largest density, the right one gets its share of the credit.
+
+    >>> table = torch.log(torch.tensor([[0.9, 0.1], [0.6, 0.4]]))
+    >>> scores_of_table(table)[0].tolist()
+    [1.0, 0.0]
     """
     own = table.diagonal()
     best = table.max(1).values

@@ -15,7 +15,11 @@ Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
 def inverse_multiquadratic(latent_dim: int) -> Kernel:
-    """k(a, b) = C / (C + ‖a-b‖²), C = 2L (Tolstikhin et al., arXiv 1711.01558), of (m, L) and (n, L): (m, n)."""
+    """k(a, b) = C / (C + ‖a-b‖²), C = 2L (Tolstikhin et al., arXiv 1711.01558), of (m, L) and (n, L): (m, n).
+
+    >>> inverse_multiquadratic(latent_dim=2)(torch.zeros(1, 2), torch.tensor([[2.0, 0.0]]))
+    tensor([[0.5000]])
+    """
     scale = 2.0 * latent_dim
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
@@ -26,7 +30,11 @@ def inverse_multiquadratic(latent_dim: int) -> Kernel:
 
 
 def cubic_polynomial(a: Tensor, b: Tensor) -> Tensor:
-    """k(a, b) = (a·b/f + 1)³ of KID (arXiv 1801.01401), of (m, f) and (n, f): (m, n)."""
+    """k(a, b) = (a·b/f + 1)³ of KID (arXiv 1801.01401), of (m, f) and (n, f): (m, n).
+
+    >>> cubic_polynomial(torch.ones(1, 2), torch.ones(1, 2))
+    tensor([[8.]])
+    """
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
@@ -51,7 +59,12 @@ def own_sums(y: Tensor, kernel: Kernel) -> Tensor:
 
 
 def mmd_squared(x: Tensor, y: Tensor, kernel: Kernel, y_sums: Tensor | None = None) -> tuple[float, float]:
-    """MMD² of x and y, both (N, f) with N ≥ 2, and its standard error: 2 sd(row means of h)/√N."""
+    """MMD² of x and y, both (N, f) with N ≥ 2, and its standard error: 2 sd(row means of h)/√N.
+
+    >>> x = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> round(mmd_squared(x, x + 1, cubic_polynomial)[0], 6) > 0
+    True
+    """
     N = len(x)
     xx, (xy, yx) = own_sums(x, kernel), _sums(kernel, x, y)
     yy = own_sums(y, kernel) if y_sums is None else y_sums

@@ -9,7 +9,13 @@ from bench.evaluate.neighbours import distance_chunks
 
 
 def neighbour_ranks(points: Tensor) -> Tensor:
-    """r(i, j), the rank of j among the neighbours of i, from 1 for the nearest; 0 on the diagonal: (N, N) int32."""
+    """r(i, j), the rank of j among the neighbours of i, from 1 for the nearest; 0 on the diagonal: (N, N) int32.
+
+    >>> neighbour_ranks(torch.tensor([[0.0], [1.0], [3.0]]))
+    tensor([[0, 1, 2],
+            [1, 0, 2],
+            [2, 1, 0]], dtype=torch.int32)
+    """
     N = len(points)
     ranks = torch.empty(N, N, dtype=torch.int32, device=points.device)
     order = torch.arange(N, dtype=torch.int32, device=points.device)
@@ -22,7 +28,12 @@ def neighbour_ranks(points: Tensor) -> Tensor:
 
 
 def trustworthiness(original: Tensor, embedded: Tensor, k: int) -> float:
-    """1 - 2/(N k (2N-3k-1)) Σ max(0, original rank - k) over the k nearest neighbours by embedded rank; two (N, N)."""
+    """1 - 2/(N k (2N-3k-1)) Σ max(0, original rank - k) over the k nearest neighbours by embedded rank; two (N, N).
+
+    >>> ranks = neighbour_ranks(torch.arange(6.0)[:, None])
+    >>> trustworthiness(ranks, ranks, k=2)
+    1.0
+    """
     N = len(original)
     near = (embedded >= 1) & (embedded <= k)
     penalty = ((original - k).clamp_min(0) * near).sum(dtype=torch.float64)

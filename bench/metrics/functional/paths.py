@@ -26,7 +26,12 @@ class PathGeometry:
 
 
 def path_geometry(paths: Tensor, least_chord: Tensor | float = 0.0) -> PathGeometry:
-    """Geometry of paths (P, K+1, d); a path whose chord is at most `least_chord` (scalar or (P,)) is all NaN."""
+    """Geometry of paths (P, K+1, d); a path whose chord is at most `least_chord` (scalar or (P,)) is all NaN.
+
+    >>> straight = lerp(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), steps=5)
+    >>> round(float(path_geometry(straight).unevenness), 4)
+    1.0
+    """
     steps = paths[:, 1:] - paths[:, :-1]  # (P, K, d)
     lengths = steps.norm(dim=2)  # (P, K)
     K = lengths.shape[1]
@@ -65,6 +70,10 @@ def _turning(steps: Tensor, lengths: Tensor) -> Tensor:
 
 
 def lerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Points a + (k/K)(b - a), k = 0 … K, between rows of start and end (P, f): (P, K+1, f)."""
+    """Points a + (k/K)(b - a), k = 0 … K, between rows of start and end (P, f): (P, K+1, f).
+
+    >>> lerp(torch.zeros(1, 1), torch.ones(1, 1), steps=2).ravel()
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     weights = torch.linspace(0, 1, steps + 1, device=start.device, dtype=start.dtype)[:, None]
     return start[:, None] + weights * (end - start)[:, None]

@@ -102,8 +102,8 @@ def plot_tradeoff(
         ax.errorbar(
             a.mean,
             b.mean,
-            xerr=np.nan_to_num(a.half_width),
-            yerr=np.nan_to_num(b.half_width),
+            xerr=np.nan_to_num(a.half_width, posinf=0.0),
+            yerr=np.nan_to_num(b.half_width, posinf=0.0),
             fmt=marker_of(label, order),
             ms=8,
             color=colour,
@@ -179,6 +179,7 @@ def plot_phase(points: pd.DataFrame, ax: Axes | None = None, order: Sequence[str
     """
     ax = axes_or_new(ax)
     order = list(order) if order is not None else in_order(points["variant_label"])
+    points = points if "step" in points else points.assign(step=0)
     for label in order:
         own = points[points["variant_label"] == label]
         if len(own) == 0 or own["log_median_sigma"].isna().all():
@@ -194,5 +195,6 @@ def plot_phase(points: pd.DataFrame, ax: Axes | None = None, order: Sequence[str
     ax.axvline(0, color="#C8C8C8", lw=1, zorder=0)
     ax.set_xlabel("log RMS of posterior means μ  (→ means run away)")
     ax.set_ylabel("log median σ  (↓ noise trained away)")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax

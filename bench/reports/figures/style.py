@@ -50,6 +50,7 @@ _RC = {
     "svg.fonttype": "none",
     "svg.hashsalt": "aebench",
     "text.parse_math": False,
+    "text.usetex": False,  # a matplotlibrc in the current folder must not start LaTeX
     "axes.unicode_minus": True,
 }
 

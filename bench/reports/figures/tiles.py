@@ -191,6 +191,12 @@ def plot_strips(
     return figure
 
 
+def _half_step(values: np.ndarray) -> float:
+    """Half the distance of evenly spaced values (G,); where constant codes leave none, one that can be seen."""
+    half = abs(float(values[-1]) - float(values[0])) / (len(values) - 1) / 2
+    return max(half, 1e-4 * float(np.abs(values).max())) or 0.5
+
+
 def plot_plane(
     grid: np.ndarray,
     x: np.ndarray,
@@ -203,7 +209,7 @@ def plot_plane(
     """The decoder over the plane: grid (G, G, *shape) at code values x (G,) and, from the top down, y (G,)."""
     ax = axes_or_new(ax, 5.2, 5.2)
     flat = grid.reshape(-1, *grid.shape[2:])
-    half_x, half_y = abs(x[-1] - x[0]) / (len(x) - 1) / 2, abs(y[-1] - y[0]) / (len(y) - 1) / 2
+    half_x, half_y = _half_step(x), _half_step(y)
     extent = (float(x[0] - half_x), float(x[-1] + half_x), float(y[-1] - half_y), float(y[0] + half_y))
     if is_image(flat):
         ax.imshow(mosaic(flat, grid.shape[1], scale), extent=extent, interpolation="nearest", aspect="auto")

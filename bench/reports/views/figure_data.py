@@ -13,6 +13,7 @@ from bench.analysis.sections import Section
 from bench.errors import UsageError
 from bench.reports.figures import style
 from bench.reports.model import Report
+from bench.reports.views.figure_arrays import drawable, example_shape
 from bench.store.measurements import RunData
 
 #: Variants that figures of examples and curves show; tables show all.
@@ -48,11 +49,13 @@ def material_of(report: Report, section: Section) -> Material:
     labels = labels[:MOST_ROWS]
     seeds = {label: set(own[own["variant_label"] == label]["seed"]) for label in labels}
     common = set.intersection(*seeds.values()) if seeds else set()
-    histories = []
+    histories, shape = [], None
     for label in labels:
         seed = min(common) if common else min(seeds[label])
         cell_id = own[(own["variant_label"] == label) & (own["seed"] == seed)]["cell_id"].iloc[0]
-        material.rows.append((label, _arrays(report, cell_id)))
+        arrays = drawable(_arrays(report, cell_id), shape)
+        shape = shape or example_shape(arrays)
+        material.rows.append((label, arrays))
         histories += _history(report, own[own["variant_label"] == label])
     material.seed_note = f"seed {min(common)}" if common else "each variant's first seed"
     if histories:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.contracts.dataset import Split
+from bench.contracts.dataset import Split, value_range
 from bench.contracts.model import Model
 from bench.contracts.variant import Variant
 from bench.errors import BenchError, Incompatible, one_line
@@ -66,7 +66,8 @@ def failure_record(task: StackTask, cell: CellSpec, error: BaseException) -> dic
         status = "skipped"
     elif out_of_memory(error):
         status = "oom"
-    record = base_record(task, cell) | {"status": status, "reason": one_line(error, bare=isinstance(error, BenchError))}
+    reason = _batch_of_one(error, cell) or one_line(error, bare=isinstance(error, BenchError))
+    record = base_record(task, cell) | {"status": status, "reason": reason}
     if status == "skipped":
         return record
     text = "".join(tracebacks.format_exception(error))
@@ -77,6 +78,21 @@ def failure_record(task: StackTask, cell: CellSpec, error: BaseException) -> dic
     }
 
 
+def _batch_of_one(error: BaseException, cell: CellSpec) -> str:
+    """What torch's "Expected more than 1 value per channel" means: which layer, which batch, what to do; else ""."""
+    if not (isinstance(error, ValueError) and "more than 1 value per channel" in str(error)):
+        return ""
+    frames = [frame.f_locals.get("self") for frame, _ in tracebacks.walk_tb(error.__traceback__)]
+    layers = [str(layer) for layer in frames if isinstance(layer, torch.nn.modules.batchnorm._NormBase)]
+    layer = layers[-1] if layers else "a normalisation over the batch"
+    size = cell.train.batch_size
+    return printable(
+        f"{layer} needs more than one example in a batch, and "
+        + (f"the last batch of an epoch has one at --batch-size {size}" if size > 1 else "--batch-size is 1")
+        + "; give a batch size that leaves no single row over, or use LayerNorm or GroupNorm instead"
+    )
+
+
 def split_facts(split: Split) -> dict[str, Any]:
     """Sizes, shape and checksum of the data."""
     return {
@@ -84,19 +100,22 @@ def split_facts(split: Split) -> dict[str, Any]:
         "n_validation": len(split.validation),
         "n_test": len(split.test),
         "data_shape": list(split.data_shape),
-        "checksum": _checksum(split),
+        "checksum": _facts(split)[0],
+        "largest": _facts(split)[1],
         "description": printable(split.description, 800),
     }
 
 
-_CHECKSUMS: dict[int, tuple[Split, str]] = {}
+_FACTS: dict[int, tuple[Split, tuple[str, float]]] = {}
 
 
-def _checksum(split: Split) -> str:
-    held = _CHECKSUMS.get(id(split))
+def _facts(split: Split) -> tuple[str, float]:
+    """The checksum and the largest magnitude, found once for consecutive cells."""
+    held = _FACTS.get(id(split))
     if held is None or held[0] is not split:
-        _CHECKSUMS.clear()
-        _CHECKSUMS[id(split)] = held = (split, split.checksum())
+        _FACTS.clear()
+        largest = max(map(abs, value_range(split, whole=False)))
+        _FACTS[id(split)] = held = (split, (split.checksum(), largest))
     return held[1]
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+import torch.utils._python_dispatch
+
+from bench.errors import PluginError, UserInterrupt
 
 
 @contextlib.contextmanager
@@ -18,11 +23,15 @@ def contained(threads: int | None = None) -> Iterator[None]:
     """Run a plugin's code with `threads` torch threads and fixed global generators, and undo what it changed.
 
     Covers the generators of torch, NumPy and Python, torch's default type and device, threads, gradient mode, matmul
-    precision and determinism, NumPy's error handling, warning filters, the working folder, and what is printed (it
-    goes to standard error). What else it may reach in the process, only a child process keeps from others.
+    precision, determinism, global hooks of modules and optimisers, function modes and switches of its backends, NumPy's
+    error handling, warning filters, the working folder, and what is printed (it goes to standard error). What else it
+    may reach in the process, only a child process keeps from others.
+
+    Raises:
+        PluginError: a KeyboardInterrupt that was not the user's.
     """
     with contextlib.ExitStack() as undo:
-        for keep in (_torch_settings, _python_settings):
+        for keep in (_own_interrupts, _torch_settings, _torch_modes, _torch_hooks, _torch_backends, _python_settings):
             undo.enter_context(keep())
         undo.enter_context(torch.random.fork_rng(devices=[]))
         undo.enter_context(contextlib.redirect_stdout(sys.stderr))
@@ -70,3 +79,109 @@ def _python_settings() -> Iterator[None]:
         random.setstate(python_state)
         np.seterr(**errors)
         os.chdir(folder)
+
+
+@contextlib.contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Tells the user's Ctrl-C, which a signal brings, from a KeyboardInterrupt that a plugin raises.
+
+    Outside the main thread, no signal raises anything.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: object) -> None:
+        try:
+            handler(number, frame)
+        except KeyboardInterrupt as error:
+            raise (error if isinstance(error, UserInterrupt) else UserInterrupt()) from None
+
+    heard = callable(handler) and threading.current_thread() is threading.main_thread()
+    if heard:
+        signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    except UserInterrupt:
+        raise
+    except KeyboardInterrupt as error:
+        raise PluginError("its code raised KeyboardInterrupt, and nobody pressed Ctrl-C") from error
+    finally:
+        if heard:
+            signal.signal(signal.SIGINT, handler)
+
+
+#: Where torch keeps hooks that concern every module or optimiser; versions that lack one have nothing to put back.
+_HOOKS = {
+    torch.nn.Module: (
+        "_global_forward_hooks", "_global_forward_pre_hooks", "_global_forward_hooks_always_called",
+        "_global_forward_hooks_with_kwargs", "_global_backward_hooks", "_global_backward_pre_hooks",
+        "_global_buffer_registration_hooks", "_global_module_registration_hooks",
+        "_global_parameter_registration_hooks",
+    ),
+    torch.optim.Optimizer: ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks"),
+}  # fmt: skip
+#: Switches that change numbers.
+_SWITCHES = (
+    (torch.backends.cudnn, "enabled"),
+    (torch.backends.cudnn, "benchmark"),
+    (torch.backends.cudnn, "deterministic"),
+    (torch.backends.cudnn, "allow_tf32"),
+    (torch.backends.cuda.matmul, "allow_tf32"),
+    (torch.backends.mkldnn, "enabled"),
+)
+
+
+@contextlib.contextmanager
+def _torch_hooks() -> Iterator[None]:
+    """Hooks on all modules and optimisers: they would go on in the stacks of others."""
+    found = (getattr(sys.modules[kind.__module__], name, None) for kind, names in _HOOKS.items() for name in names)
+    tables = [table for table in found if isinstance(table, dict)]
+    before = [dict(table) for table in tables]
+    full = getattr(torch.nn.modules.module, "_global_is_full_backward_hook", None)
+    try:
+        yield
+    finally:
+        for table, entries in zip(tables, before, strict=True):
+            table.clear()
+            table.update(entries)
+        torch.nn.modules.module._global_is_full_backward_hook = full
+
+
+@contextlib.contextmanager
+def _torch_modes() -> Iterator[None]:
+    """Function and dispatch modes that were entered and not left, automatic mixed precision, anomaly detection."""
+    depth = _depths()
+    autocast, anomalies = torch.is_autocast_enabled("cpu"), torch.is_anomaly_enabled()
+    try:
+        yield
+    finally:
+        for mode in reversed(_function_modes()[depth[0] :]):
+            with contextlib.suppress(Exception):
+                mode.__exit__(None, None, None)
+        for mode in reversed(_dispatch_modes()[depth[1] :]):
+            with contextlib.suppress(Exception):
+                mode.__exit__(None, None, None)
+        torch.set_autocast_enabled("cpu", autocast)
+        torch.autograd.set_detect_anomaly(anomalies)
+
+
+def _depths() -> tuple[int, int]:
+    return len(_function_modes()), len(_dispatch_modes())
+
+
+def _function_modes() -> list:
+    return torch.overrides._get_current_function_mode_stack()
+
+
+def _dispatch_modes() -> list:
+    return torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+
+
+@contextlib.contextmanager
+def _torch_backends() -> Iterator[None]:
+    before = [getattr(home, name, None) for home, name in _SWITCHES]
+    try:
+        yield
+    finally:
+        for (home, name), value in zip(_SWITCHES, before, strict=True):
+            if value is not None and getattr(home, name, None) != value:
+                setattr(home, name, value)

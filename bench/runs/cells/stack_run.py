@@ -54,14 +54,14 @@ def run_stack(
         result.data_files = workshop.data_files(task.cells[0])
         return result
 
-    with contained(task.threads):
-        try:
+    try:
+        with contained(task.threads):
             for result in _results(task, workshop, on_step, checkpoints):
                 left = [cell for cell in left if cell.cell_id != result.record["cell_id"]]
                 yield dated(result)
-        except (Exception, SystemExit) as error:
-            for cell in left:
-                yield dated(CellResult(failure_record(task, cell, error)))
+    except (Exception, SystemExit) as error:
+        for cell in left:
+            yield dated(CellResult(failure_record(task, cell, error)))
 
 
 def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) -> Iterator[CellResult]:

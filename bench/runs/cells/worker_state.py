@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.contracts.dataset import Split
+from bench.contracts.dataset import Split, value_range
 from bench.contracts.variant import Variant
 from bench.data.check_split import check_split
 from bench.data.spectrum import covariance_spectrum
@@ -124,10 +124,7 @@ class Workshop:
 def check_fit(cell: CellSpec, split: Split) -> None:
     """Raise `Incompatible` for a likelihood that makes no sense for the data, `UsageError` for too few rows."""
     if cell.train.recon.name not in split.likelihoods:
-        raise Incompatible(
-            f"{cell.train.recon.name} cost does not fit {cell.dataset_label}, which supports "
-            + ", ".join(split.likelihoods)
-        )
+        raise Incompatible(_misfit(cell, split))
     if len(split.train) < cell.train.batch_size:
         raise UsageError(
             f"{cell.dataset_label} has {len(split.train)} training rows, fewer than one batch of "
@@ -135,6 +132,17 @@ def check_fit(cell: CellSpec, split: Split) -> None:
         )
     if len(split.test) == 0:
         raise UsageError(f"{cell.dataset_label} has no test rows, so nothing held out can be measured")
+
+
+def _misfit(cell: CellSpec, split: Split) -> str:
+    """Why the cost does not fit the data, with the range found, and what to do."""
+    cost, supported = cell.train.recon.name, ", ".join(split.likelihoods)
+    what = f"{cost} cost does not fit {cell.dataset_label}, which supports {supported}"
+    low, high = value_range(split)
+    if cost == "bernoulli" and (low < 0 or high > 1):
+        what += f": its values lie in [{low:g}, {high:g}], not in [0, 1]"
+        return f"{what}; give --recon {split.likelihoods[0]}, or data in [0, 1] (scale=unit for files and arrays)"
+    return f"{what}; give --recon {split.likelihoods[0]}"
 
 
 def steps_of(cell: CellSpec, split: Split) -> int:

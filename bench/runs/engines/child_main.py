@@ -22,6 +22,8 @@ BOOTSTRAP = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from bench.runs.engines.child_main import main; main(int(sys.argv[2]))"
 )
+#: Exit code of a child that can no longer speak to its parent.
+LOST = 74
 #: How readily the kernel ends a child instead of its parent when memory runs out (0 … 1000).
 _OOM_SCORE = "500"
 
@@ -57,6 +59,13 @@ class CallTask:
 
 def main(file_number: int) -> None:
     """Serve tasks until the parent hangs up."""
+    try:
+        _serve(file_number)
+    except OSError:  # the parent is gone, or a plugin closed what is not its own: nobody hears more
+        os._exit(LOST)
+
+
+def _serve(file_number: int) -> None:
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write(_OOM_SCORE)
     os.dup2(2, 1)  # what a plugin prints must not mix with the parent's own output

@@ -17,7 +17,7 @@ import psutil
 
 from bench.cores import bounded_spin
 from bench.runs.cells.task import StackTask
-from bench.runs.engines.child_main import BOOTSTRAP, Setup
+from bench.runs.engines.child_main import BOOTSTRAP, LOST, Setup
 from bench.runs.engines.shared_arrays import PackedSplit
 from bench.runs.progress import duration
 
@@ -118,6 +118,11 @@ class Child:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
             memory = "; the system may have run out of memory" if -code == signal.SIGKILL else ""
             return "killed", f"its process was ended by signal {-code} ({name}){memory}"
+        if code == LOST:
+            return (
+                "killed",
+                "its process lost its connection to the run; its code may have closed what is not its own",
+            )
         return "killed", f"its process ended by itself, with exit code {code}, before it was done"
 
     def _kill(self) -> None:

@@ -49,6 +49,16 @@ def test_without_arguments_the_default_run_is_carried_out(call, executed):
     assert f"50 cells: 50 with results\nresults and report: results/digits-{spec.hash}\n" == out
 
 
+def test_a_run_without_any_result_is_no_success(call, executed):
+    executed.outcome |= {"n_cells": 2, "n_skipped": 2}
+    code, out, err = call("run")
+    assert code == 1 and "2 cells: 2 skipped" in out
+    assert err == "no cell has a result: every one was skipped, for the reasons above and in the report\n"
+    executed.outcome |= {"n_cells": 3}
+    code, out, err = call("run")
+    assert (code, err) == (0, "") and "3 cells: 1 with results, 2 skipped" in out
+
+
 def test_the_winners_are_named_at_the_end_of_a_run(call, executed):
     executed.outcome["findings"] = [f"data {n}: vae wins {n} of 9." for n in range(8)]
     _, out, _ = call("run")

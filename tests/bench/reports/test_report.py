@@ -256,3 +256,10 @@ def test_reports_need_no_torch(run):
         f"write_report({str(run)!r}, ['md', 'html', 'csv'])\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+
+
+def test_a_report_in_a_read_only_folder_says_what_to_do(run, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(UsageError, match=r"read-only; copy the run to a folder that you may write to") as caught:
+        write_report(run)
+    assert "--output" not in str(caught.value)

@@ -149,6 +149,56 @@ def test_ctrl_c_twice_stops_now_and_keeps_results(tmp_path, settings, undisturbe
     assert 0 < go_on(tmp_path / "run", undisturbed, settings) < 6
 
 
+#: What a command runs first so that its report is a mark of how much it could see.
+SEES = """
+import pathlib
+import shutil
+
+import bench.runs.runner
+
+bench.runs.runner.report_run = lambda d: shutil.copy(pathlib.Path(d, "cells.jsonl"), pathlib.Path(d, "seen")) and []
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_stops_now_reports_what_is_done_and_says_so(tmp_path, settings, undisturbed, jobs, number, code):
+    process = start(tmp_path / "run", SEES, n_jobs=jobs, **settings)
+    wait_for(lambda: n_records(tmp_path / "run") >= 2)
+    children = children_of(process)
+    process.send_signal(number)
+    ended, _, err = finish(process, timeout=60)
+    assert ended == code and "Traceback" not in err
+    name = number.name
+    assert f"{name}: stopping now; what is done will be reported" in err
+    assert f"ended by {name}; the same command again goes on where it stopped" in err
+    assert (tmp_path / "run" / "seen").read_bytes() == (tmp_path / "run" / "cells.jsonl").read_bytes()
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    assert set(table(tmp_path / "run").status) == {"ok"}
+    assert 0 < go_on(tmp_path / "run", undisturbed, settings) < 6
+
+
+def test_sigterm_while_the_report_is_written_waits_for_it(tmp_path):
+    before = (
+        "import bench.runs.runner, os, pathlib, signal, time\n"
+        "def report(d):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.2); pathlib.Path(d, 'seen').touch(); return []\n"
+        "bench.runs.runner.report_run = report"
+    )
+    code, _, err = finish(start(tmp_path / "run", before, variant=["ae"], seeds=1))
+    assert code == 143 and "ended by SIGTERM" in err and "Traceback" not in err
+    assert (tmp_path / "run" / "seen").exists()
+
+
+def test_sigterm_before_anything_ran_is_one_line(tmp_path):
+    before = (
+        "import os, signal, bench.runs.runner as r\nr.make_engine = lambda *a: os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    code, out, err = finish(start(tmp_path / "run", before))
+    assert (code, out, err.count("\n")) == (143, "", 1)
+    assert err == "ended by SIGTERM; the same command again goes on where it stopped\n"
+
+
 @pytest.mark.parametrize("failing", [1, 3])
 def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing(tmp_path, settings, undisturbed, monkeypatch, failing):
     count = iter(range(100))

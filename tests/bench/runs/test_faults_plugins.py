@@ -1,17 +1,31 @@
 """Misbehaving variants and data sets: each yields its row with a reason, and no neighbour's number moves by a bit."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
-from faulty import DATASETS, HOSTILE_VARIANTS, VARIANTS, write_plugins
-from runs import execute, records, table
+from faulty import DATASETS, FATAL_VARIANTS, HOSTILE_VARIANTS, VARIANTS, write_plugins
+from runs import execute, finish, records, start, table
 
 from bench.errors import UsageError
 from bench.runs.engines import process
+from bench.spec.registry import Registry
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
 
-FINE = ("prints", "seeds", "threads", "raising-numpy", "other-folder", "changes-data", "changes-data-in-encode")
+FINE = (
+    "leaves-hooks",
+    "leaves-modes",
+    "leaves-flags",
+    "prints",
+    "seeds",
+    "threads",
+    "raising-numpy",
+    "other-folder",
+    "changes-data",
+    "changes-data-in-encode",
+)
 EXPECTED = {
     "raises-on-import": ("error", "cannot be imported: RuntimeError: import broke"),
     "exits-on-import": ("error", "cannot be imported: SystemExit: 3"),
@@ -29,6 +43,8 @@ EXPECTED = {
     "default-type": ("error", "must have the same dtype"),
     "default-device": ("error", "meta"),
     "no-gradients": ("error", "does not require grad"),
+    "interrupts": ("error", "its code raised KeyboardInterrupt, and nobody pressed Ctrl-C"),
+    "interrupts-in-init": ("error", "its code raised KeyboardInterrupt, and nobody pressed Ctrl-C"),
     "wide-code": ("error", "shapes cannot be multiplied"),
     **{name: ("ok", None) for name in FINE},
 }
@@ -41,6 +57,7 @@ EXPECTED_HOSTILE = {
     ),
     "dies": ("killed", "ended by itself, with exit code 9"),
     "crashes": ("killed", "ended by signal 11 (SIGSEGV)"),
+    "closes-files": ("killed", "its process lost its connection to the run"),
     "forks": ("error", "RuntimeError: after fork"),
 }
 EXPECTED_DATA = {
@@ -111,6 +128,59 @@ def test_what_hangs_allocates_or_dies_is_ended_and_takes_only_its_own_cells(plug
     assert not table(tmp_path / "bad").reason[lambda reason: reason.str.contains("signal 9")].any()
 
 
+EXPECTED_FATAL = {
+    "dies-on-import": ("killed", "it ended its process with exit code 9, when it was imported and built on trial"),
+    "dies-in-init": ("killed", "it ended its process with exit code 9, when it was imported and built on trial"),
+    "hangs-on-import": ("timeout", "it did not come back within 8 s, when it was imported and built on trial"),
+    "holds-the-interpreter": ("timeout", "it did not come back within 8 s"),
+}
+
+
+def test_what_would_take_the_run_along_when_imported_or_built_takes_only_its_own_cells(plugins, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.spec.trial.LIMIT", 8.0)
+    assert set(EXPECTED_FATAL) == set(FATAL_VARIANTS)
+    variants = interleaved(EXPECTED_FATAL)
+    outcome = execute(tmp_path / "bad", variant=variants, plugins=[plugins], seeds=1)
+    found = records(tmp_path / "bad")
+    for name, (status, reason) in EXPECTED_FATAL.items():
+        assert (name, found[name, 0]["status"]) == (name, status)
+        assert f"variant {name}: {reason}" in found[name, 0]["reason"]
+    assert outcome.n_failed == len(EXPECTED_FATAL)
+    execute(tmp_path / "good", variant=[name for name in variants if name not in EXPECTED_FATAL], seeds=1)
+    assert behaved(tmp_path / "bad", EXPECTED_FATAL).equals(behaved(tmp_path / "good", EXPECTED_FATAL))
+
+
+LEAVES = """
+import multiprocessing
+import subprocess
+import sys
+import time
+
+from bench.contracts.variant import Variant
+
+
+class Leaves(Variant):
+    def __init__(self):
+        super().__init__()
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+        multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,)).start()
+
+    def loss(self, batch, draw):
+        return {"loss": self.reconstruction_cost(self.encode(batch.x), batch.x)}
+
+    def encode(self, x):
+        return self.encoder(x)
+"""
+
+
+def test_a_process_that_a_plugin_leaves_behind_ends_with_the_command(tmp_path):
+    (tmp_path / "leaves.py").write_text(LEAVES)
+    process = start(tmp_path / "run", variant=["leaves"], plugins=[tmp_path / "leaves.py"], seeds=1)
+    code, out, err = finish(process, timeout=120)  # the pipes of its output close only when nobody holds them
+    assert (code, "Traceback" in err) == (0, False), err
+    assert "1 cell: 1 with results" in out
+
+
 def test_seeds_that_were_done_before_their_process_died_are_kept(plugins, tmp_path):
     settings = {"variant": ["dies-at-the-second", "ae"], "plugins": [plugins], "seeds": 3}
     assert set(HOSTILE_VARIANTS) - set(EXPECTED_HOSTILE) == {"dies-at-the-second"}
@@ -141,15 +211,24 @@ def test_every_misbehaving_data_set_yields_its_rows_and_moves_no_neighbour(plugi
     assert behaved(tmp_path / "bad", DATASETS).equals(behaved(tmp_path / "good", DATASETS))
 
 
+def load(**parameters):
+    return Registry.discover().load("dataset", "linear-gaussian")(**parameters)
+
+
 def test_incompatible_pairs_are_skipped_with_the_reason_and_are_no_failure(tmp_path):
     outcome = execute(tmp_path / "run", variant=["ae"], recon="bernoulli", seeds=1)
     assert (outcome.n_skipped, outcome.n_failed) == (1, 0)
     (row,) = table(tmp_path / "run").itertuples()
     assert (row.status, row.metric) == ("skipped", "")
     assert "bernoulli cost does not fit linear-gaussian" in row.reason
+    low, high = map(float, re.search(r"its values lie in \[(\S+), (\S+)\], not in \[0, 1\]", row.reason).groups())
+    data = np.concatenate([getattr(load(d=6, n=300), part) for part in ("train", "validation", "test")])
+    assert (low, high) == pytest.approx((data.min(), data.max()), rel=1e-5)
+    assert row.reason.endswith("; give --recon squared, or data in [0, 1] (scale=unit for files and arrays)")
     outcome = execute(tmp_path / "conv", variant=["ae"], network="conv", seeds=1)
     assert (outcome.n_skipped, outcome.n_failed) == (1, 0)
     assert "conv" in table(tmp_path / "conv").reason[0]
+    assert "(6,); give --network mlp" in table(tmp_path / "conv").reason[0]
 
 
 def test_why_a_pair_is_skipped_is_said_once_while_the_run_goes(tmp_path, capsys):

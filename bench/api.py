@@ -60,6 +60,9 @@ def run(
         seeds: how many (10 means 0 … 9), or which.
         output: directory of the run; results/<name>-<hash> if None.
         plugins: files or folders with foreign plugins.
+        n_jobs: processes that share the work, "auto" by default; a run of more than a few seconds uses as many as cores
+            and memory allow. They never run the script or notebook that called again, so nothing needs guarding; what
+            was only changed in this process (a patched function, a network of `__main__`) they do not see: give 1.
         Everything else as `aebench run --help` says.
 
     Returns:

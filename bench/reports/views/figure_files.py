@@ -59,22 +59,19 @@ class _Job:
 
 def draw_all(report: Report, folder: Path) -> list[FigureFile]:
     """Draws and writes every figure that the run has the material for; a large report's in several processes."""
-    shown = report.sections[:MOST_SECTIONS]
-    prefixes = {section.label: f"{_slug(section.label)}-" if len(report.sections) > 1 else "" for section in shown}
-    jobs = [
-        _Job(drawer, material, folder, section.label, prefixes[section.label])
-        for section in shown
-        for material in [material_of(report, section)]
-        for drawer in range(len(DRAWERS))
-    ]
-    large = len(report.data.cells) >= LARGE
-    found = spread(_draw, jobs, usable_cores() if large else 1)
+    jobs: list[_Job] = []
+    for section in report.sections[:MOST_SECTIONS]:
+        prefix = f"{_slug(section.label)}-" if len(report.sections) > 1 else ""
+        material = material_of(report, section)
+        jobs += [_Job(drawer, material, folder, section.label, prefix) for drawer in range(len(DRAWERS))]
+    found = spread(_draw, jobs, usable_cores() if len(report.data.cells) >= LARGE else 1)
     files = []
     with style.look():
-        for section in shown:
-            files += [file for job, own in zip(jobs, found, strict=True) if job.label == section.label for file in own]
-            for drawn in claims_figure(report.claims, section.label):
-                files.append(_write(folder, section.label, prefixes[section.label], *drawn))
+        for job, own in zip(jobs, found, strict=True):
+            files += own
+            if job.drawer == len(DRAWERS) - 1:
+                claims = claims_figure(report.claims, job.label)
+                files += [_write(folder, job.label, job.prefix, *drawn) for drawn in claims]
         files += [_write(folder, NO_DATASET, "", *drawn) for drawn in core_figure(report.core)]
     return files
 

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.cores import usable_cores
 from bench.errors import UsageError
@@ -21,6 +22,8 @@ from bench.spec.training import TrainSettings
 
 #: Bytes of its own that a worker needs: .57 GB were measured on digits with five seeds of the default network.
 NEED = 700_000_000
+#: And for every byte of a data file, which each worker reads for itself.
+_PER_FILE_BYTE = 4
 #: Planned work of fewer seconds than this ends sooner in one process than in several that have to start first.
 WORTH_STARTING = 6.0
 #: Rough seconds on one core, for that decision alone: of a seed's step, of a model's evaluation; steps of an epoch.
@@ -62,24 +65,30 @@ def plan_workers(
         UsageError: more workers are asked for than memory holds.
     """
     due = [cell for cell in cells if cell.cell_id not in done]
-    memory = available_memory()
+    memory, threads = available_memory(), options.threads or _own_threads() or _threads(cells, device)
+    own = options.timeout is not None or options.n_jobs not in ("auto", 1)
     if not due:
-        return WorkerPlan(1, options.threads or 1, memory)
-    cores = usable_cores()
-    threads = options.threads or _own_threads() or _threads(cells, cores, device)
-    room = max(1, int(memory * SHARE / NEED))
-    if options.n_jobs != "auto":
-        if options.n_jobs > room:
-            raise UsageError(
-                f"{options.n_jobs} workers need about {options.n_jobs * NEED / 1e9:.0f} GB and "
-                f"{memory * SHARE / 1e9:.0f} GB may be used; give --n-jobs {room} or fewer, or auto"
-            )
-        workers = options.n_jobs
-    elif device.startswith("cuda") or _only_here(due) or planned_seconds(due) < WORTH_STARTING:
-        workers = 1
+        return WorkerPlan(1, threads, memory)
+    need = NEED + _PER_FILE_BYTE * _data_bytes(due)
+    room = max(1, int(memory * SHARE / need))
+    if options.n_jobs == "auto":
+        alone = device.startswith("cuda") or _only_here(due) or planned_seconds(due) < WORTH_STARTING
+        wanted = 1 if alone else min(room, usable_cores() // threads)
+    elif options.n_jobs > room:
+        raise UsageError(
+            f"{options.n_jobs} workers need about {options.n_jobs * need / 1e9:.0f} GB and "
+            f"{memory * SHARE / 1e9:.0f} GB may be used; give --n-jobs {room} or fewer, or auto"
+        )
     else:
-        workers = max(1, min(_pieces(due, device), cores // threads, room))
-    return WorkerPlan(workers, threads, memory, own_process=options.timeout is not None)
+        wanted = options.n_jobs
+    return WorkerPlan(max(1, min(wanted, _pieces(due, device))), threads, memory, own)
+
+
+def _data_bytes(cells: Sequence[CellSpec]) -> int:
+    """Bytes of the largest file that a data set of `cells` is read from; one that is mapped (.npy) needs no copy."""
+    named = {str(cell.dataset.params.get("path") or "") for cell in cells}
+    paths = [Path(text) for text in named if text and not text.endswith(".npy")]
+    return max((path.stat().st_size for path in paths if path.is_file()), default=0)
 
 
 def _only_here(cells: Sequence[CellSpec]) -> bool:
@@ -107,11 +116,11 @@ def is_heavy(train: TrainSettings) -> bool:
     return 2 * sum(a * b for a, b in itertools.pairwise(sizes)) > _HEAVY_WEIGHTS
 
 
-def _threads(cells: Sequence[CellSpec], cores: int, device: str) -> int:
+def _threads(cells: Sequence[CellSpec], device: str) -> int:
     """Threads per worker: one, but where a run of large models has fewer of them than there are cores."""
     if device.startswith("cuda") or not cells or not is_heavy(cells[0].train):
         return 1
-    return max(1, cores // len(cells))
+    return max(1, usable_cores() // len(cells))
 
 
 def _own_threads() -> int | None:

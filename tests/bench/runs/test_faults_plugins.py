@@ -188,7 +188,7 @@ def test_seeds_that_were_done_before_their_process_died_are_kept(plugins, tmp_pa
     found = records(tmp_path / "bad")
     assert [found["dies-at-the-second", seed]["status"] for seed in range(3)] == ["ok", "killed", "killed"]
     assert [found["ae", seed]["status"] for seed in range(3)] == ["ok"] * 3
-    assert not found["ae", 0]["timing_valid"] and found["ae", 0]["num_threads"] == 1
+    assert (found["ae", 0]["workers"], found["ae", 0]["num_threads"]) == (2, 1)
     (plugins / "dies_at_the_second.py.tame").touch()
     for directory in ("bad", "good"):
         execute(tmp_path / directory, **settings)

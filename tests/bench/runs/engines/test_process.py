@@ -14,7 +14,7 @@ from runs import assert_same_tables, execute, records, resolved, wait_for
 from bench.contracts.dataset import Split
 from bench.data.split_arrays import split_arrays
 from bench.runs.cells.task import CellResult
-from bench.runs.engines import child_process, limits, make_engine
+from bench.runs.engines import child_process, limits, make_engine, process
 from bench.runs.engines.inline import InlineEngine
 from bench.runs.engines.process import ProcessEngine
 from bench.runs.engines.shared_arrays import pack, unpack
@@ -93,6 +93,33 @@ def test_a_child_that_never_gets_ready_is_given_up(tmp_path, monkeypatch, born):
     (record,) = records(tmp_path / "run").values()
     assert record["status"] == "killed" and "was not ready within" in record["reason"]
     assert all(child.process.returncode == -signal.SIGKILL for child in born)
+
+
+GREEDY = """
+import time
+import numpy as np
+from bench import Variant
+class Greedy(Variant):
+    def loss(self, batch, draw):
+        if not hasattr(self, "kept"):
+            self.kept = np.ones(150_000_000)
+            time.sleep(1)
+        return {"loss": self.reconstruction_cost(self.encode(batch.x), batch.x)}
+    def encode(self, x):
+        return self.encoder(x)
+"""
+
+
+@pytest.mark.parametrize(("all_of_it", "status"), [(4 << 30, "ok"), (1 << 30, "oom")])
+def test_what_takes_more_than_its_share_of_memory_is_tried_again_alone(tmp_path, monkeypatch, all_of_it, status):
+    """1.2 GB where a worker may take 1 GiB; alone it may take all there is."""
+    (tmp_path / "greedy.py").write_text(GREEDY)
+    asked = []
+    monkeypatch.setattr(process, "memory_ceiling", lambda n: asked.append(n) or (1 << 30 if n > 1 else all_of_it))
+    settings = {"variant": ["ae", "greedy"], "plugins": [tmp_path / "greedy.py"], "seeds": 1, "n_jobs": 2}
+    execute(tmp_path / "run", **settings)
+    found = {name: record["status"] for (name, _), record in records(tmp_path / "run").items()}
+    assert (found, asked) == ({"ae": "ok", "greedy": status}, [2, 1])
 
 
 def test_a_child_and_what_it_started_end_together():

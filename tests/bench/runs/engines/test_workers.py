@@ -103,6 +103,29 @@ def test_memory_bounds_the_workers_and_refuses_more(machine):
     assert shape(plan()) == shape(plan(n_jobs=1)) == (1, 1)
 
 
+def test_data_that_every_worker_reads_count(machine, tmp_path):
+    machine(8, memory=8 * NEED / workers.SHARE)
+    (tmp_path / "rows.csv").write_bytes(b"0" * (NEED // 400))
+    settings = {"dataset": [f"file[path={tmp_path / 'rows.csv'}]"]}
+    assert shape(plan()) == (8, 1) and shape(plan(settings)) == (7, 1)
+    (tmp_path / "rows.csv").rename(tmp_path / "rows.npy")  # it is mapped, and all workers share its pages
+    assert shape(plan({"dataset": [f"file[path={tmp_path / 'rows.npy'}]"]})) == (8, 1)
+
+
+def test_no_more_workers_than_pieces_but_child_processes_where_they_were_asked_for(machine):
+    found = plan({"variant": ["ae"], "seeds": 1}, n_jobs=4)
+    assert shape(found) == (1, 1) and not found.inline
+    assert plan({"variant": ["ae"], "seeds": 1}, timeout=9.0).inline is False
+
+
+@pytest.mark.parametrize("settings", [DEFAULT, CONV | {"seeds": 1}])
+def test_a_call_with_nothing_to_do_has_the_threads_of_the_one_before(machine, settings):
+    """They are part of the environment that a run records, and another environment would mean another report."""
+    spec, _ = build_run(settings)
+    done = {cell.cell_id for cell in spec.cells(Registry.discover(()))}
+    assert plan(settings, done=done).threads == plan(settings).threads
+
+
 def test_a_plan_in_words_and_its_engine(machine):
     assert str(WorkerPlan(2, 1, 24_100_000_000)) == "2 workers × 1 thread, 24 GB"
     assert str(WorkerPlan(1, 2, 9_600_000_000)) == "1 worker × 2 threads, 10 GB"

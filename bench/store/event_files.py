@@ -2,6 +2,8 @@
 
 A file is written whole once its cell's results are stored, and replaced when the cell is run again, so that no event
 is there twice. Curves are `train/<term>` and `validation/<term>` by step; `metrics/<name>` is the final value.
+(tensorboard's own `EventFileWriter` names its files by time, host and process and fills them from a thread: they cannot
+be replaced whole. torch's `SummaryWriter` does the same and loads torch. Events and framing are tensorboard's.)
 """
 
 from __future__ import annotations

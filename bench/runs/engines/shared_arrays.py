@@ -1,6 +1,7 @@
 """Arrays given to `bench.run`, handed to child processes once: written to one nameless file that every child maps.
 
-The file has no name, so nothing is left behind however the run ends.
+The file has no name, so nothing is left behind however the run ends. (joblib maps arrays from a file with a name, which
+a killed run leaves behind, and copies arrays that are mapped from a file already, which may be larger than memory.)
 """
 
 from __future__ import annotations

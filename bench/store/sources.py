@@ -30,8 +30,8 @@ class Sources:
         return self._entries[kind]
 
     def add(self, kind: str, key: str, value: Any) -> bool:
-        """Adds an entry; whether it is new."""
-        if key in self._entries[kind]:
+        """Adds an entry, or mends a damaged one; whether that changed anything."""
+        if self._entries[kind].get(key) == value:
             return False
         self._entries[kind][key] = value
         return True

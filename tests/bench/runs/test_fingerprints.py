@@ -13,6 +13,7 @@ from runs import NO_REPORT, ROOT, command, finish
 #: a process remembers of sources is forgotten in between.
 PROGRAM = """
 import json, sys
+from pathlib import Path
 from bench.provenance import closure, code, source
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import History, judge

@@ -172,4 +172,3 @@ def test_a_real_run_is_redone_and_says_so(copy):
     records = [json.loads(line) for line in (copy / "run" / "cells.jsonl").read_text().splitlines()]
     values = [record["metrics"]["test_mse"]["value"] for record in records]
     assert values[0] == values[1] != values[2] and first == records[0]
-    assert "1 of 1 cells have results already; 0 to do" in carried_out(copy, "conv[channels=[2]]")

@@ -22,6 +22,7 @@ from bench.runs.result_writer import Keeper
 from bench.spec.call import Call
 from bench.spec.registry import ARRAYS
 from bench.spec.run import RunOptions
+from bench.store.sources import Sources
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
 
@@ -174,7 +175,9 @@ def test_results_that_cannot_be_stored_are_a_failed_cell_and_not_a_failed_run(tm
     keeper = object.__new__(Keeper)
     kept = []
     store = SimpleNamespace(append=lambda entry: kept.append(entry), save_arrays=_refuse)
-    prints = SimpleNamespace(of_record=lambda entry: {"code_hash": "c", "metrics_hash": "m"})
+    marks = {"code_hash": "c", "metrics_hash": "m"}
+    prints = SimpleNamespace(of_record=lambda entry: marks, files_of=lambda entry: {})
+    keeper._sources = Sources({})
     keeper._store, keeper._fingerprints, keeper._earlier, keeper._provenance = store, prints, {}, {"run_id": "r"}
     keeper.statuses, heard = {}, []
     keeper._kept = heard.append

@@ -53,7 +53,7 @@ def command(context: click.Context, preset: str | None, config: str | None, **gi
     \b
     aebench run -m ae -m 'vae[beta=[0.5,1,2]]' -d 'file[path=data.csv,label=species]' --latent-dim 4
 
-    Exit codes: 0 all cells have results, 1 some cells failed (the report says which and why), 2 usage.
+    Exit codes: 0 all cells have results, 1 some cells or metrics failed (the report says which and why), 2 usage.
     """
     from bench.cli._running import carry_out
     from bench.errors import UsageError

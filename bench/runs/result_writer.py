@@ -8,7 +8,7 @@ from typing import Any
 from bench.errors import one_line
 from bench.runs.cells.task import CellResult
 from bench.runs.fingerprints import Fingerprints
-from bench.runs.resume import FINAL, History, Verdict, judge
+from bench.runs.resume import FINAL, History, Verdict, has_failed_metric, judge
 from bench.spec.run import CellSpec
 from bench.store import environment
 from bench.store.run_store import RunStore
@@ -34,6 +34,7 @@ class Keeper:
     Attributes:
         verdicts: cell_id → what was to be done when this call began.
         statuses: cell_id → status, of every cell with a record that counts.
+        incomplete: ids of the cells with a result that a metric of theirs failed on.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Keeper:
             for cell_id, verdict in self.verdicts.items()
             if verdict in (Verdict.DONE, Verdict.RETRY)
         }
+        done = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.DONE]
+        self.incomplete = {cell_id for cell_id in done if records[cell_id].get("incomplete")}
         evaluated_again = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.EVALUATE]
         self._earlier = {cell_id: records[cell_id] for cell_id in evaluated_again}
         facts = environment.describe_environment()
@@ -102,6 +105,8 @@ class Keeper:
             record = self._fingerprints.carry_over(earlier, record)
         store.append({**record, **self._provenance, **self._fingerprints.of_record(record)})
         self.statuses[cell_id] = record["status"]
+        if has_failed_metric(record):
+            self.incomplete.add(cell_id)
         return record
 
     def unfinished(self) -> set[str]:

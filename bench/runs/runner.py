@@ -43,6 +43,7 @@ class RunOutcome:
         n_cells: planned cells. n_failed: cells without a result. n_skipped: incompatible cells.
         n_run: cells that ran this time. interrupted: whether the user stopped it early.
         findings: who wins most, a line for each data set.
+        n_incomplete: cells with a result that a metric of theirs failed on.
     """
 
     directory: Path
@@ -52,6 +53,7 @@ class RunOutcome:
     n_run: int
     interrupted: bool = False
     findings: tuple[str, ...] = ()
+    n_incomplete: int = 0
 
 
 def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Split | None = None) -> RunOutcome:
@@ -106,7 +108,8 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     findings = report_run(directory)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
-    return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
+    counts = (len(cells), failed, statuses["skipped"], n_run)
+    return RunOutcome(directory, *counts, interrupted, tuple(findings), len(keeper.incomplete))
 
 
 def _known(

@@ -71,8 +71,8 @@ def command(context: click.Context, preset: str | None, config: str | None, **gi
     \b
     aebench run -m ae -m 'vae[beta=[0.5,1,2]]' -d 'file[path=data.csv,label=species]' --latent-dim 4
 
-    Exit codes: 0 all cells have results but those that do not go together, 1 some cells failed or none has a result
-    (the report says which and why), 2 usage, 130 after Ctrl-C, 143 after SIGTERM.
+    Exit codes: 0 all cells have results but those that do not go together, 1 some cells or metrics failed or none has
+    a result (the report says which and why), 2 usage, 130 after Ctrl-C, 143 after SIGTERM.
     """
     from bench.cli._running import carry_out
 

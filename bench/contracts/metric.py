@@ -147,7 +147,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Missing:
-    """No number, for a stated reason: status "n/a" (does not apply) or "too_few" (too few data for the estimator)."""
+    """No number, for a stated reason.
+
+    Status "n/a" (does not apply), "too_few" (too few data for the estimator) or "failed" (the metric's own fault).
+    """
 
     reason: str
     status: str = "n/a"

@@ -28,7 +28,8 @@ class Measurement:
     Attributes:
         value: a finite number, or None with a reason.
         unit, higher_is_better: as the metric declares them.
-        status: "ok", "n/a" (does not apply), "too_few" (too little data) or "flagged" (read it with the reason).
+        status: "ok", "n/a" (does not apply), "too_few" (too little data), "failed" (by the metric's own fault) or
+            "flagged" (read it with the reason).
         reason: why the value is missing or flagged, one line; None when status is "ok".
         error: Monte-Carlo standard error of the evaluation, or None.
     """
@@ -122,13 +123,13 @@ def _computed(metric: Metric, expected: Sequence[str], view: View, seed: int) ->
     if isinstance(results, Missing):
         return dict.fromkeys(expected, results)
     if not isinstance(results, Mapping):
-        return dict.fromkeys(expected, Missing(f"the metric failed (compute returned a {type(results).__name__})"))
+        return dict.fromkeys(expected, _failed(f"compute returned a {type(results).__name__}"))
     forgotten = f"{type(metric).__name__} did not return {{}}: a defect of the metric"
     outcomes: dict[str, object] = {}
     for name in expected:
         outcome = results.get(name)
         outcome = _attempt(outcome) if callable(outcome) else outcome
-        outcomes[name] = Missing(forgotten.format(name)) if outcome is None else outcome
+        outcomes[name] = Missing(forgotten.format(name), "failed") if outcome is None else outcome
     return outcomes
 
 
@@ -137,7 +138,11 @@ def _attempt(compute: Callable[[], object]) -> object:
         with torch.no_grad():
             return compute()
     except Exception as error:
-        return Missing(f"the metric failed ({_one_line(error)})")
+        return _failed(_one_line(error))
+
+
+def _failed(what: str) -> Missing:
+    return Missing(f"the metric failed ({what})", "failed")
 
 
 def _excuse(value: Value, view: View, broken: str | None) -> Missing | None:
@@ -171,10 +176,12 @@ def _measurements(value: Value, outcome: object, collapse: str | None) -> dict[s
     try:
         numbers = np.asarray(number, dtype=np.float64)
     except (TypeError, ValueError):
-        return missing(value.name, f"the metric returned a {type(number).__name__}, no number: a defect of the metric")
+        return missing(
+            value.name, f"the metric returned a {type(number).__name__}, no number: a defect of the metric", "failed"
+        )
     errors = np.full(numbers.shape, np.nan) if error is None else np.broadcast_to(error, numbers.shape)
     if numbers.ndim != int(value.vector):
-        return missing(value.name, f"the metric returned shape {numbers.shape}: a defect of the metric")
+        return missing(value.name, f"the metric returned shape {numbers.shape}: a defect of the metric", "failed")
     if numbers.ndim == 0:
         names = [value.name]
     else:

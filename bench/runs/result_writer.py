@@ -9,7 +9,7 @@ from bench.errors import one_line
 from bench.provenance.data_files import digest_of
 from bench.runs.cells.task import CellResult
 from bench.runs.fingerprints import Fingerprints
-from bench.runs.resume import FINAL, History, Verdict, judge
+from bench.runs.resume import FINAL, History, Verdict, has_failed_metric, judge
 from bench.spec.run import CellSpec
 from bench.store import environment
 from bench.store.run_store import RunStore
@@ -36,6 +36,7 @@ class Keeper:
     Attributes:
         verdicts: cell_id → what was to be done when this call began.
         statuses: cell_id → status, of every cell with a record that counts.
+        incomplete: ids of the cells with a result that a metric of theirs failed on.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Keeper:
             for cell_id, verdict in self.verdicts.items()
             if verdict in (Verdict.DONE, Verdict.RETRY)
         }
+        done = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.DONE]
+        self.incomplete = {cell_id for cell_id in done if records[cell_id].get("incomplete")}
         evaluated_again = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.EVALUATE]
         self._earlier = {cell_id: records[cell_id] for cell_id in evaluated_again}
         self._sources = store.sources()
@@ -108,6 +111,8 @@ class Keeper:
         marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result)}
         store.append({**record, **self._provenance, **marks})
         self.statuses[cell_id] = record["status"]
+        if has_failed_metric(record):
+            self.incomplete.add(cell_id)
         return record
 
     def _save_sources(self, result: CellResult) -> str | None:

@@ -40,7 +40,7 @@ class History:
     """What the records of earlier calls say, without their measurements, so that it stays small.
 
     Attributes:
-        latest: cell_id → the latest record of that cell, reduced to `REMEMBERED`.
+        latest: cell_id → the latest record of that cell, reduced to `REMEMBERED` and to "incomplete" (a metric failed).
         groups: stack_id → groups of seeds that have trained in one stack so far.
         data_files: data_hash → the files that data were read from; None for an entry that is damaged.
         mark: size and time of the file that was read; None where there was none.
@@ -60,12 +60,18 @@ class History:
             return known
         history = cls(mark=mark, data_files={key: _entries(value) for key, value in store.sources()["data"].items()})
         for record in store.iter_records():
-            history.latest[record["cell_id"]] = {name: record[name] for name in REMEMBERED if name in record}
+            kept = {name: record[name] for name in REMEMBERED if name in record}
+            history.latest[record["cell_id"]] = kept | {"incomplete": has_failed_metric(record)}
             seeds = tuple(record.get("stack_seeds") or ())
             groups = history.groups.setdefault(record["stack_id"], [])
             if len(seeds) > 1 and seeds not in groups:
                 groups.append(seeds)
         return history
+
+
+def has_failed_metric(record: Mapping[str, Any]) -> bool:
+    """Whether a metric failed on the cell of `record`."""
+    return any(measured["status"] == "failed" for measured in (record.get("metrics") or {}).values())
 
 
 def judge(

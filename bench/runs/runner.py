@@ -43,6 +43,7 @@ class RunOutcome:
         n_cells: planned cells. n_failed: cells without a result. n_skipped: incompatible cells.
         n_run: cells that ran this time. interrupted: whether the user stopped it early.
         findings: who wins most, a line for each data set.
+        n_incomplete: cells with a result that a metric of theirs failed on.
     """
 
     store: RunStore
@@ -52,6 +53,7 @@ class RunOutcome:
     n_run: int
     interrupted: bool = False
     findings: tuple[str, ...] = ()
+    n_incomplete: int = 0
 
     @property
     def directory(self) -> Path:
@@ -119,7 +121,8 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             findings = report_run(store)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
-    return RunOutcome(store, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))
+    counts = (len(cells), failed, statuses["skipped"], n_run)
+    return RunOutcome(store, *counts, interrupted, tuple(findings), len(keeper.incomplete))
 
 
 def _export(store: RunStore) -> None:

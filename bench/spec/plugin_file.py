@@ -188,8 +188,11 @@ def _values(tree: ast.Module, constants: dict[str, Any]) -> list[Value]:
         ValueError: an argument that is not a literal, or that the class would refuse; or no call at all.
     """
     found = [value for call in _declarations(tree) for value in _declared(call, constants)]
+    names = [value.name for value in found]
     if not found:
         raise ValueError("it declares no values; list Value(...) literals in the class attribute `values`")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two values are called {twice[0]}; give each a name of its own")
     return found
 
 

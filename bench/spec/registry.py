@@ -193,15 +193,16 @@ class Registry:
         if kind not in self._tables:
             table = {info.name: info for path in builtin_files(kind) if (info := describe_file(path, kind))}
             for info in entry_point_infos(kind):
-                if _clash(info, table):
-                    self._refused.append(_refusal(info, table[info.name]))
+                if clash := _clash(info, table):
+                    self._refused.append(PluginInfo(info.name, info.kind, info.path, info.entry_point, broken=clash))
                 else:
                     table[info.name] = info
             for info in self._given:
-                if info.kind == kind and _clash(info, table):
-                    raise UsageError(_clash_message(info, table[info.name]))
-                if info.kind == kind:
-                    table.setdefault(info.name, info)
+                if info.kind != kind:
+                    continue
+                if clash := _clash(info, table):
+                    raise UsageError(clash)
+                table.setdefault(info.name, info)
             self._tables[kind] = table
         return self._tables[kind]
 
@@ -241,14 +242,17 @@ def _read_given(path: Path) -> list[PluginInfo]:
     return infos
 
 
-def _clash(info: PluginInfo, table: dict[str, PluginInfo]) -> bool:
-    other = table.get(info.name)
-    return other is not None and not (info.path and other.path and info.path.resolve() == other.path.resolve())
+def _clash(info: PluginInfo, table: dict[str, PluginInfo]) -> str | None:
+    """Why `info` cannot stand beside the plugins of `table`: its name, or that of a value, is taken; or None."""
+    others = [other for other in table.values() if not _same_file(info, other)]
+    if any(other.name == info.name for other in others):
+        return f"{info.kind} {info.name!r} of {info.origin} has the name of {table[info.name].origin}; rename the file"
+    names = {value.name for value in info.values}
+    for other in others:
+        if taken := [value.name for value in other.values if value.name in names]:
+            return f"metric {info.name!r} of {info.origin} reports {taken[0]}, as {other.origin} does; rename the value"
+    return None
 
 
-def _clash_message(info: PluginInfo, other: PluginInfo) -> str:
-    return f"{info.kind} {info.name!r} of {info.origin} has the name of {other.origin}; rename the file"
-
-
-def _refusal(info: PluginInfo, other: PluginInfo) -> PluginInfo:
-    return PluginInfo(info.name, info.kind, info.path, info.entry_point, broken=_clash_message(info, other))
+def _same_file(info: PluginInfo, other: PluginInfo) -> bool:
+    return bool(info.path and other.path and info.path.resolve() == other.path.resolve())

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.text import printable
+
 #: Entries of a record that become columns of `RunData.cells` unchanged.
 CELL_COLUMNS = (
     "run_id", "cell_id", "stack_id", "variant", "variant_label", "dataset", "dataset_label", "seed", "status", "reason",
@@ -21,6 +23,9 @@ CELL_COLUMNS = (
 JSON_COLUMNS = ("variant_params", "dataset_params", "split", "metric_seconds")
 _NUMERIC = ("t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "samples_per_second", "kl_weight",
             "decoder_variance", "num_threads", "workers", "diverged_step", "steps_run")  # fmt: skip
+
+#: Metrics, and lines on metrics that failed, that a note lists before it counts.
+_LISTED = 6
 
 
 class _Codes:
@@ -133,6 +138,26 @@ def build(records: Iterable[dict[str, Any]], plan: Sequence[dict[str, Any]] | No
     cell_, metric_, status_, reason_, values_, errors_ = (column[keep] for column in columns)
     metric_, metrics = _merge_metrics(metric_, metric_code.values)
     return RunData(cells, metrics, cell_, metric_, values_, errors_, status_, reason_, text_code.values)
+
+
+def failed_metrics(data: RunData) -> list[str]:
+    """Which metrics failed of which variant, for how many of its seeds and why: one line for each reason."""
+    code = data.texts.index("failed") if "failed" in data.texts else -1
+    labels = list(zip(data.cells["variant_label"], data.cells["dataset_label"], strict=True))
+    found: dict[tuple, tuple[dict[str, None], set[int]]] = {}
+    for place in np.flatnonzero(data.status == code):
+        cell = int(data.cell[place])
+        names, cells = found.setdefault((labels[cell], data.texts[data.reason[place]]), ({}, set()))
+        names[data.metrics[data.metric[place]].name] = None
+        cells.add(cell)
+    lines = []
+    for ((variant, dataset), reason), (names, cells) in found.items():
+        seeds = labels.count((variant, dataset))
+        rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        listed = f"{', '.join(list(names)[:_LISTED])}{rest} of {variant} on {dataset}"
+        lines.append(printable(f"{listed}: {seeds - len(cells)} of {seeds} seeds have a number, because {reason}", 400))
+    more = [f"{len(lines) - _LISTED} more metrics failed; results.csv has the reasons"] if len(lines) > _LISTED else []
+    return lines[:_LISTED] + more
 
 
 def _cell_row(record: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bench.untrusted import check_depth, open_regular
 
 SCHEMA = 1
 STATUSES = ("ok", "error", "timeout", "killed", "oom", "diverged", "skipped")
-METRIC_STATUSES = ("ok", "n/a", "too_few", "flagged")
+METRIC_STATUSES = ("ok", "n/a", "too_few", "flagged", "failed")
 
 _TEXTS = ("variant", "dataset")
 _OPTIONAL_TEXTS = ("run_id", "stack_id", "variant_label", "dataset_label", "reason", "started_at", "error_type",

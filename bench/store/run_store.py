@@ -161,6 +161,7 @@ class RunStore:
             data.notes.append(str(self.damage))
         if plan is not None and len(data.cells) < len(plan):
             data.notes.append(f"{len(plan) - len(data.cells)} of {len(plan)} planned cells have not run yet")
+        data.notes += measurements.failed_metrics(data)
         return data
 
     # -- plan and environment -----------------------------------------------------------------------------------

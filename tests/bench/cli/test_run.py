@@ -15,7 +15,7 @@ VARIANT = (
 )
 
 
-OUTCOME = {"n_cells": 50, "n_failed": 0, "n_skipped": 0, "interrupted": False, "findings": ()}
+OUTCOME = {"n_cells": 50, "n_failed": 0, "n_skipped": 0, "n_incomplete": 0, "interrupted": False, "findings": ()}
 
 
 @pytest.fixture
@@ -127,6 +127,7 @@ def test_a_stored_spec_repeats_the_run(call, executed, tmp_path):
     ("outcome", "code", "line"),
     [
         ({"n_cells": 3, "n_failed": 0, "n_skipped": 1}, 0, "3 cells: 2 with results, 1 skipped"),
+        ({"n_cells": 3, "n_incomplete": 2}, 1, "3 cells: 3 with results, 2 of which a metric failed"),
         ({"n_cells": 3, "n_failed": 1, "n_skipped": 1}, 1, "3 cells: 1 with results, 1 skipped, 1 without results"),
     ],
 )

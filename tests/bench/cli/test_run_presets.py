@@ -25,6 +25,7 @@ def executed(monkeypatch):
             "n_cells": 2,
             "n_failed": 0,
             "n_skipped": 0,
+            "n_incomplete": 0,
             "interrupted": False,
             "findings": (),
             **seen.outcomes.get(spec.name, {}),

@@ -67,7 +67,8 @@ def test_vectors_are_spread_out_by_index():
 
 
 def test_a_value_that_is_not_returned_is_a_stated_defect():
-    assert "defect" in measure(metric_of({"forgotten": None}))["forgotten"].reason
+    forgotten = measure(metric_of({"forgotten": None}))["forgotten"]
+    assert (forgotten.status, "defect" in forgotten.reason) == ("failed", True)
 
 
 def test_a_vector_where_a_number_is_declared_is_a_stated_defect():
@@ -105,6 +106,7 @@ def test_one_failing_metric_leaves_the_others():
 
     values = measure(Fails(), metric_of({"fine": 1.0}))
     assert values["broken"].reason == "the metric failed (ZeroDivisionError: at line two)"
+    assert values["broken"].status == "failed"
     assert values["fine"].value == 1.0
 
 

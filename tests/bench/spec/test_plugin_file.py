@@ -76,7 +76,7 @@ class Probe(Metric):
         Value("first", "s", None),
         *each(
             Value("a_{source}_{k}", "{source}, {k}", True),
-            *each(Value("b_{k}", "s", None, range="[0, 1]"), core=True),
+            *each(Value("b_{source}_{k}", "s", None, range="[0, 1]"), core=True),
             source=("prior", "fit"), k=DRAWS, unit="nats",
         ),
         Value("last", "s", None),
@@ -90,7 +90,7 @@ def test_a_group_of_values_is_read_as_the_class_expands_it(write):
     info = describe_file(write(GROUPED))
     assert info.broken is None
     assert info.values == space["Probe"].values
-    assert [value.name for value in info.values][:3] == ["first", "a_prior_1", "b_1"]
+    assert [value.name for value in info.values][:3] == ["first", "a_prior_1", "b_prior_1"]
     assert len(info.values) == 10
 
 
@@ -118,6 +118,7 @@ def test_files_without_a_plugin_are_none(write, text):
         ("class A(Metric):\n  values = ()", "metric", "declares no values"),
         ("class A(Metric):\n  values = (Value(f'a{1}', 's', True),)", "metric", "line 2"),
         ("class A(Metric):\n  values = (\n    Value('a', 's', True, colour=1),)", "metric", "line 3: "),
+        ("class A(Metric):\n  values = Value('a', 's', 1), Value('a', 's', 1)", "metric", "two values are called a;"),
         ("class A(Metric):\n  values = (Value('a'),)", "metric", "line 2: "),
         ("class A(Metric):\n  values = (Value('a', 3, None),)", "metric", "takes text for name, summary"),
         ("class A(Metric):\n  values = each(\n    Value('a', f(), True), core=True)", "metric", "line 3: Value("),

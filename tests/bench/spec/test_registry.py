@@ -133,6 +133,31 @@ def test_a_taken_name_is_refused_with_both_files(tmp_path):
         Registry.discover([tmp_path])
 
 
+METRIC = """
+from bench import Metric, Value
+class Mine(Metric):
+    family = "shape"
+    values = (Value("{}", "A number.", None),)
+"""
+
+
+@pytest.mark.parametrize("value", ["test_mse", "density_fit_pca"])
+def test_a_taken_name_of_a_value_is_refused_with_both_files(tmp_path, value):
+    path = tmp_path / "zzz.py"
+    path.write_text(METRIC.format(value))
+    builtin = "reconstruction.py" if value == "test_mse" else "manifold_features.py"
+    with pytest.raises(UsageError, match=rf"zzz.py reports {value}, as .*{builtin} does; rename the value"):
+        Registry.discover([path]).names("metric")
+
+
+def test_two_foreign_metrics_cannot_report_one_value(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(METRIC.format("own_spread"))
+    with pytest.raises(UsageError, match=r"two.py reports own_spread, as .*one.py does"):
+        Registry.discover([tmp_path]).names("metric")
+    assert Registry.discover([tmp_path / "one.py", tmp_path / "one.py"]).names("metric")
+
+
 def test_the_same_name_for_different_kinds_is_no_clash(tmp_path):
     (tmp_path / "vae.py").write_text(DATASET)
     assert "vae" in Registry.discover([tmp_path]).names("dataset")

@@ -121,4 +121,5 @@ def _workers(spec: RunSpec, options: RunOptions, cells: Sequence[CellSpec]) -> s
     from bench.runs.engines.local_device import local_device
     from bench.runs.engines.workers import plan_workers
 
-    return str(plan_workers(options, cells, device=local_device(spec.device)))
+    asked = spec.device.startswith("cuda")  # whether it is there matters when the run is carried out
+    return str(plan_workers(options, cells, device=spec.device if asked else local_device(spec.device)))

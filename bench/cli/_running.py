@@ -121,4 +121,6 @@ def _workers(run: ResolvedRun) -> str:
     from bench.runs.engines.local_device import local_device
     from bench.runs.engines.workers import plan_workers
 
-    return str(plan_workers(run.options, run.cells, device=local_device(run.spec.device)))
+    asked = run.spec.device.startswith("cuda")  # whether it is there matters when the run is carried out
+    device = run.spec.device if asked else local_device(run.spec.device)
+    return str(plan_workers(run.options, run.cells, device=device))

@@ -6,7 +6,7 @@ A cell is trained again when the code or data it depends on changed, and only ev
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 

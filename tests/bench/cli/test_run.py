@@ -154,7 +154,12 @@ def test_the_dry_run_tells_the_plan_and_writes_nothing(call, executed, tmp_path)
     cells = 2 * 3 + out.count("control:") - 1 + 3
     assert f"cells:     {cells}, {cells - 6} of them controls" in out
     assert "directory: results/digits-" in out
-    assert re.search(r"^workers:   1 worker × 1 thread, \d+ GB$", out, re.MULTILINE)
+    for options, expected in (
+        ([], "1 worker × 1 thread"),
+        (["--device", "cuda", "--threads", "2"], "1 worker × 2 threads"),
+    ):
+        _, out, _ = call("run", "-n", "-m", "vae", "--seeds", "3", "--steps", "200", *options)
+        assert re.search(rf"^workers:   {expected}, \d+ GB$", out, re.MULTILINE)
 
 
 def test_data_given_from_python_are_needed_to_go_on(call, executed, tmp_path):

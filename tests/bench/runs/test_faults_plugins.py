@@ -53,7 +53,7 @@ EXPECTED_HOSTILE = {
     "sleeps-in-init": ("timeout", "not done after 6 s (--timeout)"),
     "allocates": (
         "oom",
-        "above the ceiling of 1.0 GiB (80% of the memory available at the start divided",
+        "above the ceiling of 1.0 GiB (80% of the memory available at the start)",
     ),
     "dies": ("killed", "ended by itself, with exit code 9"),
     "crashes": ("killed", "ended by signal 11 (SIGSEGV)"),

@@ -1,15 +1,12 @@
 """The engine of a plain run: one stack after another in this process, with all of torch's threads.
 
-Foreign plugins are tried in a process of their own first, and processes that they leave behind end with the run.
+Foreign plugins are tried in a process of their own first.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterator, Sequence
-
-import psutil
 
 from bench.runs.cells.cell_records import base_record
 from bench.runs.cells.preflight import Check, carry_out
@@ -23,9 +20,6 @@ from bench.spec.registry import Registry
 from bench.spec.trial import failures, foreign
 from bench.train.device import resolve_device
 
-#: Children that torch starts for itself and uses again.
-_OF_TORCH = "torch._inductor"
-
 
 class InlineEngine:
     """Runs stacks in this process."""
@@ -36,18 +30,12 @@ class InlineEngine:
 
     def __init__(self) -> None:
         self._dangerous: dict[tuple[str, Call], tuple[str, str]] = {}
-        self._before: set[psutil.Process] | None = None
 
     def __enter__(self) -> InlineEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End the processes that plugins left behind: Python would wait for them, and so would a pipe's reader."""
-        if self._before is not None:
-            for process in _children() - self._before:
-                with contextlib.suppress(psutil.Error):
-                    if not any(_OF_TORCH in word for word in process.cmdline()):
-                        process.kill()
+        """Nothing to end."""
 
     def device(self, name: str) -> str:
         """The device that `name` stands for on this machine; `UsageError` when it does not exist."""
@@ -57,7 +45,6 @@ class InlineEngine:
         """Carry out `checks`; `UsageError` for the first thing that is wrong."""
         wanted = _foreign_plugins(checks, workshop.registry)
         if wanted:
-            self._before = _children()
             self._dangerous = {wanted[i]: outcome for i, outcome in failures(workshop.registry, wanted).items()}
         for check in checks:
             if (check[0], getattr(check[1], check[0])) not in self._dangerous:
@@ -94,7 +81,3 @@ def _foreign_plugins(checks: Sequence[Check], registry: Registry) -> list[tuple[
     named = [(kind, getattr(cell, kind)) for kind, cell in checks]
     named += [("metric", Call(name)) for name in registry.names("metric")]
     return [(kind, call) for kind, call in named if foreign(registry, kind, call.name)]
-
-
-def _children() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))

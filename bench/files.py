@@ -75,7 +75,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of `atomic_file` that a killed process left in `folder`."""
+    """Delete the temporary files of `atomic_file` that a killed process left in `folder`; a link leads nowhere."""
+    if Path(folder).is_symlink():
+        return
     with file_errors("write", folder):
         for path in Path(folder).glob(".*.tmp"):
             path.unlink(missing_ok=True)

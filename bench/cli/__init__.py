@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     with _ended_by_signals():
         code = _answer(arguments)
+    if arguments is None:
+        _end_left_behind()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -109,6 +111,16 @@ def _answer(arguments: Sequence[str] | None) -> object:
     except BrokenPipeError:  # the reader of our output has gone, e.g. `aebench list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _end_left_behind() -> None:
+    """Kill what plugins started and left: Python would wait for it, and so would the reader of this output."""
+    if "bench.runs" in sys.modules:
+        import psutil
+
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 @contextlib.contextmanager

@@ -69,7 +69,9 @@ def read_spec(path: Path) -> dict[str, Any]:
     """
     spec = read_yaml(path)
     for key, value in spec.items():
-        valid, expected = _SPEC.get(str(key).replace("-", "_"), (None, ""))
+        if not isinstance(key, str):
+            raise UsageError(f"{printable(path)} is damaged (a key is no text); restore it or give a new --output")
+        valid, expected = _SPEC.get(key.replace("-", "_"), (None, ""))
         if value is not None and valid is not None and not valid(value):
             raise UsageError(
                 f"{printable(path)} is damaged ({printable(key, 40)} is {printable(repr(value)[:200], 60)}, expected "

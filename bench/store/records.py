@@ -35,6 +35,8 @@ _WHOLE = ("peak_rss", "peak_cuda", "n_params", "flops", "num_threads", "workers"
 _MOST_WHOLE = 1 << 63
 #: Bytes of one record: vectors of measurements with their reasons take some 100 kB.
 _MOST_LINE = 16_000_000
+#: Bytes of all records: ten times what a run of 10,000 cells takes.
+_MOST_BYTES = 4_000_000_000
 _DICTS = ("variant_params", "dataset_params", "metrics", "metric_seconds", "split", "code")
 
 
@@ -177,7 +179,7 @@ def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
     Raises:
         UsageError: the file cannot be read, or was written by a newer version.
     """
-    with file_errors("read", path), open_regular(path) as stream:
+    with file_errors("read", path), open_regular(path, _MOST_BYTES) as stream:
         for number, line in enumerate(iter(lambda: stream.readline(_MOST_LINE), b""), 1):
             if not line.strip():
                 continue

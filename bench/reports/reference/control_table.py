@@ -66,7 +66,7 @@ def judge(directory: Path | str) -> tuple[pd.DataFrame, list[Judged]]:
 
 def _n_test(cells: pd.DataFrame, dataset: str) -> int:
     own = cells[(cells["dataset_label"] == dataset) & (cells["status"] == "ok")]
-    return int(json.loads(own["split"].iloc[0])["n_test"])
+    return int(json.loads(own["split"].iloc[0]).get("n_test") or 0)
 
 
 def document(directories: Sequence[Path | str]) -> str:

@@ -1,17 +1,14 @@
 """The engine of a small run, of a single worker and of a GPU: one stack after another in this process.
 
-Foreign plugins are tried in a process of their own first, and processes that they leave behind end with the run.
+Foreign plugins are tried in a process of their own first.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from bench.contracts.dataset import Split
 from bench.runs.cells.task import CellResult, Check, StackTask, label_of
@@ -23,9 +20,6 @@ from bench.spec.trial import failures, foreign
 if TYPE_CHECKING:
     from bench.runs.cells.worker_state import Workshop
     from bench.runs.engines.workers import WorkerPlan
-
-#: Children that torch starts for itself and uses again.
-_OF_TORCH = "torch._inductor"
 
 
 class InlineEngine:
@@ -43,7 +37,6 @@ class InlineEngine:
         self.plan, self.device, self.threads = str(plan), device, plan.threads
         self._registry, self._arrays = registry, arrays
         self._dangerous: dict[tuple[str, Call], tuple[str, str]] = {}
-        self._before: set[psutil.Process] | None = None
 
     @functools.cached_property
     def _workshop(self) -> Workshop:
@@ -55,12 +48,7 @@ class InlineEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End the processes that plugins left behind: Python would wait for them, and so would a pipe's reader."""
-        if self._before is not None:
-            for process in _children() - self._before:
-                with contextlib.suppress(psutil.Error):
-                    if not any(_OF_TORCH in word for word in process.cmdline()):
-                        process.kill()
+        """Nothing to end."""
 
     def check(self, checks: Sequence[Check]) -> None:
         """Carry out `checks`; `UsageError` for the first thing that is wrong."""
@@ -70,7 +58,6 @@ class InlineEngine:
 
         wanted = _foreign_plugins(checks, self._registry)
         if wanted:
-            self._before = _children()
             self._dangerous = {wanted[i]: outcome for i, outcome in failures(self._registry, wanted).items()}
         for check in checks:
             if (check[0], getattr(check[1], check[0])) not in self._dangerous:
@@ -119,7 +106,3 @@ def _foreign_plugins(checks: Sequence[Check], registry: Registry) -> list[tuple[
     named = [(kind, getattr(cell, kind)) for kind, cell in checks]
     named += [("metric", Call(name)) for name in registry.names("metric")]
     return [(kind, call) for kind, call in named if foreign(registry, kind, call.name)]
-
-
-def _children() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))

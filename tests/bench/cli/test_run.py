@@ -199,7 +199,7 @@ BAD = {
     "unknown device": (["--device", "gpu"], "device 'gpu'"),
     "baseline elsewhere": (["-m", "ae", "--baseline", "vae"], "not among the variants"),
     "unknown preset": (["--preset", "defalt"], "did you mean default?"),
-    "missing config": (["--config", "gone.yaml"], "gone.yaml cannot be read: No such file"),
+    "missing config": (["--config", "gone.yaml"], "cannot read gone.yaml: No such file"),
     "broken config": (["--config", "broken.yaml"], "line 2, column"),
     "unknown key": (["--config", "unknown.yaml"], "unknown key 'sedes'; did you mean seeds"),
     "missing plugins": (["--plugins", "gone.py"], "no such file or folder"),

@@ -1,15 +1,20 @@
 """Broken and hostile files: whatever bytes a reader is given, it answers with data or one line, in bounded memory."""
 
 import io
+import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from bench.data.check_split import check_split
-from bench.errors import UsageError
+from bench.data.csv_file import read_csv
+from bench.data.vision_files import read_pickle
+from bench.errors import DataError, UsageError
 
 #: The valid files are far below one megabyte; images become float32 and are copied a few times.
 MEGABYTES = 24
@@ -39,6 +44,13 @@ def cases(tmp_path_factory, write):
     np.save(root / "codes.npy", codes)
     (root / "rows.npz").write_bytes(_npz(x=rows, y=codes))
     (root / "rows.csv").write_text(CSV)
+    (root / "quoted.csv").write_text('"","a","b"\n' + "".join(f'"r{i}","{i}",{i * i % 7}.5\n' for i in range(40)))
+    (root / "marked.csv").write_text("sep=;\n# by hand\na;b;\n" + "".join(f"{i};{i * i % 7}.5;\n" for i in range(40)))
+    (root / "deep").mkdir()
+    for place, values in enumerate(rng.integers(0, 4096, (5, 12, 14))):
+        kind = (np.uint16, np.int32)[place % 2]
+        Image.fromarray(values.astype(kind)).save(root / "deep" / f"{place}.{('png', 'tif')[place % 2]}")
+    Image.fromarray(rng.random((12, 14), dtype=np.float32)).save(root / "deep" / "floats.tif")
     write.idx_family(root / "MNIST" / "raw")
     write.idx_family(root / "KMNIST" / "raw", suffix=".gz")
     write.cifar(root / "cifar-10-batches-py")
@@ -52,6 +64,8 @@ def cases(tmp_path_factory, write):
         "npy-labels": ("file", {"path": str(root / "rows.npy"), "label": str(root / "codes.npy")}, "codes.npy"),
         "npz": ("file", {"path": str(root / "rows.npz"), "label": "y"}, "rows.npz"),
         "csv": ("file", {"path": str(root / "rows.csv"), "label": "kind"}, "rows.csv"),
+        "csv-quoted": ("file", {"path": str(root / "quoted.csv")}, "quoted.csv"),
+        "csv-marked": ("file", {"path": str(root / "marked.csv")}, "marked.csv"),
         "idx": ("mnist", images, "MNIST/raw/train-images-idx3-ubyte"),
         "idx-labels": ("mnist", images, "MNIST/raw/t10k-labels-idx1-ubyte"),
         "idx-gz": ("kmnist", images, "KMNIST/raw/train-images-idx3-ubyte.gz"),
@@ -59,12 +73,15 @@ def cases(tmp_path_factory, write):
         "svhn": ("svhn", {**images, "root": str(root / "packed")}, "packed/train_32x32.mat"),
         "svhn-plain": ("svhn", {**images, "root": str(root / "plain")}, "plain/train_32x32.mat"),
         "picture": ("image_folder", {"path": str(root / "pictures")}, "pictures/cat/01.png"),
+        "picture-16": ("image_folder", {"path": str(root / "deep")}, "deep/0.png"),
+        "picture-32": ("image_folder", {"path": str(root / "deep")}, "deep/1.tif"),
+        "picture-floats": ("image_folder", {"path": str(root / "deep")}, "deep/floats.tif"),
     }
     return Cases((case, (*rest, root / file, (root / file).read_bytes())) for case, (*rest, file) in files.items())
 
 
-NAMES = ["npy", "npy-mapped", "npy-labels", "npz", "csv", "idx", "idx-labels", "idx-gz", "cifar", "svhn", "svhn-plain",
-         "picture"]  # fmt: skip
+NAMES = ["npy", "npy-mapped", "npy-labels", "npz", "csv", "csv-quoted", "csv-marked", "idx", "idx-labels", "idx-gz",
+         "cifar", "svhn", "svhn-plain", "picture", "picture-16", "picture-32", "picture-floats"]  # fmt: skip
 
 
 def read(module, bounded, case, content):
@@ -107,9 +124,60 @@ def test_damaged_files(name, cases, module, bounded, spots, end, extra):
 
 
 @few
-@given(text=st.text(alphabet="0123456789.,;\t\n\r\"'-+eEnaif x\0ü", max_size=200))
+@given(text=st.text(alphabet="0123456789.,;|\t\n\r\"'-+eEnaif x\0ü_#١\ufeff", max_size=200))
 def test_any_text_as_csv(cases, module, bounded, text):
     read(module, bounded, cases["csv"], text.encode())
+
+
+#: Lines that a table may begin with, and what may stand in it.
+LINES = st.sampled_from(["sep=;", "sep=", "# x", "#", "", " ", "a,b", ",a,b", "a,b,", "1,2", "1,5;2", '"a"', "a;b|c"])
+CELLS = st.sampled_from(["1", "2.5", "", " ", "x", "1,5", '"1,037"', '"', '""', "nan", "1_0", "1e400", "-0"])
+
+
+@few
+@given(
+    head=st.lists(LINES, max_size=3),
+    rows=st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=6),
+    mark=st.sampled_from(",;\t|"),
+    label=st.sampled_from([None, "a", "1", "column1"]),
+)
+def test_any_table_of_odd_lines_is_read_or_refused_in_one(tmp_path_factory, bounded, head, rows, mark, label):
+    path = tmp_path_factory.getbasetemp() / "odd.csv"
+    path.write_text("\n".join([*head, *map(mark.join, rows)]))
+    with bounded(8):
+        table = read_csv(path, label, 10**6)
+        assert table.values.shape == (len(table.values), len(table.columns)) and len(table.values)
+        assert label is None or len(table.labels) == len(table.values)
+        places = [table.line(row) for row in range(len(table.values))]
+        assert places == sorted(set(places)) and places[0] >= 1
+
+
+#: Operations of pickles with arguments that are whole, so that most programs made of them run.
+OPERATIONS = st.sampled_from(
+    [b"(", b")", b"]", b"}", b"N", b"0", b"1", b"2", b"a", b"b", b"d", b"e", b"l", b"s", b"t", b"u", b"R", b"\x81",
+     b"\x85", b"\x86", b"\x87", b"\x8f", b"\x90", b"\x91", b"\x93", b"\x94", b"K\x01", b"M\xff\xff", b"X\1\0\0\0a",
+     b"U\2u1", b"q\1", b"h\1", b"r\2\0\0\0", b"j\2\0\0\0", b"p3\n", b"g3\n", b"cnumpy\ndtype\n", b"cnumpy\nndarray\n",
+     b"cnumpy.core.multiarray\n_reconstruct\n", b"c_codecs\nencode\n", b"cos\nsystem\n", b"Q", b"Px\n",
+     b"\x82\1", b"\x95\1\0\0\0\0\0\0\0", b"C\3abc", b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f"]
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(OPERATIONS, max_size=25))
+def test_any_program_of_pickle_operations(bounded, operations):
+    with bounded(8):
+        read_pickle(b"".join(operations) + b".", "f")
+
+
+def test_no_program_reaches_beyond_the_stand_ins(tmp_path):
+    mark = tmp_path / "made"
+    for module in ("os", "posix", "numpy", "numpy.core.multiarray", "_codecs", "bench.data.vision_files", "builtins"):
+        for name in ("mkdir", "eval", "load", "fromfile", "_STAND_INS", "_Unpickler", "open", "lookup"):
+            program = f"c{module}\n{name}\n(V{mark}\ntR.".encode()
+            with pytest.raises(DataError, match="asks for"):
+                read_pickle(program, "f")
+    assert not os.path.exists(mark)
+    assert read_pickle(pickle.dumps({"labels": [1]}), "f") == {"labels": [1]}
 
 
 def test_the_valid_files_are_read(cases, module):

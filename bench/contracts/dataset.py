@@ -34,6 +34,7 @@ class Split:
             to a row and is kept with the checkpoint.
         binarise: "none", or "dynamic" when each batch draws its pixels from Bernoulli(x) (the harness draws).
         truth: known answers for tests and reports, e.g. {"covariance": (d, d), "noise_variance": float}.
+        manifold: noise-free points (P, *data_shape) float32 that lie densely on the data's true manifold, or None.
         description: one line for the report's header.
     """
 
@@ -53,6 +54,7 @@ class Split:
     scale: np.ndarray | float = 1.0
     binarise: str = "none"
     truth: dict[str, Any] = field(default_factory=dict)
+    manifold: np.ndarray | None = None
     description: str = ""
 
     @property

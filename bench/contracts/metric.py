@@ -26,6 +26,7 @@ NEEDS = {
     "factors": "the data set has no ground-truth factors",
     "images": "the data are not images",
     "plane": "the latent dimension is not 2",
+    "manifold": "the data set's true manifold is not known",
 }
 
 
@@ -45,6 +46,8 @@ class Value:
         core: whether `--metrics core` includes it.
         vector: whether `compute` returns one number per latent dimension (or bin) under this name.
         primary: whether the short table of a report shows it.
+        target: the value that is best, where neither the highest nor the lowest is (the direction is then None).
+        sees: names of the validity sweeps (`bench.validity.sweeps`) that it was found to see and is held to.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Value:
     core: bool = False
     vector: bool = False
     primary: bool = False
+    target: float | None = None
+    sees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

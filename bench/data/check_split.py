@@ -40,6 +40,9 @@ def check_split(split: Any, name: str) -> Split:
     _check_scaling(split, name)
     _check_labels(split, name)
     _check_factors(split, name)
+    if split.manifold is not None:
+        _check_shape(split.manifold, split, f"data set {name}, manifold")
+        _check_values(split.manifold, False, f"data set {name}, manifold")
     for part in PARTS:
         _check_values(getattr(split, part), "bernoulli" in split.likelihoods, f"data set {name}, {part}")
     return split

@@ -53,7 +53,7 @@ class Realism(Metric):
         Value(
             "interp_realism_classifier",
             "As interp_realism, in the features of the data set's own classifier.",
-            False,
+            None,
             range="[0, inf)",
             formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
             needs=("encode", "decode", "labels"),
@@ -61,7 +61,7 @@ class Realism(Metric):
         Value(
             "interp_realism_classifier_same",
             "As interp_realism, for pairs of one class, in the features of the data set's own classifier.",
-            False,
+            None,
             range="[0, inf)",
             formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
             needs=("encode", "decode", "labels"),
@@ -69,7 +69,7 @@ class Realism(Metric):
         Value(
             "interp_realism_classifier_cross",
             "As interp_realism, for pairs of two classes, in the features of the data set's own classifier.",
-            False,
+            None,
             range="[0, inf)",
             formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
             needs=("encode", "decode", "labels"),
@@ -91,7 +91,7 @@ class Realism(Metric):
                 nearest(view.source_features(source, space), real)[0], reference
             )
         if view.lacks("encode") is None:
-            results |= realism_values(view, "interp_realism_classifier", space.name, space)
+            results |= realism_values(view, "interp_realism_classifier", space)
         return results
 
 

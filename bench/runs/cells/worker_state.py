@@ -26,6 +26,9 @@ from bench.spec.registry import ARRAYS, Registry
 from bench.spec.run import CellSpec
 from bench.train.batches import Rows
 
+#: Values that every cell records, whatever is asked for, because marks depend on them.
+FACTS = ("collapsed", "blurred")
+
 
 class Workshop:
     """Keeps what stacks share within a process: the registry, the last data set and its evaluation references."""
@@ -94,8 +97,8 @@ class Workshop:
         return auto_kl_weight(self._weight_facts[1], cell.train.latent_dim, cost)
 
     def metrics(self, wanted: str) -> tuple[list[Any], set[str]]:
-        """Metric instances and the names of the values that are wanted."""
-        chosen = self.registry.metrics_for(wanted)
+        """Metric instances and the names of the values that are wanted, with what marks depend on (`FACTS`)."""
+        chosen = self.registry.metrics_for(",".join((wanted, *FACTS)))
         instances = [self.registry.load("metric", name)() for name, _ in chosen]
         return instances, {value for _, values in chosen for value in values}
 

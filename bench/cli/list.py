@@ -68,6 +68,7 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
     blocks = []
     for info, value in values:
         direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
+        direction = direction if value.target is None else f"best at {value.target:g}"
         facts = {
             "family": f"{info.family} ({info.name})",
             "direction": direction,

@@ -29,6 +29,7 @@ class Split:
         label_names: the label that each integer stands for, or None.
         train_factors, validation_factors, test_factors: ground-truth factors (N, F), or all None.
         factor_names: names of the F factors.
+        nominal_factors: those of them whose numbers stand for kinds without an order.
         likelihoods: reconstruction costs that make sense for these data, of `LIKELIHOODS`.
         shift, scale: the data are (raw - shift) / scale, so that a trained model can be given raw rows; each broadcasts
             to a row and is kept with the checkpoint.
@@ -49,6 +50,7 @@ class Split:
     validation_factors: np.ndarray | None = None
     test_factors: np.ndarray | None = None
     factor_names: tuple[str, ...] | None = None
+    nominal_factors: tuple[str, ...] = ()
     likelihoods: tuple[str, ...] = ("squared", "gaussian")
     shift: np.ndarray | float = 0.0
     scale: np.ndarray | float = 1.0

@@ -106,6 +106,9 @@ def _check_factors(split: Split, name: str) -> None:
                 f"data set {name}, {part}: factors of shape {values.shape}, type {values.dtype}; expected finite "
                 f"numbers of shape {expected}, one column per name in factor_names"
             )
+    strange = [factor for factor in split.nominal_factors if factor not in (split.factor_names or ())]
+    if strange:
+        raise DataError(f"data set {name}: nominal_factors names {', '.join(map(repr, strange))}, not in factor_names")
 
 
 def _all_or_none(split: Split, what: str, name: str) -> dict[str, np.ndarray]:

@@ -12,7 +12,11 @@ import numpy as np
 from bench.contracts.metric import Metric, Value
 from bench.evaluate.model_view import View
 from bench.metrics.functional.cycles import diversity, hole_fraction, relative_cycle_error
+from bench.metrics.functional.energy import source_energy
 from bench.metrics.functional.replicated import pixel_scores
+
+ENERGY_SEES = ("averaging", "blur", "noise", "classes", "contrast", "duplicates", "shift")
+HARMONIC_SEES = ("averaging", "blur", "noise", "classes", "contrast", "duplicates", "shift")
 
 
 class Mixture(Metric):
@@ -23,7 +27,7 @@ class Mixture(Metric):
         Value(
             "coverage_mixture",
             "Share of held-out data with a decode of the code mixture inside their 5-neighbour ball, pixel space.",
-            True,
+            None,
             range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
             needs=("encode", "decode"),
@@ -31,10 +35,27 @@ class Mixture(Metric):
         Value(
             "recall_mixture",
             "Share of held-out data inside the 5-neighbour ball of some decode of the code mixture, pixel space.",
-            True,
+            None,
             range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
             needs=("encode", "decode"),
+        ),
+        Value(
+            "coverage_recall_mixture",
+            "Harmonic mean of coverage_mixture and recall_mixture.",
+            True,
+            range="[0, 1]",
+            formula="2 coverage recall / (coverage + recall)",
+            needs=("encode", "decode"),
+            sees=HARMONIC_SEES,
+        ),
+        Value(
+            "energy_mixture",
+            "Energy distance of decodes of the code mixture to held-out data, pixel space; 1: a constant.",
+            False,
+            formula="(2E|x-y| - E|x-x'| - E|y-y'|) / the same for the training mean; 0 for real data",
+            needs=("encode", "decode"),
+            sees=ENERGY_SEES,
         ),
         Value(
             "cycle_error_mixture",
@@ -66,6 +87,8 @@ class Mixture(Metric):
         """Every value of the mixture."""
         scores = pixel_scores(view, "mixture")
         return {
+            "coverage_recall_mixture": scores["coverage_recall"],
+            "energy_mixture": source_energy(view, "pixels", "mixture"),
             "coverage_mixture": scores["coverage"],
             "recall_mixture": scores["recall"],
             "cycle_error_mixture": relative_cycle_error(view, "mixture"),

@@ -30,7 +30,8 @@ class TwoSample(Metric):
         Value(
             "two_sample_fit",
             "Accuracy of a classifier that tells decodes of N(m, S) of the codes from held-out data; 0.5 is best.",
-            False,
+            None,
+            target=0.5,
             range="[0, 1]",
             formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
             needs=("encode", "decode"),
@@ -38,7 +39,8 @@ class TwoSample(Metric):
         Value(
             "two_sample_mixture",
             "Accuracy of a classifier that tells decodes of the code mixture from held-out data; 0.5 is best.",
-            False,
+            None,
+            target=0.5,
             range="[0, 1]",
             formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
             needs=("encode", "decode"),
@@ -46,7 +48,8 @@ class TwoSample(Metric):
         Value(
             "two_sample_prior",
             "Accuracy of a classifier that tells decodes of the prior from held-out data; 0.5 is best.",
-            False,
+            None,
+            target=0.5,
             range="[0, 1]",
             formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
             needs=("decode", "prior"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.api import load, run
     from bench.contracts.checks import number_in, whole_number
     from bench.contracts.dataset import Split
-    from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
+    from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
     from bench.contracts.variant import Batch, GaussianVariant, Variant
     from bench.data.split_arrays import split_arrays
     from bench.errors import DataError, Incompatible, UsageError
@@ -29,7 +29,7 @@ _HOMES = {
     "bench.api": ("load", "run"),
     "bench.contracts.checks": ("number_in", "whole_number"),
     "bench.contracts.dataset": ("Split",),
-    "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value"),
+    "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value", "each"),
     "bench.contracts.variant": ("Batch", "GaussianVariant", "Variant"),
     "bench.data.split_arrays": ("split_arrays",),
     "bench.errors": ("DataError", "Incompatible", "UsageError"),
@@ -51,6 +51,7 @@ __all__ = [
     "UsageError",
     "Value",
     "Variant",
+    "each",
     "figures",
     "load",
     "load_model",

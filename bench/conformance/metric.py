@@ -32,8 +32,8 @@ def check_metric(kind: type[Metric], info: PluginInfo) -> list[Check]:
 
 def declared(kind: type[Metric], info: PluginInfo) -> str:
     """The values of the running class are those that its source states, with known needs and distinct names."""
-    if list(kind.values) != info.values:
-        return "the class attribute `values` differs from the Value(...) literals in the file"
+    if tuple(kind.values) != info.values:
+        return "the class attribute `values` differs from the Value(...) and each(...) literals in the file"
     names = [value.name for value in kind.values]
     if len(set(names)) < len(names):
         return "two values have the same name"

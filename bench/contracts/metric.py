@@ -1,13 +1,15 @@
 """What a metric plugin is: a class that names its values and computes them from an evaluated model.
 
 A metric is a pure function of a `View` (held-out data, the trained model's functions, quantities computed once and
-shared) and a random generator. `Value(...)` calls hold literals only, because `aebench list metrics` reads them from
-the source without importing anything.
+shared) and a random generator. `Value(...)` and `each(...)` calls hold literals only, because `aebench list metrics`
+reads them from the source without importing anything.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -27,6 +29,21 @@ NEEDS = {
     "images": "the data are not images",
     "plane": "the latent dimension is not 2",
     "manifold": "the data set's true manifold is not known",
+}
+
+#: What `each` knows to fill in, by place and tag: words of a summary, of a formula, and the needs that come with it.
+WORDS: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {
+    "source": {
+        "fit": ("N(m, S) of the codes", "N(m, S)", ("encode", "decode")),
+        "mixture": ("the code mixture", "mixture", ("encode", "decode")),
+        "prior": ("the prior", "prior", ("decode", "prior")),
+    },
+    "space": {
+        "classifier": ("classifier features", "classifier features", ("labels",)),
+        "pca": ("PCA features", "PCA features", ()),
+        "randconv": ("random features", "random features", ("images",)),
+    },
+    "pair": {"same": ("one class", "one class", ("labels",)), "cross": ("two classes", "two classes", ("labels",))},
 }
 
 
@@ -63,6 +80,66 @@ class Value:
     primary: bool = False
     target: float | None = None
     sees: tuple[str, ...] = ()
+
+
+#: The fields that values of one `each` can share, with the defaults that mean "not said".
+_SHARED = {field.name: field.default for field in fields(Value)[3:]}
+
+
+def each(*values: Value, **given: Any) -> tuple[Value, ...]:
+    """What `values` have in common, said once: fields that they share, and lists that they are repeated for.
+
+    `*each(Value("kid_{source}", "Distance of decodes of {source}.", False), source=("fit", "prior"), unit="nats")`
+    declares kid_fit and kid_prior. The place `{source}` becomes a tag in names and words in summaries and formulas.
+
+    Args:
+        given: a field of `Value` after the direction: it holds for the values that do not state their own (needs add
+            up); or a place, to be repeated for: tags of `WORDS[place]`, or a mapping from tags to words (or to a pair:
+            words of the summary, words of the formula). The first place is the outermost.
+
+    Returns:
+        The values, those that need the prior as gauge-dependent.
+
+    Raises:
+        ValueError: a place without words, an unknown tag, or something that is no `Value`.
+    """
+    if wrong := [value for value in values if not isinstance(value, Value)]:
+        raise ValueError(f"each(...) holds {wrong[0]!r}; give Value(...) literals")
+    shared = {key: given.pop(key) for key in tuple(given) if key in _SHARED}
+    places = [[(place, *word) for word in _words(place, tags)] for place, tags in given.items()]
+    return tuple(_filled(value, words, shared) for words in itertools.product(*places) for value in values)
+
+
+def _words(place: str, tags: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """Tag, words of a summary, words of a formula, and needs, for each tag of a place."""
+    known = WORDS.get(place, {})
+    if not isinstance(tags, (Mapping, list, tuple)):
+        raise ValueError(f"{place}={tags!r} is neither a field of Value nor a list of tags or a mapping to words")
+    for tag in tags:
+        if isinstance(tags, Mapping):
+            words = tags[tag]
+            yield (tag, words, words, ()) if isinstance(words, str) else (tag, *words, ())
+        elif tag in known:
+            yield (tag, *known[tag])
+        else:
+            listed = f"known: {', '.join(known)}" if known else "give a mapping from tags to words"
+            raise ValueError(f"there are no words for {place} {tag!r}; {listed}")
+
+
+def _filled(value: Value, words: Sequence[tuple], shared: dict[str, Any]) -> Value:
+    """A value with its places filled and the shared fields that it does not state."""
+    stated = {key: shared[key] for key in shared if getattr(value, key) == _SHARED[key]}
+    value = replace(value, **stated)
+    needs = {*value.needs, *shared.get("needs", ())}
+    name, summary, formula = value.name, value.summary, value.formula
+    for place, tag, in_summary, in_formula, more in words:
+        name = name.replace(f"{{{place}}}", tag)
+        summary = summary.replace(f"{{{place}}}", in_summary)
+        formula = formula.replace(f"{{{place}}}", in_formula)
+        needs |= set(more)
+    ordered = (*(need for need in NEEDS if need in needs), *sorted(needs - NEEDS.keys()))
+    gauge = "dependent" if "prior" in needs else value.gauge
+    return replace(value, name=name, summary=summary, formula=formula, needs=ordered, gauge=gauge)
 
 
 @dataclass(frozen=True)
@@ -105,7 +182,9 @@ class Metric:
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Numbers by value name: a float or array, an `Estimate`, a `Missing` or a `Flagged`.
 
-        Only the values whose needs the view fulfils are expected; others in the dictionary are ignored. A value that is
-        neither returned nor excused is reported as a defect of the metric.
+        Also a function without arguments that gives one of these: it is called if the run asks for its value, and what
+        it raises is the failure of that value alone. Only the values whose needs the view fulfils are expected; others
+        in the dictionary are ignored. A value that is neither returned nor excused is reported as a defect of the
+        metric.
         """
         raise NotImplementedError(f"{type(self).__name__} must define compute(view, rng)")

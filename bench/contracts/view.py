@@ -39,6 +39,25 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
 
+class CodeFit(Protocol):
+    """The normal distribution N(m̂, Σ̂) of the training codes.
+
+    Attributes:
+        rank: dimensions in which the codes vary.
+    """
+
+    @property
+    def rank(self) -> int: ...
+
+    def whiten(self, codes: Tensor) -> Tensor:
+        """Codes (N, L) in the coordinates in which the fit is N(0, I): (N, rank), float64."""
+        ...
+
+    def place(self, noise: Tensor) -> Tensor:
+        """Standard normal noise (M, L) as draws from the fit, (M, L)."""
+        ...
+
+
 class View(Protocol):
     """One evaluated model beside its data.
 
@@ -129,6 +148,11 @@ class View(Protocol):
 
     def sampled_squared_errors(self, part: str) -> Tensor:
         """Independent estimates of the mean of ‖Θ(Z) - x‖² over rows, Z ~ q(z|x), float64."""
+        ...
+
+    @property
+    def fit(self) -> CodeFit:
+        """N(m̂, Σ̂) of the codes of training rows."""
         ...
 
     def latents(self, source: str) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,22 +105,39 @@ def _measure(
     metric: Metric, names: Sequence[Value], view: View, seed: int, broken: str | None
 ) -> dict[str, Measurement]:
     excused = {value.name: _excuse(value, view, broken) for value in names}
-    expected = [value for value in names if excused[value.name] is None]
-    results, failure = {}, None
-    if expected:
-        rng = np.random.default_rng(derived_seed(seed, "metric", type(metric).__name__))
-        try:
-            with torch.no_grad():
-                results = metric.compute(view, rng)
-        except Exception as error:
-            failure = Missing(f"the metric failed ({_one_line(error)})")
+    outcomes = excused | _computed(metric, [name for name in excused if excused[name] is None], view, seed)
     measured: dict[str, Measurement] = {}
     for value in names:
-        outcome = excused[value.name] or failure or results.get(value.name)
-        if outcome is None:
-            outcome = Missing(f"{type(metric).__name__} did not return {value.name}: a defect of the metric")
+        outcome = outcomes[value.name]
         measured.update(_measurements(value, outcome, _collapse(metric, value, view, outcome)))
     return measured
+
+
+def _computed(metric: Metric, expected: Sequence[str], view: View, seed: int) -> dict[str, object]:
+    """What the metric gives for each expected value, or its failure."""
+    if not expected:
+        return {}
+    rng = np.random.default_rng(derived_seed(seed, "metric", type(metric).__name__))
+    results = _attempt(lambda: metric.compute(view, rng))
+    if isinstance(results, Missing):
+        return dict.fromkeys(expected, results)
+    if not isinstance(results, Mapping):
+        return dict.fromkeys(expected, Missing(f"the metric failed (compute returned a {type(results).__name__})"))
+    forgotten = f"{type(metric).__name__} did not return {{}}: a defect of the metric"
+    outcomes: dict[str, object] = {}
+    for name in expected:
+        outcome = results.get(name)
+        outcome = _attempt(outcome) if callable(outcome) else outcome
+        outcomes[name] = Missing(forgotten.format(name)) if outcome is None else outcome
+    return outcomes
+
+
+def _attempt(compute: Callable[[], object]) -> object:
+    try:
+        with torch.no_grad():
+            return compute()
+    except Exception as error:
+        return Missing(f"the metric failed ({_one_line(error)})")
 
 
 def _excuse(value: Value, view: View, broken: str | None) -> Missing | None:
@@ -152,7 +169,10 @@ def _measurements(value: Value, outcome: object, collapse: str | None) -> dict[s
         number, error = outcome.value, outcome.error
     if isinstance(outcome, Flagged):
         reason = outcome.reason if collapse in (None, outcome.reason) else f"{collapse}; {outcome.reason}"
-    numbers = np.asarray(number, dtype=np.float64)
+    try:
+        numbers = np.asarray(number, dtype=np.float64)
+    except (TypeError, ValueError):
+        return missing(value.name, f"the metric returned a {type(number).__name__}, no number: a defect of the metric")
     errors = np.full(numbers.shape, np.nan) if error is None else np.broadcast_to(error, numbers.shape)
     if numbers.ndim != int(value.vector):
         return missing(value.name, f"the metric returned shape {numbers.shape}: a defect of the metric")

@@ -1,7 +1,7 @@
 """Aggregate posterior against prior: does the code's distribution match what is sampled from?
 
 Unbiased MMD² with the inverse-multiquadratic kernel, both samples whitened by the covariance of the prior's draws, so
-that a prior of another scale or with correlated dimensions is judged by the same kernel; sliced 2-Wasserstein distance (500 projections), and the moment KL
+that one kernel fits priors of any scale; sliced 2-Wasserstein distance (500 projections), and the moment KL
 ½(tr Σ̂ + ‖m̂‖² - L - ln|Σ̂|), a lower bound of KL(aggregate ‖ N(0, I)). For deterministic codes sliced W₂ after whitening.
 """
 
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.evaluate.latent_density import GaussianFit
-from bench.evaluate.model_view import View
 from bench.metrics.functional.aggregate import (
     aggregate_moments,
     is_standard_normal,
@@ -35,51 +35,46 @@ class AggregatePosterior(Metric):
     """Distances between posterior draws of held-out data and the prior, and of whitened codes to N(0, I)."""
 
     family = "coverage"
-    values = (
+    values = each(
         Value(
             "prior_mmd",
             "Squared maximum mean discrepancy of posterior draws of held-out data and the prior; 0 if they agree.",
             False,
-            formula="unbiased MMD^2, k = C/(C + r^2), C = 2L, whitened by the prior's covariance, N = min(5000, test rows)",
-            needs=("encode", "prior"),
-            gauge="dependent",
+            formula="unbiased MMD^2, k = C/(C + r^2), C = 2L, whitened by the prior, N = min(5000, test rows)",
+            needs=("prior",),
         ),
-        Value(
-            "prior_sliced_w2",
-            "Sliced 2-Wasserstein distance between posterior draws of held-out data and as many prior draws.",
-            False,
+        *each(
+            Value(
+                "prior_sliced_w2",
+                "Sliced 2-Wasserstein distance between posterior draws of held-out data and as many prior draws.",
+                False,
+                formula="sqrt(mean W2^2 over 500 projections), N = min(5000, test rows)",
+                needs=("prior",),
+            ),
+            Value(
+                "prior_sliced_w2_null",
+                "What prior_sliced_w2 is for two samples of the prior of the same size.",
+                None,
+                formula="sqrt(mean W2^2 over 500 projections)",
+                needs=("prior",),
+            ),
+            Value(
+                "prior_moment_kl",
+                "KL divergence from N(0, I) of the normal with the aggregate posterior's moments, a lower bound.",
+                False,
+                unit="nats",
+                formula="(tr S + |m|^2 - L - ln|S|) / 2",
+                needs=("prior",),
+            ),
+            Value(
+                "whitened_sliced_w2",
+                "Sliced 2-Wasserstein distance of whitened held-out codes to a standard normal.",
+                None,
+                formula="sqrt(mean W2^2 over 500 projections), codes whitened by N(m, S) of the training codes",
+            ),
             range="[0, inf)",
-            formula="sqrt(mean W2^2 over 500 projections), N = min(5000, test rows)",
-            needs=("encode", "prior"),
-            gauge="dependent",
         ),
-        Value(
-            "prior_sliced_w2_null",
-            "What prior_sliced_w2 is for two samples of the prior of the same size.",
-            None,
-            range="[0, inf)",
-            formula="sqrt(mean W2^2 over 500 projections)",
-            needs=("encode", "prior"),
-            gauge="dependent",
-        ),
-        Value(
-            "prior_moment_kl",
-            "KL divergence from N(0, I) of the normal with the aggregate posterior's moments, a lower bound.",
-            False,
-            unit="nats",
-            range="[0, inf)",
-            formula="(tr S + |m|^2 - L - ln|S|) / 2",
-            needs=("encode", "prior"),
-            gauge="dependent",
-        ),
-        Value(
-            "whitened_sliced_w2",
-            "Sliced 2-Wasserstein distance of whitened held-out codes to a standard normal.",
-            None,
-            range="[0, inf)",
-            formula="sqrt(mean W2^2 over 500 projections), codes whitened by N(m, S) of the training codes",
-            needs=("encode",),
-        ),
+        needs=("encode",),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

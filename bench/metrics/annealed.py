@@ -1,8 +1,9 @@
 """Annealed importance sampling (Neal 2001; Wu et al., arXiv 1611.04273) as a check of the importance-weighted bounds.
 
-The rows are those of the importance-weighted bounds (`likelihood_rows`), chains of Hamiltonian steps from the prior to the posterior along ln p(z) + β ln p(x|z). On data that
-the model itself generated, where an exact posterior draw is known, chains in both directions bracket ln p(x) (Grosse et
-al., arXiv 1511.02543); the mean gap says how far the estimate can be off.
+The rows are those of the importance-weighted bounds (`likelihood_rows`), chains of Hamiltonian steps from the prior to
+the posterior along ln p(z) + β ln p(x|z). On data that the model itself generated, where an exact posterior draw is
+known, chains in both directions bracket ln p(x) (Grosse et al., arXiv 1511.02543); the mean gap says how far the
+estimate can be off.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.annealing import AnnealedChains, simulate
 from bench.metrics.importance import ROWS
 
@@ -25,25 +26,21 @@ class Annealed(Metric):
     """Log-likelihood of held-out data by annealed importance sampling, and its two-sided gap on model samples."""
 
     family = "likelihood"
-    values = (
+    values = each(
         Value(
             "ais_log_likelihood",
             "Log-likelihood of held-out data by annealed importance sampling, on the rows of the IWAE bounds.",
             None,
-            unit="nats",
             formula="E ln mean over chains of the annealed weights",
-            needs=("decode", "prior", "likelihood"),
-            gauge="dependent",
         ),
         Value(
             "ais_gap",
             "Upper minus lower annealed bound on data that the model generated: how far the estimate can be off.",
             None,
-            unit="nats",
             formula="E[reverse - forward ln p(x)], x ~ model",
-            needs=("decode", "prior", "likelihood"),
-            gauge="dependent",
         ),
+        unit="nats",
+        needs=("decode", "prior", "likelihood"),
     )
 
     #: Most held-out rows, as of the importance-weighted bounds, and steps of the annealing schedule.

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.likelihoods import (
     bernoulli_cost,
     calibrated_gaussian_nll,
@@ -26,14 +26,12 @@ class Calibration(Metric):
     """Negative log-likelihoods of reconstructions, without the cost of the code."""
 
     family = "reconstruction"
-    values = (
+    values = each(
         Value(
             "gaussian_nll",
             "Negative log-likelihood of held-out data around their reconstructions, training error as variance.",
             False,
-            unit="nats",
             formula="d/2 ln(2 pi s^2) + D/(2 s^2), s^2 = D_train/d",
-            needs=("encode", "decode"),
         ),
         Value(
             "gaussian_variance",
@@ -42,25 +40,22 @@ class Calibration(Metric):
             unit="per dim",
             range="[0, inf)",
             formula="D_train / d",
-            needs=("encode", "decode"),
         ),
         Value(
             "bernoulli_excess",
             "Bernoulli cost of held-out reconstructions above the entropy of the pixels themselves.",
             False,
-            unit="nats",
             range="[0, inf)",
             formula="E[cost(decode(mu(x)), x) - H(x)]",
-            needs=("encode", "decode"),
         ),
         Value(
             "continuous_bernoulli_nll",
             "Continuous-Bernoulli negative log-likelihood of held-out data at their reconstructions.",
             False,
-            unit="nats",
             formula="E[cost(decode(mu(x)), x) - sum ln C(p)]",
-            needs=("encode", "decode"),
         ),
+        unit="nats",
+        needs=("encode", "decode"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

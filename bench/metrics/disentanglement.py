@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.dci import dci_scores
 from bench.metrics.functional.disentangle import (
     bin_columns,
@@ -34,78 +34,60 @@ class Disentanglement(Metric):
     """How well single code dimensions stand for single ground-truth factors."""
 
     family = "disentanglement"
-    values = (
-        Value(
-            "mig",
-            "Mutual information gap: how much more the best code dimension knows of a factor than the second best.",
-            True,
-            range="[0, 1]",
-            formula="mean_k (I(z_1st; v_k) - I(z_2nd; v_k)) / H(v_k), 20 bins",
-            needs=("encode", "factors"),
-            gauge="dependent",
-        ),
-        Value(
-            "sap",
-            "Gap in how well the best and the second-best code dimension follow a factor.",
-            True,
-            range="[0, 1]",
-            formula="mean_k (r^2_1st - r^2_2nd); eta^2 of its classes for a nominal factor",
-            needs=("encode", "factors"),
-            gauge="dependent",
-        ),
-        Value(
-            "dci_disentanglement",
-            "Whether each code dimension is important for one factor only.",
-            True,
-            range="[0, 1]",
-            formula="1 - entropy of importance over factors, weighted by importance",
-            needs=("encode", "factors"),
-            gauge="dependent",
-        ),
-        Value(
-            "dci_completeness",
-            "Whether each factor is captured by one code dimension only.",
-            True,
-            range="[0, 1]",
-            formula="1 - entropy of importance over code dimensions",
-            needs=("encode", "factors"),
-            gauge="dependent",
-        ),
-        Value(
-            "dci_informativeness",
-            "Share of the factors' variance that random forests predict from the code, held out.",
-            True,
-            range="[0, 1]",
-            formula="mean_k R^2 of factor k",
-            needs=("encode", "factors"),
-            gauge="dependent",
-        ),
-        Value(
-            "modularity",
-            "Whether each code dimension has mutual information with one factor only.",
-            True,
-            range="[0, 1]",
-            formula="1 - mean squared deviation from a single-factor template, information less its plug-in bias",
-            needs=("encode", "factors"),
-            gauge="dependent",
-        ),
-        Value(
-            "factorvae_score",
-            "Accuracy of naming the fixed factor from the code dimension that varies least.",
-            True,
-            range="[0, 1]",
-            formula="majority vote over 800 batches of 64",
-            needs=("encode", "factors"),
+    values = each(
+        *each(
+            Value(
+                "mig",
+                "Mutual information gap: how much more the best code dimension knows of a factor than the second best.",
+                True,
+                formula="mean_k (I(z_1st; v_k) - I(z_2nd; v_k)) / H(v_k), 20 bins",
+            ),
+            Value(
+                "sap",
+                "Gap in how well the best and the second-best code dimension follow a factor.",
+                True,
+                formula="mean_k (r^2_1st - r^2_2nd); eta^2 of its classes for a nominal factor",
+            ),
+            Value(
+                "dci_disentanglement",
+                "Whether each code dimension is important for one factor only.",
+                True,
+                formula="1 - entropy of importance over factors, weighted by importance",
+            ),
+            Value(
+                "dci_completeness",
+                "Whether each factor is captured by one code dimension only.",
+                True,
+                formula="1 - entropy of importance over code dimensions",
+            ),
+            Value(
+                "dci_informativeness",
+                "Share of the factors' variance that random forests predict from the code, held out.",
+                True,
+                formula="mean_k R^2 of factor k",
+            ),
+            Value(
+                "modularity",
+                "Whether each code dimension has mutual information with one factor only.",
+                True,
+                formula="1 - mean squared deviation from a single-factor template, information less its plug-in bias",
+            ),
+            Value(
+                "factorvae_score",
+                "Accuracy of naming the fixed factor from the code dimension that varies least.",
+                True,
+                formula="majority vote over 800 batches of 64",
+            ),
             gauge="dependent",
         ),
         Value(
             "mig_rotated",
             "MIG of the whitened code under random rotations: what axes that mean nothing give.",
             None,
-            range="[0, 1]",
             formula="mean over 5 rotations",
-            needs=("encode", "factors"),
         ),
+        range="[0, 1]",
+        needs=("encode", "factors"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 KID: unbiased MMD² with kernel (x·y/f + 1)³ (arXiv 1801.01401). Fréchet distance of the two normal fits: biased upwards
 by an amount that depends on the model (arXiv 1911.07023), so it comes with its floor (validation rows, which the
-classifier was not trained on, against test data) and its ceiling (the constant decoder). The classifier never sees
+classifier was not trained on, against test rows) and its ceiling (the constant decoder). The classifier never sees
 model outputs.
 """
 
@@ -13,99 +13,58 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import feature_space, space_features
-from bench.evaluate.model_view import View
 from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.frechet import frechet_distance
 from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared, own_sums
 
 #: Most replicates of as many decodes as held-out rows.
 REPLICATES = 30
+#: What distances are bounded by: what it is in summaries, and in formulas.
+BOUNDS = {
+    "floor": ("validation to test rows, neither of which the classifier was trained on", "validation"),
+    "ceiling": ("the constant decoder to held-out data", "the training mean"),
+}
 
 
 class DistributionDistance(Metric):
     """Kernel and Fréchet distance of decodes to held-out data, with floor and ceiling."""
 
     family = "generation"
-    values = (
-        Value(
-            "kid_fit",
-            "Kernel distance of decodes of N(m, S) of the codes to held-out data, classifier features.",
-            False,
-            formula="unbiased MMD^2, k = (x.y/f + 1)^3",
-            needs=("encode", "decode", "labels"),
+    values = each(
+        *each(
+            Value(
+                "kid_{source}",
+                "Kernel distance of decodes of {source} to held-out data, classifier features.",
+                False,
+                formula="unbiased MMD^2, k = (x.y/f + 1)^3",
+            ),
+            source=("fit", "mixture", "prior"),
         ),
-        Value(
-            "kid_mixture",
-            "Kernel distance of decodes of the code mixture to held-out data, classifier features.",
-            False,
-            formula="unbiased MMD^2, k = (x.y/f + 1)^3",
-            needs=("encode", "decode", "labels"),
+        *each(
+            Value(
+                "frechet_{source}",
+                "Frechet distance of decodes of {source} to held-out data, classifier features.",
+                False,
+                range="[0, inf)",
+                formula="|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))",
+            ),
+            source=("fit", "mixture", "prior"),
         ),
-        Value(
-            "kid_prior",
-            "Kernel distance of decodes of the prior to held-out data, classifier features.",
-            False,
-            formula="unbiased MMD^2, k = (x.y/f + 1)^3",
-            needs=("decode", "prior", "labels"),
-            gauge="dependent",
+        *each(
+            Value(
+                "kid_{bound}", "Kernel distance of {bound}.", None, formula="unbiased MMD^2 of {bound} and test rows"
+            ),
+            bound=BOUNDS,
         ),
-        Value(
-            "frechet_fit",
-            "Frechet distance of decodes of N(m, S) of the codes to held-out data, classifier features.",
-            False,
+        *each(
+            Value("frechet_{bound}", "Frechet distance of {bound}.", None, formula="of {bound} and test rows"),
+            bound=BOUNDS,
             range="[0, inf)",
-            formula="|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))",
-            needs=("encode", "decode", "labels"),
         ),
-        Value(
-            "frechet_mixture",
-            "Frechet distance of decodes of the code mixture to held-out data, classifier features.",
-            False,
-            range="[0, inf)",
-            formula="|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))",
-            needs=("encode", "decode", "labels"),
-        ),
-        Value(
-            "frechet_prior",
-            "Frechet distance of decodes of the prior to held-out data, classifier features.",
-            False,
-            range="[0, inf)",
-            formula="|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))",
-            needs=("decode", "prior", "labels"),
-            gauge="dependent",
-        ),
-        Value(
-            "kid_floor",
-            "Kernel distance of validation to test data, neither of which the classifier was trained on.",
-            None,
-            formula="unbiased MMD^2 of validation and test rows",
-            needs=("labels",),
-        ),
-        Value(
-            "kid_ceiling",
-            "Kernel distance of the constant decoder to held-out data.",
-            None,
-            formula="unbiased MMD^2 of the training mean and test rows",
-            needs=("labels",),
-        ),
-        Value(
-            "frechet_floor",
-            "Frechet distance of validation to test data, neither of which the classifier was trained on.",
-            None,
-            range="[0, inf)",
-            formula="of validation and test rows",
-            needs=("labels",),
-        ),
-        Value(
-            "frechet_ceiling",
-            "Frechet distance of the constant decoder to held-out data.",
-            None,
-            range="[0, inf)",
-            formula="of the training mean and test rows",
-            needs=("labels",),
-        ),
+        needs=("labels",),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Missing, Value
+from bench.contracts.metric import Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import principal_components
-from bench.evaluate.model_view import View
 from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.classify import LabelledCodes, knn_accuracy, probe_accuracy
 
@@ -22,71 +22,33 @@ class Downstream(Metric):
 
     family = "downstream"
     values = (
-        Value(
-            "knn_accuracy",
-            "Held-out accuracy of the 10 nearest training codes, after standardising each code dimension.",
-            True,
+        *each(
+            Value(
+                "knn_accuracy",
+                "Held-out accuracy of the 10 nearest training codes, after standardising each code dimension.",
+                True,
+                formula="kNN, k = 10",
+                primary=True,
+            ),
+            Value(
+                "probe_accuracy",
+                "Held-out accuracy of a multinomial logistic regression on standardised codes.",
+                True,
+                formula="softmax regression, L2 penalty chosen on validation",
+            ),
             range="[0, 1]",
-            formula="kNN, k = 10",
             needs=("encode", "labels"),
             gauge="dependent",
-            primary=True,
         ),
-        Value(
-            "probe_accuracy",
-            "Held-out accuracy of a multinomial logistic regression on standardised codes.",
-            True,
+        *each(
+            Value("{of}_accuracy_{code}", "{of}_accuracy of {code}: a baseline.", None, formula="as {of}_accuracy"),
+            code={
+                "pixels": "the data themselves",
+                "pca": "the first L principal components",
+                "random": "a random linear code of L dimensions",
+            },
+            of={"knn": "knn", "probe": "probe"},
             range="[0, 1]",
-            formula="softmax regression, L2 penalty chosen on validation",
-            needs=("encode", "labels"),
-            gauge="dependent",
-        ),
-        Value(
-            "knn_accuracy_pixels",
-            "knn_accuracy of the data themselves: a baseline.",
-            None,
-            range="[0, 1]",
-            formula="as knn_accuracy",
-            needs=("labels",),
-        ),
-        Value(
-            "probe_accuracy_pixels",
-            "probe_accuracy of the data themselves: a baseline.",
-            None,
-            range="[0, 1]",
-            formula="as probe_accuracy",
-            needs=("labels",),
-        ),
-        Value(
-            "knn_accuracy_pca",
-            "knn_accuracy of the first L principal components: a baseline.",
-            None,
-            range="[0, 1]",
-            formula="as knn_accuracy",
-            needs=("labels",),
-        ),
-        Value(
-            "probe_accuracy_pca",
-            "probe_accuracy of the first L principal components: a baseline.",
-            None,
-            range="[0, 1]",
-            formula="as probe_accuracy",
-            needs=("labels",),
-        ),
-        Value(
-            "knn_accuracy_random",
-            "knn_accuracy of a random linear code of L dimensions: a baseline.",
-            None,
-            range="[0, 1]",
-            formula="as knn_accuracy",
-            needs=("labels",),
-        ),
-        Value(
-            "probe_accuracy_random",
-            "probe_accuracy of a random linear code of L dimensions: a baseline.",
-            None,
-            range="[0, 1]",
-            formula="as probe_accuracy",
             needs=("labels",),
         ),
     )

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.aggregate import aggregate_moments
 from bench.metrics.functional.effective_rank import effective_rank, pullback_metric
 
@@ -24,25 +24,23 @@ class FunctionalRank(Metric):
     """Effective number of code directions that change what is decoded."""
 
     family = "coverage"
-    values = (
+    values = each(
         Value(
             "functional_rank",
             "Effective number of code directions that change the decoded data, weighed by the codes' covariance.",
             None,
-            unit="dims",
-            range="[1, L]",
             formula="exp(entropy of the eigenvalues of Cov(mu) E[J'J])",
-            needs=("encode", "decode"),
         ),
         Value(
             "functional_rank_aggregate",
             "As functional_rank, with the covariance of posterior draws instead of means.",
             None,
-            unit="dims",
-            range="[1, L]",
             formula="exp(entropy of the eigenvalues of Cov(z) E[J'J]), z ~ q(z|x)",
-            needs=("encode", "decode", "posterior"),
+            needs=("posterior",),
         ),
+        unit="dims",
+        range="[1, L]",
+        needs=("encode", "decode"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Metric, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.cycles import diversity, hole_fraction, relative_cycle_error
 
 
@@ -21,15 +21,14 @@ class Holes(Metric):
     """Cycle error, hole fraction and diversity of segment midpoints, N(m̂, Σ̂) and the prior."""
 
     family = "coverage"
-    values = (
+    values = each(
         Value(
             "cycle_error_fit",
             "How far decodes of N(m, S) of the codes move when encoded and decoded again, relative to their variance.",
             False,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ N(m, S)",
-            needs=("encode", "decode"),
-            core=True,
+            needs=("encode",),
             primary=True,
         ),
         Value(
@@ -38,66 +37,49 @@ class Holes(Metric):
             False,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ prior",
-            needs=("encode", "decode", "prior"),
-            gauge="dependent",
-            core=True,
+            needs=("encode", "prior"),
         ),
-        Value(
-            "hole_fraction_seg",
-            "Share of midpoints of two held-out codes with a larger cycle error than 95 % of held-out codes.",
-            None,
+        *each(
+            Value(
+                "hole_fraction_seg",
+                "Share of midpoints of two held-out codes with a larger cycle error than 95 % of held-out codes.",
+                None,
+                formula="P[c(z) > q95 of c at held-out codes], z = (a+b)/2",
+            ),
+            Value(
+                "hole_fraction_vp",
+                "As hole_fraction_seg, for variance-preserving midpoints; 0.05 for a linear-Gaussian model.",
+                None,
+                formula="P[c(z) > q95 of c at held-out codes], z = m + ((a-m)+(b-m))/sqrt(2)",
+            ),
+            Value(
+                "hole_fraction_fit",
+                "As hole_fraction_seg, for draws from N(m, S) of the codes; 0.05 for a linear-Gaussian model.",
+                None,
+                formula="P[c(z) > q95 of c at held-out codes], z ~ N(m, S)",
+            ),
+            Value(
+                "hole_fraction_prior",
+                "Share of prior draws with a larger cycle error than 95 % of posterior draws of held-out data.",
+                None,
+                formula="P[c(z) > q95 of c at z ~ q(z|x)], z ~ prior",
+                needs=("prior",),
+            ),
             range="[0, 1]",
-            formula="P[c(z) > q95 of c at held-out codes], z = (a+b)/2",
-            needs=("encode", "decode"),
-            core=True,
+            needs=("encode",),
         ),
-        Value(
-            "hole_fraction_vp",
-            "As hole_fraction_seg, for variance-preserving midpoints; 0.05 for a linear-Gaussian model.",
-            None,
-            range="[0, 1]",
-            formula="P[c(z) > q95 of c at held-out codes], z = m + ((a-m)+(b-m))/sqrt(2)",
-            needs=("encode", "decode"),
-            core=True,
+        *each(
+            Value(
+                "diversity_{source}",
+                "Variance of decodes of {source} relative to that of the data; 0 for a constant decoder.",
+                None,
+                range="[0, inf)",
+                formula="tr Cov(decode(z)) / tr Cov(x), z ~ {source}",
+            ),
+            source=("fit", "prior"),
         ),
-        Value(
-            "hole_fraction_fit",
-            "As hole_fraction_seg, for draws from N(m, S) of the codes; 0.05 for a linear-Gaussian model.",
-            None,
-            range="[0, 1]",
-            formula="P[c(z) > q95 of c at held-out codes], z ~ N(m, S)",
-            needs=("encode", "decode"),
-            core=True,
-        ),
-        Value(
-            "hole_fraction_prior",
-            "Share of prior draws with a larger cycle error than 95 % of posterior draws of held-out data.",
-            None,
-            range="[0, 1]",
-            formula="P[c(z) > q95 of c at z ~ q(z|x)], z ~ prior",
-            needs=("encode", "decode", "prior"),
-            gauge="dependent",
-            core=True,
-        ),
-        Value(
-            "diversity_fit",
-            "Variance of decodes of N(m, S) of the codes relative to that of the data; 0 for a constant decoder.",
-            None,
-            range="[0, inf)",
-            formula="tr Cov(decode(z)) / tr Cov(x), z ~ N(m, S)",
-            needs=("encode", "decode"),
-            core=True,
-        ),
-        Value(
-            "diversity_prior",
-            "Variance of decodes of the prior relative to that of the data; 0 for a constant decoder.",
-            None,
-            range="[0, inf)",
-            formula="tr Cov(decode(z)) / tr Cov(x), z ~ prior",
-            needs=("decode", "prior"),
-            gauge="dependent",
-            core=True,
-        ),
+        needs=("decode",),
+        core=True,
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.identify import log_density_table, scores_of_table
 
 ROWS = 2000
@@ -45,25 +45,24 @@ class Identification(Metric):
             formula="mean ln[q(z_i|x_i) / mean_j q(z_i|x_j)], N = min(2000, test rows)",
             needs=("posterior",),
         ),
-        Value(
-            "mutual_information_high",
-            "Upper end of the mutual information between data and code.",
-            None,
-            unit="nats",
-            range="[0, inf)",
-            formula="E KL(q(z|x) || p0)",
+        *each(
+            Value(
+                "mutual_information_high",
+                "Upper end of the mutual information between data and code.",
+                None,
+                unit="nats",
+                range="[0, inf)",
+                formula="E KL(q(z|x) || p0)",
+            ),
+            Value(
+                "collapsed_dimensions",
+                "Number of code dimensions whose posterior is the prior for nearly every held-out datum.",
+                None,
+                unit="dims",
+                range="[0, L]",
+                formula="#{j: P[KL_j < 0.01] >= 0.99}",
+            ),
             needs=("posterior", "prior"),
-            gauge="dependent",
-        ),
-        Value(
-            "collapsed_dimensions",
-            "Number of code dimensions whose posterior is the prior for nearly every held-out datum.",
-            None,
-            unit="dims",
-            range="[0, L]",
-            formula="#{j: P[KL_j < 0.01] >= 0.99}",
-            needs=("posterior", "prior"),
-            gauge="dependent",
         ),
     )
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bench.contracts.metric import Estimate, Metric, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Metric, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.importance import importance_bounds, log_weights, paired_gap, prior_bound
 
 #: Most held-out rows of a likelihood.
@@ -27,87 +27,35 @@ class Importance(Metric):
     """Importance-weighted lower bounds of ln p(x) with effective sample size, and the bound of eq. 9."""
 
     family = "likelihood"
-    values = (
-        Value(
-            "iwae_1",
-            "Importance-weighted lower bound of the log-likelihood with 1 draw from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 1 weight p(x, z)/q(z|x)",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
+    values = each(
+        *each(
+            Value(
+                "iwae_{k}",
+                "Importance-weighted lower bound of the log-likelihood with {k} from the posterior.",
+                True,
+                unit="nats",
+                formula="E ln mean of {k} p(x, z)/q(z|x)",
+            ),
+            k={
+                "1": ("1 draw", "1 weight"),
+                "10": ("10 draws", "10 weights"),
+                "100": ("100 draws", "100 weights"),
+                "1000": ("1000 draws", "1000 weights"),
+                "5000": ("5000 draws", "5000 weights"),
+            },
+            needs=("posterior",),
         ),
-        Value(
-            "iwae_10",
-            "Importance-weighted lower bound of the log-likelihood with 10 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 10 weights p(x, z)/q(z|x)",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_100",
-            "Importance-weighted lower bound of the log-likelihood with 100 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 100 weights p(x, z)/q(z|x)",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_1000",
-            "Importance-weighted lower bound of the log-likelihood with 1000 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 1000 weights p(x, z)/q(z|x)",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_5000",
-            "Importance-weighted lower bound of the log-likelihood with 5000 draws from the posterior.",
-            True,
-            unit="nats",
-            formula="E ln mean of 5000 weights p(x, z)/q(z|x)",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_effective_samples",
-            "Effective number of the 5000 importance draws, mean over rows.",
-            None,
+        *each(
+            Value("iwae_effective_samples{over}", "Effective number of the 5000 importance draws, {over}.", None),
+            over={
+                "": ("mean over rows", "mean"),
+                "_min": ("at the row where it is least", "minimum"),
+                "_q10": ("10 % quantile over rows", "10 % quantile"),
+                "_median": ("median over rows", "median"),
+            },
             range="[1, 5000]",
-            formula="E (sum w)^2 / sum w^2",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_effective_samples_min",
-            "Effective number of the 5000 importance draws at the row where it is least.",
-            None,
-            range="[1, 5000]",
-            formula="min (sum w)^2 / sum w^2",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_effective_samples_q10",
-            "Effective number of the 5000 importance draws, 10 % quantile over rows.",
-            None,
-            range="[1, 5000]",
-            formula="q10 of (sum w)^2 / sum w^2",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-        ),
-        Value(
-            "iwae_effective_samples_median",
-            "Effective number of the 5000 importance draws, median over rows.",
-            None,
-            range="[1, 5000]",
-            formula="median of (sum w)^2 / sum w^2",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
+            formula="{over} of (sum w)^2 / sum w^2",
+            needs=("posterior",),
         ),
         Value(
             "iwae_gap_100",
@@ -116,8 +64,7 @@ class Importance(Metric):
             unit="nats",
             range="[0, inf)",
             formula="E[iwae_100(x) - iwae_1(x)]",
-            needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
+            needs=("posterior",),
         ),
         Value(
             "likelihood_rows",
@@ -125,7 +72,6 @@ class Importance(Metric):
             None,
             unit="rows",
             formula="min(test rows, 500)",
-            needs=("likelihood",),
         ),
         Value(
             "prior_bound",
@@ -133,9 +79,8 @@ class Importance(Metric):
             None,
             unit="nats",
             formula="E_x E_z ln p(x|z), z ~ prior",
-            needs=("prior", "likelihood"),
-            gauge="dependent",
         ),
+        needs=("prior", "likelihood"),
     )
 
     #: Most held-out rows that the bounds are averaged over.

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Missing, Value
+from bench.contracts.metric import Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import FeatureSpace, feature_space
-from bench.evaluate.model_view import View
 from bench.metrics.functional.interpolations import excess_values, geometry_values, realism_values, true_distance
 
 
@@ -25,64 +25,46 @@ class Interpolation(Metric):
     """Geometry and realism of linear interpolation, over all pairs and within and across classes."""
 
     family = "interpolation"
-    values = (
+    values = each(
         Value(
             "interp_unevenness",
             "How unevenly the decoded path advances: 1 is an even pace, 16 a single jump.",
             False,
             range="[1, 16]",
             formula="1 + CV^2 of the 16 step lengths, mean over pairs with distinct ends",
-            needs=("encode", "decode"),
-            core=True,
             primary=True,
         ),
-        Value(
-            "interp_excess",
-            "How much further from other data a path is than its own decoded ends, in pixels; a cross-fade scores 1.",
-            False,
+        *each(
+            Value(
+                "interp_excess",
+                "How much further from other data a path is than its own decoded ends, in pixels; 1: as a cross-fade.",
+                False,
+            ),
+            Value(
+                "interp_excess_classifier",
+                "As interp_excess, in the features of the data set's own classifier.",
+                False,
+                needs=("labels",),
+            ),
+            Value(
+                "interp_excess_randconv",
+                "As interp_excess, in random-convolution features, for images without classes.",
+                False,
+                needs=("images",),
+            ),
             formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade, dist to nearest other datum",
-            needs=("encode", "decode"),
-            core=True,
             primary=True,
             sees=("averaging", "crossfade"),
         ),
-        Value(
-            "interp_excess_same",
-            "As interp_excess, for pairs of one class.",
-            False,
-            formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade",
-            needs=("encode", "decode", "labels"),
-            core=True,
-            sees=("averaging", "crossfade"),
-        ),
-        Value(
-            "interp_excess_cross",
-            "As interp_excess, for pairs of two classes.",
-            False,
-            formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade",
-            needs=("encode", "decode", "labels"),
-            core=True,
-            sees=("averaging", "crossfade"),
-        ),
-        Value(
-            "interp_excess_classifier",
-            "As interp_excess, in the features of the data set's own classifier.",
-            False,
-            formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade, classifier features",
-            needs=("encode", "decode", "labels"),
-            core=True,
-            primary=True,
-            sees=("averaging", "crossfade"),
-        ),
-        Value(
-            "interp_excess_randconv",
-            "As interp_excess, in the features of fixed random convolutions, for images without classes.",
-            False,
-            formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade, random-convolution features",
-            needs=("encode", "decode", "images"),
-            core=True,
-            primary=True,
-            sees=("averaging", "crossfade"),
+        *each(
+            Value(
+                "interp_excess_{pair}",
+                "As interp_excess, for pairs of {pair}.",
+                False,
+                formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade",
+                sees=("averaging", "crossfade"),
+            ),
+            pair=("same", "cross"),
         ),
         Value(
             "interp_true_distance",
@@ -90,8 +72,7 @@ class Interpolation(Metric):
             False,
             range="[0, inf)",
             formula="E dist(interior, nearest noise-free point)",
-            needs=("encode", "decode", "manifold"),
-            core=True,
+            needs=("manifold",),
             primary=True,
             sees=("averaging", "crossfade"),
         ),
@@ -101,44 +82,26 @@ class Interpolation(Metric):
             None,
             range="[0, inf)",
             formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), pixel space",
-            needs=("encode", "decode"),
-            core=True,
         ),
-        Value(
-            "interp_unevenness_same",
-            "As interp_unevenness, for pairs of one class.",
-            False,
-            range="[1, 16]",
-            formula="1 + CV^2 of the 16 step lengths",
-            needs=("encode", "decode", "labels"),
-            core=True,
+        *each(
+            Value(
+                "interp_unevenness_{pair}",
+                "As interp_unevenness, for pairs of {pair}.",
+                False,
+                range="[1, 16]",
+                formula="1 + CV^2 of the 16 step lengths",
+            ),
+            pair=("same", "cross"),
         ),
-        Value(
-            "interp_unevenness_cross",
-            "As interp_unevenness, for pairs of two classes.",
-            False,
-            range="[1, 16]",
-            formula="1 + CV^2 of the 16 step lengths",
-            needs=("encode", "decode", "labels"),
-            core=True,
-        ),
-        Value(
-            "interp_realism_same",
-            "As interp_realism, for pairs of one class.",
-            None,
-            range="[0, inf)",
-            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum)",
-            needs=("encode", "decode", "labels"),
-            core=True,
-        ),
-        Value(
-            "interp_realism_cross",
-            "As interp_realism, for pairs of two classes.",
-            None,
-            range="[0, inf)",
-            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum)",
-            needs=("encode", "decode", "labels"),
-            core=True,
+        *each(
+            Value(
+                "interp_realism_{pair}",
+                "As interp_realism, for pairs of {pair}.",
+                None,
+                range="[0, inf)",
+                formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum)",
+            ),
+            pair=("same", "cross"),
         ),
         Value(
             "interp_arc_chord",
@@ -146,8 +109,6 @@ class Interpolation(Metric):
             None,
             range="[1, inf)",
             formula="A = sum of steps / ||end - start||",
-            needs=("encode", "decode"),
-            core=True,
         ),
         Value(
             "interp_turning",
@@ -156,8 +117,6 @@ class Interpolation(Metric):
             unit="radians",
             range="[0, 15 pi]",
             formula="sum of angles between successive steps, zero steps skipped",
-            needs=("encode", "decode"),
-            core=True,
         ),
         Value(
             "interp_jump",
@@ -165,8 +124,6 @@ class Interpolation(Metric):
             None,
             range="[0, 15/16]",
             formula="max s / sum s - 1/16",
-            needs=("encode", "decode"),
-            core=True,
         ),
         Value(
             "interp_degenerate",
@@ -174,9 +131,9 @@ class Interpolation(Metric):
             None,
             range="[0, 1]",
             formula="P[||end - start||^2 <= 1e-3 * 2 tr Cov(x)]",
-            needs=("encode", "decode"),
-            core=True,
         ),
+        needs=("encode", "decode"),
+        core=True,
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

@@ -9,28 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Metric, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.cycles import diversity, hole_fraction, relative_cycle_error
-from bench.metrics.functional.energy import source_energy
-from bench.metrics.functional.replicated import pixel_scores
-
-ENERGY_SEES = ("averaging", "blur", "noise", "classes", "contrast", "duplicates", "shift")
-HARMONIC_SEES = ("averaging", "blur", "noise", "classes", "contrast", "duplicates", "shift")
+from bench.metrics.functional.replicated import manifold_of
 
 
 class Mixture(Metric):
     """Coverage, recall, cycle error, holes and diversity of decodes of a mixture fitted to the codes."""
 
     family = "coverage"
-    values = (
+    values = each(
         Value(
             "coverage_mixture",
             "Share of held-out data with a decode of the code mixture inside their 5-neighbour ball, pixel space.",
             None,
             range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
-            needs=("encode", "decode"),
         ),
         Value(
             "recall_mixture",
@@ -38,7 +33,6 @@ class Mixture(Metric):
             None,
             range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
-            needs=("encode", "decode"),
         ),
         Value(
             "coverage_recall_mixture",
@@ -46,16 +40,7 @@ class Mixture(Metric):
             True,
             range="[0, 1]",
             formula="2 coverage recall / (coverage + recall)",
-            needs=("encode", "decode"),
-            sees=HARMONIC_SEES,
-        ),
-        Value(
-            "energy_mixture",
-            "Energy distance of decodes of the code mixture to held-out data, pixel space; 1: a constant.",
-            False,
-            formula="(2E|x-y| - E|x-x'| - E|y-y'|) / the same for the training mean; 0 for real data",
-            needs=("encode", "decode"),
-            sees=ENERGY_SEES,
+            sees=("averaging", "blur", "classes", "contrast", "duplicates", "noise", "shift"),
         ),
         Value(
             "cycle_error_mixture",
@@ -63,7 +48,6 @@ class Mixture(Metric):
             False,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ mixture",
-            needs=("encode", "decode"),
         ),
         Value(
             "hole_fraction_mixture",
@@ -71,7 +55,6 @@ class Mixture(Metric):
             None,
             range="[0, 1]",
             formula="P[c(z) > q95 of c at held-out codes], z ~ mixture",
-            needs=("encode", "decode"),
         ),
         Value(
             "diversity_mixture",
@@ -79,18 +62,17 @@ class Mixture(Metric):
             None,
             range="[0, inf)",
             formula="tr Cov(decode(z)) / tr Cov(x), z ~ mixture",
-            needs=("encode", "decode"),
         ),
+        needs=("encode", "decode"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Every value of the mixture."""
-        scores = pixel_scores(view, "mixture")
+        scores = manifold_of(view, "pixels", "mixture")
         return {
-            "coverage_recall_mixture": scores["coverage_recall"],
-            "energy_mixture": source_energy(view, "pixels", "mixture"),
             "coverage_mixture": scores["coverage"],
             "recall_mixture": scores["recall"],
+            "coverage_recall_mixture": scores["coverage_recall"],
             "cycle_error_mixture": relative_cycle_error(view, "mixture"),
             "hole_fraction_mixture": hole_fraction(view, "mixture"),
             "diversity_mixture": diversity(view, "mixture"),

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.neighbour_ranks import neighbour_ranks, trustworthiness
 
 ROWS = 2000
@@ -22,25 +22,22 @@ class Neighbourhood(Metric):
     """How well neighbours in data and in code space agree."""
 
     family = "downstream"
-    values = (
+    values = each(
         Value(
             "trustworthiness",
             "Whether neighbours in code space are neighbours in data space; 1 is best.",
             True,
-            range="[0, 1]",
             formula="1 - 2/(N k (2N - 3k - 1)) sum of data ranks beyond k = 10 of code neighbours",
-            needs=("encode",),
-            gauge="dependent",
         ),
         Value(
             "continuity",
             "Whether neighbours in data space stay neighbours in code space; 1 is best.",
             True,
-            range="[0, 1]",
             formula="1 - 2/(N k (2N - 3k - 1)) sum of code ranks beyond k = 10 of data neighbours",
-            needs=("encode",),
-            gauge="dependent",
         ),
+        range="[0, 1]",
+        needs=("encode",),
+        gauge="dependent",
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.evaluate.latent_density import draw
-from bench.evaluate.model_view import POSTERIOR_DRAWS, View
+from bench.evaluate.model_view import POSTERIOR_DRAWS
 
 
 class Objective(Metric):
     """Training loss and negative evidence lower bound on the whole test split, with λ and s²."""
 
     family = "likelihood"
-    values = (
+    values = each(
         Value(
             "test_loss",
             "The variant's own training loss on held-out data; never compared across variants.",
@@ -28,7 +29,6 @@ class Objective(Metric):
             unit="per example",
             formula="E loss(x)",
             gauge="dependent",
-            core=True,
         ),
         Value(
             "test_neg_elbo",
@@ -37,8 +37,6 @@ class Objective(Metric):
             unit="nats",
             formula="-E E_q log p(x|z) + E KL(q(z|x) || p0); squared cost: s^2 = kl_weight / 2; 16 draws",
             needs=("posterior", "prior", "likelihood"),
-            gauge="dependent",
-            core=True,
         ),
         Value(
             "bernoulli_bound",
@@ -47,24 +45,16 @@ class Objective(Metric):
             unit="nats",
             formula="E E_q[cost(decode(z), x)] + E KL(q(z|x) || p0), Bernoulli cost; 16 draws",
             needs=("posterior", "prior"),
-            gauge="dependent",
-            core=True,
         ),
-        Value(
-            "kl_weight",
-            "The weight of the KL term in eq. 4.",
-            None,
-            formula="lambda",
-            core=True,
-        ),
+        Value("kl_weight", "The weight of the KL term in eq. 4.", None, formula="lambda"),
         Value(
             "decoder_variance",
             "Decoder variance at which eq. 4 is an exact ELBO.",
             None,
             unit="per dim",
             formula="s^2 = lambda / 2 (squared), lambda * scale^2 (gaussian)",
-            core=True,
         ),
+        core=True,
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

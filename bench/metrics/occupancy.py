@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.metrics.functional.aggregate import is_standard_normal
 from bench.metrics.functional.occupancy import occupancy, occupancy_null
 
@@ -21,25 +21,21 @@ class Occupancy(Metric):
     """Share of the prior's plane that posterior draws of held-out data visit."""
 
     family = "coverage"
-    values = (
+    values = each(
         Value(
             "occupancy",
             "Share of 32 by 32 equally probable cells that posterior draws of held-out data visit; L = 2 only.",
             None,
-            range="[0, 1]",
             formula="visited cells / 1024",
-            needs=("encode", "prior", "plane"),
-            gauge="dependent",
         ),
         Value(
             "occupancy_null",
             "What occupancy is, in expectation, when the draws follow the prior.",
             None,
-            range="[0, 1]",
             formula="1 - (1 - 1/1024)^N",
-            needs=("encode", "prior", "plane"),
-            gauge="dependent",
         ),
+        range="[0, 1]",
+        needs=("encode", "prior", "plane"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

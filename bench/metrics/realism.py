@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
+from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import feature_space, space_features
-from bench.evaluate.model_view import View
 from bench.evaluate.neighbours import nearest, radii
 from bench.metrics.functional.interpolations import realism_values
 
@@ -24,56 +24,27 @@ class Realism(Metric):
     """Distance of decodes and of interpolation paths to held-out data, in classifier features."""
 
     family = "generation"
-    values = (
-        Value(
-            "realism_fit",
-            "Distance of decodes of N(m, S) of the codes to the nearest held-out datum, relative to real data's.",
-            False,
-            range="[0, inf)",
-            formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
-            needs=("encode", "decode", "labels"),
+    values = each(
+        *each(
+            Value(
+                "realism_{source}",
+                "Distance of decodes of {source} to the nearest held-out datum, relative to real data's.",
+                None,
+                formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
+            ),
+            source=("fit", "mixture", "prior"),
         ),
-        Value(
-            "realism_mixture",
-            "Distance of decodes of the code mixture to the nearest held-out datum, relative to real data's.",
-            False,
-            range="[0, inf)",
-            formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
-            needs=("encode", "decode", "labels"),
-        ),
-        Value(
-            "realism_prior",
-            "Distance of decodes of the prior to the nearest held-out datum, relative to real data's.",
-            False,
-            range="[0, inf)",
-            formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
-            needs=("decode", "prior", "labels"),
-            gauge="dependent",
-        ),
-        Value(
-            "interp_realism_classifier",
-            "As interp_realism, in the features of the data set's own classifier.",
-            None,
-            range="[0, inf)",
+        *each(
+            Value("interp_realism_classifier{pair}", "As interp_realism, {pair}.", None, needs=("encode", "decode")),
+            pair={
+                "": "in the features of the data set's own classifier",
+                "_same": "for pairs of one class, in the features of the data set's own classifier",
+                "_cross": "for pairs of two classes, in the features of the data set's own classifier",
+            },
             formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
-            needs=("encode", "decode", "labels"),
         ),
-        Value(
-            "interp_realism_classifier_same",
-            "As interp_realism, for pairs of one class, in the features of the data set's own classifier.",
-            None,
-            range="[0, inf)",
-            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
-            needs=("encode", "decode", "labels"),
-        ),
-        Value(
-            "interp_realism_classifier_cross",
-            "As interp_realism, for pairs of two classes, in the features of the data set's own classifier.",
-            None,
-            range="[0, inf)",
-            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), classifier features",
-            needs=("encode", "decode", "labels"),
-        ),
+        range="[0, inf)",
+        needs=("labels",),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

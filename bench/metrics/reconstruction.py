@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
-from bench.evaluate.model_view import View
+from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
+from bench.contracts.view import View
 
 
 class Reconstruction(Metric):
     """Squared reconstruction error on the whole test and validation split and on at most 10,000 training rows."""
 
     family = "reconstruction"
-    values = (
+    values = each(
         Value(
             "test_mse",
             "Mean squared error per data dimension of held-out data decoded from their posterior means.",
@@ -25,7 +25,6 @@ class Reconstruction(Metric):
             unit="per dim",
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2 / d",
-            needs=("encode", "decode"),
             core=True,
             primary=True,
         ),
@@ -36,7 +35,7 @@ class Reconstruction(Metric):
             unit="per dim",
             range="[0, inf)",
             formula="E E_q||decode(Z) - x||^2 / d, 16 draws",
-            needs=("encode", "decode", "posterior"),
+            needs=("posterior",),
             core=True,
         ),
         Value(
@@ -46,27 +45,18 @@ class Reconstruction(Metric):
             unit="per example",
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2",
-            needs=("encode", "decode"),
             core=True,
         ),
-        Value(
-            "val_mse",
-            "As test_mse, on the validation split: the number that choices of hyper-parameters use.",
-            False,
+        *each(
+            Value(
+                "val_mse",
+                "As test_mse, on the validation split: the number that choices of hyper-parameters use.",
+                False,
+            ),
+            Value("train_mse", "As test_mse, on training data (at most 10,000 rows).", None),
             unit="per dim",
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2 / d",
-            needs=("encode", "decode"),
-            core=True,
-        ),
-        Value(
-            "train_mse",
-            "As test_mse, on training data (at most 10,000 rows).",
-            None,
-            unit="per dim",
-            range="[0, inf)",
-            formula="E||decode(mu(x)) - x||^2 / d",
-            needs=("encode", "decode"),
             core=True,
         ),
         Value(
@@ -75,7 +65,6 @@ class Reconstruction(Metric):
             False,
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2 / E||x - mean||^2",
-            needs=("encode", "decode"),
             core=True,
         ),
         Value(
@@ -84,7 +73,7 @@ class Reconstruction(Metric):
             False,
             range="[0, inf)",
             formula="E E_q||decode(Z) - x||^2 / E||x - mean||^2, 16 draws",
-            needs=("encode", "decode", "posterior"),
+            needs=("posterior",),
         ),
         Value(
             "noise_cost",
@@ -92,7 +81,7 @@ class Reconstruction(Metric):
             None,
             unit="per dim",
             formula="test_mse_sampled - test_mse",
-            needs=("encode", "decode", "posterior"),
+            needs=("posterior",),
             core=True,
         ),
         Value(
@@ -101,9 +90,9 @@ class Reconstruction(Metric):
             False,
             range="[0, inf)",
             formula="test_mse / train_mse",
-            needs=("encode", "decode"),
             core=True,
         ),
+        needs=("encode", "decode"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.contracts.metric import Estimate, Metric, Missing, Value, each
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import feature_space, space_features
-from bench.evaluate.model_view import View
 from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.two_samples import classifier_two_sample, nearest_ratio
 
@@ -27,58 +27,26 @@ class TwoSample(Metric):
 
     family = "generation"
     values = (
-        Value(
-            "two_sample_fit",
-            "Accuracy of a classifier that tells decodes of N(m, S) of the codes from held-out data; 0.5 is best.",
-            None,
-            target=0.5,
-            range="[0, 1]",
-            formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
-            needs=("encode", "decode"),
+        *each(
+            Value(
+                "two_sample_{source}",
+                "Accuracy of a classifier that tells decodes of {source} from held-out data; 0.5 is best.",
+                None,
+                target=0.5,
+                range="[0, 1]",
+                formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
+            ),
+            source=("fit", "mixture", "prior"),
         ),
-        Value(
-            "two_sample_mixture",
-            "Accuracy of a classifier that tells decodes of the code mixture from held-out data; 0.5 is best.",
-            None,
-            target=0.5,
-            range="[0, 1]",
-            formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
-            needs=("encode", "decode"),
-        ),
-        Value(
-            "two_sample_prior",
-            "Accuracy of a classifier that tells decodes of the prior from held-out data; 0.5 is best.",
-            None,
-            target=0.5,
-            range="[0, 1]",
-            formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
-            needs=("decode", "prior"),
-            gauge="dependent",
-        ),
-        Value(
-            "memorisation_fit",
-            "Nearest-train/nearest-test distance of decodes of N(m, S) of the codes, relative to new data; 0: copied.",
-            None,
-            range="[0, inf)",
-            formula="[E d(y, train) / E d(y, test)] / the same for validation rows, pixel space",
-            needs=("encode", "decode"),
-        ),
-        Value(
-            "memorisation_mixture",
-            "Nearest-train/nearest-test distance of decodes of the code mixture, relative to new data; 0: copied.",
-            None,
-            range="[0, inf)",
-            formula="[E d(y, train) / E d(y, test)] / the same for validation rows, pixel space",
-            needs=("encode", "decode"),
-        ),
-        Value(
-            "memorisation_prior",
-            "Nearest-train/nearest-test distance of decodes of the prior, relative to new data; 0: copied.",
-            None,
-            range="[0, inf)",
-            formula="[E d(y, train) / E d(y, test)] / the same for validation rows, pixel space",
-            needs=("decode", "prior"),
-            gauge="dependent",
+        *each(
+            Value(
+                "memorisation_{source}",
+                "Nearest-train/nearest-test distance of decodes of {source}, relative to new data; 0: copied.",
+                None,
+                range="[0, inf)",
+                formula="[E d(y, train) / E d(y, test)] / the same for validation rows, pixel space",
+            ),
+            source=("fit", "mixture", "prior"),
         ),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class PluginInfo:
         summary: first line of the documentation. doc: all of it.
         parameters: the signature; empty for metrics.
         family: of a metric, "" elsewhere.
-        declared: metrics: the `Value(...)` calls as keyword dictionaries.
+        values: what a metric reports, in the file's order; empty elsewhere.
         broken: why the plugin cannot be used, or None.
     """
 
@@ -48,20 +49,13 @@ class PluginInfo:
     doc: str = ""
     parameters: dict[str, Parameter] = field(default_factory=dict)
     family: str = ""
-    declared: tuple[dict[str, Any], ...] = ()
+    values: tuple[Value, ...] = ()
     broken: str | None = None
 
     @property
     def signature(self) -> dict[str, Any]:
         """Parameter → default, or `REQUIRED`."""
         return {key: parameter.default for key, parameter in self.parameters.items()}
-
-    @property
-    def values(self) -> list[Value]:
-        """What a metric reports, in the file's order."""
-        from bench.contracts.metric import Value
-
-        return [Value(**declared) for declared in self.declared]
 
     @property
     def origin(self) -> str:
@@ -129,7 +123,7 @@ def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str
     whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
     summary = _first_line(doc or _doc(tree))
     if kind == "metric":
-        fields = {"family": _literal_attribute(node, "family"), "declared": tuple(_values(tree, constants))}
+        fields = {"family": _literal_attribute(node, "family"), "values": tuple(_values(tree, constants))}
         return _info(kind, known, node.name, summary, whole, **fields)
     init = _init(node, classes)
     parameters = read_parameters(init, skip_first=True, constants=constants) if init else {}
@@ -181,31 +175,59 @@ def _literal_attribute(node: ast.ClassDef, name: str) -> str:
     return ""
 
 
-def _values(tree: ast.Module, constants: dict[str, Any]) -> list[dict[str, Any]]:
-    """The `Value(...)` calls of a file, in order, as keyword dictionaries.
+def _values(tree: ast.Module, constants: dict[str, Any]) -> list[Value]:
+    """What the `Value(...)` and `each(...)` calls of a file declare, in order.
 
     Raises:
-        ValueError: an argument that is not a literal, or no call at all.
+        ValueError: an argument that is not a literal, or that the class would refuse; or no call at all.
     """
-    order = ("name", "summary", "higher_is_better", "unit", "range", "formula", "needs", "gauge", "core", "vector")
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Value"]
-    found = []
-    for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
-        named = [
-            *zip((*order, "primary"), call.args, strict=False),
-            *((item.arg, item.value) for item in call.keywords),
-        ]
-        try:
-            found.append({str(key): _literal(value, constants) for key, value in named})
-        except (ValueError, TypeError):
-            raise ValueError(f"line {call.lineno}: Value(...) holds something else than literals") from None
+    found = [value for call in _declarations(tree) for value in _declared(call, constants)]
     if not found:
         raise ValueError("it declares no values; list Value(...) literals in the class attribute `values`")
     return found
 
 
+def _declarations(node: ast.AST) -> Iterator[ast.Call]:
+    """The outermost calls of `Value` and `each` below a node, as written."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Call) and getattr(child.func, "id", "") in ("Value", "each"):
+            yield child
+        else:
+            yield from _declarations(child)
+
+
+def _declared(call: ast.Call, constants: dict[str, Any]) -> tuple[Value, ...]:
+    """The value of a call of `Value`, or the values of a call of `each`."""
+    from bench.contracts.metric import Value, each
+
+    group = call.func.id == "each"
+    calls = [list(_declarations(ast.Expression(argument))) for argument in call.args] if group else []
+    inner = [value for found in calls for one in found for value in _declared(one, constants)]
+    try:
+        options = {str(item.arg): _literal(item.value, constants) for item in call.keywords}
+        if not all(calls):
+            raise ValueError("each(...) holds something else than Value(...) literals")
+        if group:
+            return each(*inner, **options)
+        return (_checked(Value(*(_literal(argument, constants) for argument in call.args), **options)),)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"line {call.lineno}: {error}") from None
+
+
+def _checked(value: Value) -> Value:
+    texts = (value.name, value.summary, value.unit, value.range, value.formula, *value.needs)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("Value(...) takes text for name, summary, unit, range, formula and each need")
+    return value
+
+
 def _literal(node: ast.expr, constants: dict[str, Any]) -> Any:
-    return constants[node.id] if isinstance(node, ast.Name) and node.id in constants else ast.literal_eval(node)
+    if isinstance(node, ast.Name) and node.id in constants:
+        return constants[node.id]
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError("Value(...) holds something else than literals") from None
 
 
 def _doc(tree: ast.Module) -> str:

@@ -136,18 +136,14 @@ class Registry:
         usable = [info for name in self.names("metric") if not (info := self.info("metric", name)).broken]
         known: dict[str, set[str]] = {"core": set(), "all": set()}
         for info in usable:
-            plugin = known.setdefault(info.name.replace("-", "_"), set())
-            for value in info.declared:
-                plugin.add(value["name"])
-                known.setdefault(value["name"], set()).add(value["name"])
-                known["all"].add(value["name"])
-                if value.get("core"):
-                    known["core"].add(value["name"])
+            for value in info.values:
+                for key in (info.name.replace("-", "_"), value.name, "all", *(("core",) if value.core else ())):
+                    known.setdefault(key, set()).add(value.name)
         for name in names:
             if name not in known:
                 raise unknown_name("metric", name, known)
         chosen = set().union(*(known[name] for name in names))
-        listed = [(info.name, [v["name"] for v in info.declared if v["name"] in chosen]) for info in usable]
+        listed = [(info.name, [value.name for value in info.values if value.name in chosen]) for info in usable]
         return [(name, values) for name, values in listed if values]
 
     @cached_property

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from bench.contracts.view import View
 from bench.evaluate.latent_density import draw
-from bench.evaluate.model_view import POSTERIOR_DRAWS, View
+from bench.evaluate.model_view import POSTERIOR_DRAWS
 
 
 def aggregate_moments(view: View, part: str) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Missing
-from bench.evaluate.model_view import View
+from bench.contracts.view import View
 
 #: Most draws of a source whose cycle error is measured.
 CYCLES = 16384

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import FeatureSpace, feature_space, space_features
-from bench.evaluate.model_view import View
 from bench.evaluate.neighbours import Reference, distance_chunks
 from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.real_reference import beyond_real
@@ -89,15 +89,18 @@ def relative_energy(shared: SharedData, space: FeatureSpace, features: Tensor) -
     return Estimate(value / constant, error / constant)
 
 
-def real_energy(shared: SharedData, space: FeatureSpace) -> Estimate | Missing:
+def real_energy(shared: SharedData, space_name: str) -> Estimate | Missing:
     """What real data score: validation rows, which neither the model nor the classifier was trained on."""
 
     def compute() -> Estimate | Missing:
+        space = feature_space(shared, space_name)
+        if isinstance(space, Missing):
+            return space
         if shared.size("validation") < LEAST_ROWS:
             return Missing(f"the reference is validation rows, and there are fewer than {LEAST_ROWS}", "too_few")
         return relative_energy(shared, space, space_features(shared, space, "validation"))
 
-    return shared.once(("real energy", space.name), compute)
+    return shared.once(("real energy", space_name), compute)
 
 
 def source_energy(view: View, space_name: str, source: str) -> Estimate | Flagged | Missing:
@@ -107,4 +110,4 @@ def source_energy(view: View, space_name: str, source: str) -> Estimate | Flagge
     if missing is not None or isinstance(space, Missing):
         return missing or space
     energy = relative_energy(view.shared, space, view.source_features(source, space)[:DRAWS])
-    return beyond_real(energy, real_energy(view.shared, space), higher_is_better=False)
+    return beyond_real(energy, real_energy(view.shared, space_name), higher_is_better=False)

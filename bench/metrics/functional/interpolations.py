@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import FeatureSpace, space_features
-from bench.evaluate.model_view import View
 from bench.evaluate.neighbours import nearest
 from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.paths import lerp, path_geometry
@@ -33,21 +33,25 @@ _CHUNK_NUMBERS = 2**24
 
 @dataclass(frozen=True)
 class Pairs:
-    """Held-out pairs (P, 2) as indices into the test rows, and whether each is of one class (None without labels)."""
+    """Held-out pairs (P, 2) as indices into the test rows, and whether each is of one class (None without labels).
+
+    `all` (P,) are those that stand for any pair: classes meet in it as often as in random pairs of the data.
+    """
 
     indices: np.ndarray
     same: np.ndarray | None
+    all: np.ndarray
 
     def groups(self) -> dict[str, np.ndarray | None]:
-        """Masks (P,) by suffix: all pairs, same class and cross class (None where there are no such pairs)."""
-        groups: dict[str, np.ndarray | None] = {"": np.ones(len(self.indices), dtype=bool)}
+        """Masks (P,) by suffix: any pair, same class and cross class (None where there are no such pairs)."""
+        groups: dict[str, np.ndarray | None] = {"": self.all}
         for suffix, mask in (("_same", self.same), ("_cross", None if self.same is None else ~self.same)):
             groups[suffix] = mask if mask is not None and mask.any() else None
         return groups
 
 
 def interpolation_pairs(shared: SharedData) -> Pairs:
-    """1,000 pairs of distinct held-out rows, the same for every model; with labels, half of them within a class."""
+    """1,000 pairs of distinct held-out rows, the same for every model; with labels, a quarter of them in one class."""
     return shared.once("interpolation pairs", lambda: _draw_pairs(shared))
 
 
@@ -57,18 +61,30 @@ def _draw_pairs(shared: SharedData) -> Pairs:
     first = chooser.integers(N, size=PAIRS)
     second = (first + chooser.integers(1, N, size=PAIRS)) % N
     if rows.labels is None:
-        return Pairs(np.stack([first, second], 1), None)
+        return Pairs(np.stack([first, second], 1), None, np.ones(PAIRS, dtype=bool))
     labels = rows.labels
     for index in range(PAIRS):
         related = labels == labels[first[index]]
-        if index % 2 == 0:
+        if index % 4 == 0:
             related[first[index]] = False
         else:
             related = ~related
         partners = np.flatnonzero(related)
         if len(partners):
             second[index] = partners[chooser.integers(len(partners))]
-    return Pairs(np.stack([first, second], 1), labels[first] == labels[second])
+    same = labels[first] == labels[second]
+    return Pairs(np.stack([first, second], 1), same, _as_at_random(same, labels))
+
+
+def _as_at_random(same: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Which pairs to take so that as many are of one class as of random pairs of rows: (P,) truth values."""
+    counts = np.unique(labels, return_counts=True)[1].astype(float)
+    within = float((counts * (counts - 1)).sum()) / (len(labels) * (len(labels) - 1))
+    n_same, n_cross = int(same.sum()), int((~same).sum())
+    kept_same = min(n_same, round(n_cross * within / (1 - within))) if within < 1 else n_same
+    kept_cross = min(n_cross, round(n_same * (1 - within) / within)) if within > 0 else n_cross
+    turn = np.where(same, np.cumsum(same), np.cumsum(~same))  # a pair's place among its kind, from 1
+    return turn <= np.where(same, kept_same, kept_cross)
 
 
 def _too_few(view: View) -> Missing | None:
@@ -107,10 +123,10 @@ def geometry_values(view: View) -> dict[str, Any]:
     if missing is not None:
         return dict.fromkeys((*names, "interp_unevenness_same", "interp_unevenness_cross"), missing)
     geometry = view.once("path geometry", lambda: _geometry(view))  # name → (P,), NaN where degenerate
-    degenerate = np.isnan(geometry["unevenness"])
-    results: dict[str, Any] = {"interp_degenerate": _mean(degenerate.astype(float))}
+    degenerate, anywhere = np.isnan(geometry["unevenness"]), interpolation_pairs(view.shared).all
+    results: dict[str, Any] = {"interp_degenerate": _mean(degenerate[anywhere].astype(float))}
     for name in ("arc_chord", "turning", "jump"):
-        results[f"interp_{name}"] = _mean_of_proper(geometry[name], degenerate)
+        results[f"interp_{name}"] = _mean_of_proper(geometry[name][anywhere], degenerate[anywhere])
     for suffix, mask in interpolation_pairs(view.shared).groups().items():
         if mask is None:
             results[f"interp_unevenness{suffix}"] = Missing("no held-out pair is of this kind")

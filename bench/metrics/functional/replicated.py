@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Estimate, Flagged, Missing
+from bench.contracts.view import View
 from bench.evaluate.feature_spaces import FeatureSpace, feature_space, space_features
-from bench.evaluate.model_view import View
 from bench.evaluate.neighbours import Reference, radii
 from bench.metrics.functional.manifold import manifold_scores
 from bench.metrics.functional.real_reference import beyond_real
@@ -97,17 +97,9 @@ def real_scores(view: View, name: str = "pixels") -> dict[str, Estimate | Missin
     return view.shared.once(("real scores", name), compute)
 
 
-def pixel_scores(view: View, source: str) -> dict[str, Estimate | Missing | Flagged]:
-    """Manifold scores of decodes of a latent source in pixel space, once per model."""
-    space = feature_space(view.shared, "pixels")
-    return view.once(("pixel scores", source), lambda: source_scores(view, space, source))
-
-
-def space_scores(view: View, name: str) -> dict[str, Estimate | Missing | Flagged]:
-    """Manifold scores of all sources in a feature space, as score_source_space; `Missing` where there is no space."""
+def manifold_of(view: View, name: str, source: str) -> dict[str, Estimate | Missing | Flagged]:
+    """Manifold scores of decodes of a source in the feature space of a name, once per model."""
     space = feature_space(view.shared, name)
-    results: dict[str, Estimate | Missing | Flagged] = {}
-    for source in ("fit", "mixture", "prior"):
-        scores = dict.fromkeys(SCORES, space) if isinstance(space, Missing) else source_scores(view, space, source)
-        results |= {f"{score}_{source}_{name}": scores[score] for score in SCORES}
-    return results
+    if isinstance(space, Missing):
+        return dict.fromkeys(ALL_SCORES, space)
+    return view.once(("manifold", name, source), lambda: source_scores(view, space, source))

@@ -74,6 +74,22 @@ def test_a_vector_where_a_number_is_declared_is_a_stated_defect():
     assert "defect" in measure(metric_of({"wrong": np.zeros(3)}))["wrong"].reason
 
 
+@pytest.mark.parametrize(("outcome", "what"), [("many", "a str, no number"), ({"a": 1}, "a dict, no number")])
+def test_what_is_no_number_is_a_stated_defect(outcome, what):
+    assert what in measure(metric_of({"wrong": outcome}))["wrong"].reason
+
+
+def test_a_metric_that_returns_no_dictionary_has_failed():
+    class Lists(Metric):
+        family = "coverage"
+        values = (Value("listed", "A value.", None),)
+
+        def compute(self, view, rng):
+            return [1.0]
+
+    assert measure(Lists())["listed"].reason == "the metric failed (compute returned a list)"
+
+
 def test_unmet_needs_give_the_reason_and_skip_the_computation():
     values = measure(metric_of({"needy": 1.0}, needs=("prior",)))
     assert values["needy"].reason == "the variant declares no prior"
@@ -90,6 +106,23 @@ def test_one_failing_metric_leaves_the_others():
     values = measure(Fails(), metric_of({"fine": 1.0}))
     assert values["broken"].reason == "the metric failed (ZeroDivisionError: at line two)"
     assert values["fine"].value == 1.0
+
+
+def test_a_function_is_called_only_for_a_value_that_is_asked_for_and_fails_alone():
+    called = []
+
+    def lazy(name):
+        def value():
+            called.append((name, torch.is_grad_enabled()))
+            return Estimate(2.0, 0.5) if name == "fine" else 1 / 0
+
+        return value
+
+    metric = metric_of({name: lazy(name) for name in ("fine", "broken", "unasked")})
+    values = measure(metric, wanted={"fine", "broken"})
+    assert (values["fine"].value, values["fine"].error) == (2.0, 0.5)
+    assert values["broken"].reason == "the metric failed (ZeroDivisionError: division by zero)"
+    assert called == [("fine", False), ("broken", False)]
 
 
 def test_only_wanted_values_are_reported():

@@ -14,8 +14,7 @@ from bench.losses import ReconstructionCost
 from bench.metrics.distribution_distance import DistributionDistance
 from bench.metrics.functional.frechet import frechet_distance
 from bench.metrics.functional.two_samples import classifier_two_sample, nearest_ratio
-from bench.metrics.manifold_classifier import ClassifierManifold
-from bench.metrics.manifold_randconv import RandconvManifold
+from bench.metrics.manifold_features import FeatureManifold
 from bench.metrics.realism import Realism
 from bench.metrics.two_sample import TwoSample
 
@@ -66,7 +65,7 @@ def test_nearest_ratio_is_zero_for_copies_and_one_for_new_data():
 @pytest.fixture(scope="module")
 def rows(toolbox, digits_split, digits_shared):
     """Measurements of three generators in all generation metrics."""
-    metrics = (ClassifierManifold(), RandconvManifold(), DistributionDistance(), TwoSample(), Realism())
+    metrics = (FeatureManifold(), DistributionDistance(), TwoSample(), Realism())
     made = {"constant": constant, "lookup": lookup, "real": real}
     return {
         name: toolbox.evaluate(make(digits_split, 4, SQUARED), digits_split, *metrics, shared=digits_shared)

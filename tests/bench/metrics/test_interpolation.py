@@ -93,13 +93,17 @@ def test_a_collapsed_vae_is_flagged_and_says_why(toolbox, digits_split, digits_s
         assert measured[name].value is None or "collapsed" in measured[name].reason
 
 
-def test_pairs_are_distinct_and_half_within_a_class(digits_shared):
+def test_pairs_are_distinct_and_classes_meet_as_at_random(digits_shared):
     pairs = interpolation_pairs(digits_shared)
     first, second = pairs.indices.T
     assert len(pairs.indices) == 1000 and (first != second).all()
     labels = digits_shared.rows("test").labels
     assert (pairs.same == (labels[first] == labels[second])).all()
-    assert 0.45 < pairs.same.mean() < 0.55
+    assert 0.2 < pairs.same.mean() < 0.35
+    counts = np.bincount(labels)
+    within = (counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1))
+    assert pairs.same[pairs.all].mean() == pytest.approx(within, abs=0.002)
+    assert pairs.all.sum() > 750 and (pairs.all | pairs.same).all()
 
 
 def test_one_class_only_says_so(toolbox, digits_split):
@@ -147,7 +151,7 @@ def excess_of(toolbox, model, split, shared=None, name="interp_excess"):
 
 
 def test_excess_grows_with_averaging_and_cannot_be_won_by_blur(toolbox, digits_split):
-    shared = toolbox.shared(digits_split, 64)
+    shared = toolbox.shared(digits_split, 8)
     values = [excess_of(toolbox, retrieval(digits_split, k), digits_split, shared).value for k in (1, 3, 10, 30)]
     assert values == sorted(values) and abs(values[0]) < 0.25 and values[-1] > 0.5
     blurred = excess_of(toolbox, retrieval(digits_split, 1, blur=True), digits_split, shared)
@@ -206,4 +210,4 @@ def test_lines_rank_as_their_true_manifold_does(toolbox):
     excess = [m["interp_excess"].value for m in measured]
     truth = [m["interp_true_distance"].value for m in measured]
     assert truth[0] < 1e-3 and abs(excess[0]) < 0.05
-    assert spearmanr(excess, truth).statistic > 0.9
+    assert spearmanr(excess, truth).statistic > 0.85

@@ -61,16 +61,43 @@ def test_a_dataset_is_a_function_load(write):
 def test_a_metric_declares_its_values(write):
     info = describe_file(write(METRIC))
     assert (info.kind, info.family) == ("metric", "downstream")
-    assert info.values == [
+    assert info.values == (
         Value("acc", "Accuracy in short.", True, range="[0, 1]", needs=("encode", "labels"), core=True),
         Value("per_class", "s", None, vector=True),
-    ]
+    )
+
+
+GROUPED = """
+from bench.contracts.metric import Metric, Value, each
+DRAWS = {"1": "1 draw", "10": "10 draws"}
+class Probe(Metric):
+    family = "downstream"
+    values = (
+        Value("first", "s", None),
+        *each(
+            Value("a_{source}_{k}", "{source}, {k}", True),
+            *each(Value("b_{k}", "s", None, range="[0, 1]"), core=True),
+            source=("prior", "fit"), k=DRAWS, unit="nats",
+        ),
+        Value("last", "s", None),
+    )
+"""
+
+
+def test_a_group_of_values_is_read_as_the_class_expands_it(write):
+    space = {}
+    exec(GROUPED, space)
+    info = describe_file(write(GROUPED))
+    assert info.broken is None
+    assert info.values == space["Probe"].values
+    assert [value.name for value in info.values][:3] == ["first", "a_prior_1", "b_1"]
+    assert len(info.values) == 10
 
 
 def test_positional_values_follow_the_order_of_the_class(write):
     arguments = ("a", "s", False, "nats", "[0, 1]", "f", ("encode",), "dependent", True, True, True)
     source = f"class M(Metric):\n    values = (Value{arguments!r},)"
-    assert describe_file(write(source)).values == [Value(*arguments)]
+    assert describe_file(write(source)).values == (Value(*arguments),)
 
 
 @pytest.mark.parametrize("text", ["", "x = 1", "class A: pass", "class B(Base): pass", "def loads(): pass"])
@@ -90,6 +117,12 @@ def test_files_without_a_plugin_are_none(write, text):
         ("class A(Variant):\n  def __init__(self, **options): pass", "variant", "name every parameter"),
         ("class A(Metric):\n  values = ()", "metric", "declares no values"),
         ("class A(Metric):\n  values = (Value(f'a{1}', 's', True),)", "metric", "line 2"),
+        ("class A(Metric):\n  values = (\n    Value('a', 's', True, colour=1),)", "metric", "line 3: "),
+        ("class A(Metric):\n  values = (Value('a'),)", "metric", "line 2: "),
+        ("class A(Metric):\n  values = (Value('a', 3, None),)", "metric", "takes text for name, summary"),
+        ("class A(Metric):\n  values = each(\n    Value('a', f(), True), core=True)", "metric", "line 3: Value("),
+        ("class A(Metric):\n  values = each(*OTHERS, core=True)", "metric", "line 2: each(...) holds something else"),
+        ("class A(Metric):\n  values = each(Value('a', 's', None), source=('f',))", "metric", "known: fit, mixture"),
         ("x = " + "(" * 500 + ")" * 500, "variant", ""),
     ],
 )

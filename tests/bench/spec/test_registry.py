@@ -190,7 +190,7 @@ def test_metrics_for_selects_values_in_a_fixed_order():
 def test_every_metric_file_declares_what_its_class_holds():
     registry = Registry.discover()
     for name in registry.names("metric"):
-        assert list(registry.load("metric", name).values) == registry.info("metric", name).values
+        assert tuple(registry.load("metric", name).values) == registry.info("metric", name).values
 
 
 def test_entry_points_are_described_without_importing_anything(package):

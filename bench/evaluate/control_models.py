@@ -142,12 +142,17 @@ def real(split: Split, latent_dim: int, cost: ReconstructionCost, seed: int = 0)
     rows = SharedData(split, cost, latent_dim).rows("validation")
     if len(rows) == 0:
         raise Incompatible("control:real draws validation rows, and there are none")
+    return generator_of("control:real", rows.flat, split, latent_dim, cost)
+
+
+def generator_of(label: str, rows: Tensor, split: Split, latent_dim: int, cost: ReconstructionCost) -> Model:
+    """A model that draws given rows (N, d), each once, and nothing else: no encoder, so no reconstruction."""
 
     def decode(z: Tensor) -> Tensor:
-        return rows.flat[z[:, 0].round().long().clamp(0, len(rows) - 1)]
+        return rows[z[:, 0].round().long().clamp(0, len(rows) - 1)]
 
     return _model(
-        "control:real",
+        label,
         split,
         latent_dim,
         cost,

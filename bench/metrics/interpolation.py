@@ -45,6 +45,7 @@ class Interpolation(Metric):
                 "As interp_excess, in the features of the data set's own classifier.",
                 False,
                 needs=("labels",),
+                sees=("crossfade",),
             ),
             Value(
                 "interp_excess_randconv",

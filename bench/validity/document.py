@@ -15,8 +15,8 @@ from bench.validity.judge import BLIND, GAUGE, SEES, UNSTEADY, WON, Curve, Judge
 
 MARKS = {SEES: "✓", BLIND: "·", WON: "✗", UNSTEADY: "~"}
 LEGEND = (
-    "✓ sees it: worse with every step of the sweep (rank correlation with the strength at least .9) and, at its strongest, "
-    "beyond three standard errors of what real data score. · blind: nowhere beyond them. ~ unsteady: neither. "
+    "✓ sees it: worse with every step of the sweep (rank correlation with the strength at least .9) and, at its "
+    "strongest, beyond three standard errors of what real data score. · blind: nowhere beyond them. ~ unsteady: neither. "
     "✗ won by it: some level scores better than real data beyond noise, so that the metric may rank nobody."
 )
 KINDS = {
@@ -57,12 +57,8 @@ def markdown(curves: Sequence[Curve], title: str) -> str:
         own = [entry for entry in found if entry.kind == kind]
         if own:
             lines += [f"## {words}", "", *_verdicts(own)]
-    lines += [
-        "## Numbers",
-        "",
-        "Real data first, then by rising strength; noise is one standard error of real data.",
-        "",
-    ]
+    lines += ["## Numbers", "", "Real data first, then by rising strength; noise is one standard error of real data."]
+    lines += [""]
     for kind in KINDS:
         own = [curve for curve in curves if curve.kind == kind]
         if own:

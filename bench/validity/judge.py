@@ -16,7 +16,7 @@ GAUGE = "gauge"
 
 
 def rank_correlation(badness: np.ndarray) -> float:
-    """Spearman's correlation of badness (n,) with its order; equal values (a score that is at its worst) keep theirs."""
+    """Spearman's correlation of badness (n,) with its order; equal values (a score at its worst) keep theirs."""
     rounded = np.where(np.isfinite(badness), np.round(badness, 9), np.inf)
     ranks = np.empty(len(badness))
     ranks[np.argsort(rounded, kind="stable")] = np.arange(len(badness))

@@ -16,7 +16,7 @@ from bench.validity.judge import BLIND, GAUGE, SEES, UNSTEADY, WON, Curve, Judge
 MARKS = {SEES: "✓", BLIND: "·", WON: "✗", UNSTEADY: "~"}
 LEGEND = (
     "✓ sees it: worse with every step of the sweep (rank correlation with the strength at least .9) and, at its "
-    "strongest, beyond three standard errors of what real data score. · blind: nowhere beyond them. ~ unsteady: neither. "
+    "strongest, beyond three standard errors of what real data score. · blind: nowhere beyond them. ~ unsteady. "
     "✗ won by it: some level scores better than real data beyond noise, so that the metric may rank nobody."
 )
 KINDS = {

@@ -55,7 +55,7 @@ def test_two_normals_in_closed_form():
 
 
 def test_it_is_unbiased_in_blocks_too_and_its_error_is_that_over_fakes():
-    """Over many samples of the same law the mean is 0, with and without blocks; and their spread is the stated error."""
+    """Over many samples the mean is that of the law, given the real sample; the spread is the stated error."""
     x = normal(200, 2, 0)
     reference, real_own = Reference(x), own(x)
     for block in (None, 20):

@@ -16,13 +16,16 @@ FAMILIES = ("reconstruction", "coverage", "interpolation", "collapse", "likeliho
 #: The question that a metric answers, for the verdict; other metrics are called by name.
 QUESTIONS = {
     "test_mse": "Held-out reconstruction",
-    "coverage_fit": "Samples cover the data (fitted Gaussian)",
-    "recall_fit": "Samples span the data (fitted Gaussian)",
-    "coverage_prior": "Samples cover the data (prior)",
-    "recall_prior": "Samples span the data (prior)",
+    "energy_fit": "Samples like the data (fitted Gaussian)",
+    "energy_prior": "Samples like the data (prior)",
+    "energy_fit_classifier": "Samples like the data, classifier features (fitted Gaussian)",
+    "energy_prior_classifier": "Samples like the data, classifier features (prior)",
     "cycle_error_fit": "Samples survive encoding again",
     "interp_unevenness": "Even interpolation",
-    "interp_realism": "Realistic interpolation",
+    "interp_excess": "Interpolation near the data",
+    "interp_excess_classifier": "Interpolation near the data, classifier features",
+    "interp_excess_randconv": "Interpolation near the data, random features",
+    "interp_true_distance": "Interpolation on the true manifold",
 }
 _ELEMENT = re.compile(r"(.+)\[(\d+)\]")
 

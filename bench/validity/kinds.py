@@ -30,12 +30,14 @@ WOULD_BE = {
     "realism": False,
     "interp_realism": False,
 }
+#: Values of paths that have a real reference; how evenly a path advances has none, and its truths are analytic.
+OF_PATHS = ("interp_excess", "interp_realism", "interp_true_distance")
 _SOURCE = re.compile(r"_(fit|mixture)(?=_|$)")
 
 
 def kind_of(value: Value, family: str) -> str | None:
     """The kind of sweeps that a value is measured on, or None."""
-    if value.name.startswith("interp_"):
+    if value.name.startswith(OF_PATHS):
         return "paths"
     if family == "reconstruction" and {"encode", "decode"} <= set(value.needs):
         return "reconstructions"

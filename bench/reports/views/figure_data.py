@@ -81,7 +81,7 @@ def _history(report: Report, cells: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _drawn(section: Section) -> set[str]:
     """Metrics that figures show."""
-    return {metric.name for metric in section.primary} | {"test_mse", "energy_fit", "interp_excess", "coverage_fit", "recall_fit", *PHASE}
+    return {metric.name for metric in section.primary} | {"test_mse", "coverage_fit", "recall_fit", *PHASE}
 
 
 def _frame(data: RunData, section: Section) -> pd.DataFrame:

@@ -35,8 +35,8 @@ def test_verdicts(values, better, expected):
 
 
 def test_better_than_real_within_noise_is_no_win():
-    assert curve((0.9, 0.92, 0.5, 0.2), noise=0.01).verdict == SEES
-    assert curve((0.9, 0.92, 0.5, 0.2), noise=0.001).verdict == WON
+    assert curve((0.9, 0.92, 0.5, 0.2, 0.1, 0.0), noise=0.01).verdict == SEES
+    assert curve((0.9, 0.92, 0.5, 0.2, 0.1, 0.0), noise=0.001).verdict == WON
 
 
 def test_a_target_is_missed_on_either_side():

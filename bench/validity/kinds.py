@@ -32,6 +32,8 @@ WOULD_BE = {
 }
 #: Values of paths that have a real reference; how evenly a path advances has none, and its truths are analytic.
 OF_PATHS = ("interp_excess", "interp_realism", "interp_true_distance")
+#: Values of decoded samples that encode them again, for which rows without a code are nothing.
+OF_CODES = ("cycle_error", "hole_fraction")
 _SOURCE = re.compile(r"_(fit|mixture)(?=_|$)")
 
 
@@ -43,7 +45,7 @@ def kind_of(value: Value, family: str) -> str | None:
         return "reconstructions"
     if {"decode", "prior"} <= set(value.needs) and not {"encode", "posterior"} & set(value.needs):
         return "samples"
-    if _SOURCE.search(value.name) and family in ("coverage", "generation"):
+    if _SOURCE.search(value.name) and family in ("coverage", "generation") and not value.name.startswith(OF_CODES):
         return "samples"
     return "codes" if family == "downstream" and "encode" in value.needs else None
 
@@ -62,10 +64,9 @@ def direction(value: Value) -> bool | None:
 
 
 def seen_text(value: Value, family: str) -> str:
-    """What a value was found to see and not to see, in words; "" where sweeps do not speak about it."""
+    """What a value was found to see and not to see, in words; "" where it makes no claim."""
     kind = kind_of(value, family)
-    if kind is None or (value.higher_is_better is None and value.target is None and not value.sees):
+    if kind is None or not value.sees:
         return ""
     blind = [name for name in SWEEPS[kind] if name not in value.sees]
-    parts = [f"sees {', '.join(value.sees)}"] if value.sees else []
-    return "; ".join([*parts, f"not {', '.join(blind)}"]) if blind else "; ".join(parts)
+    return f"sees {', '.join(value.sees)}" + (f"; not {', '.join(blind)}" if blind else "")

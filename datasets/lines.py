@@ -13,6 +13,8 @@ from bench.contracts.dataset import Split
 from bench.data.splitting import partition
 
 SECTORS = 10
+#: Angles at which noise-free lines are drawn as the true manifold.
+TRUE_ANGLES = 4000
 BLOCK = 512
 
 
@@ -23,6 +25,7 @@ def load(
 
     The factor "angle" in [0, 2π), counted against the clock from the right, is drawn evenly; labels are ten equal
     sectors, as in the paper. Edges are smoothed over one pixel, so that images change continuously with the angle.
+    `Split.manifold` holds noise-free lines at 4,000 even angles.
 
     Args:
         n: number of images in all.
@@ -39,6 +42,7 @@ def load(
     labels = (angle * (SECTORS / (2 * np.pi))).astype(np.int64) % SECTORS
     images = draw_lines(angle, size, width)
     factors = angle[:, None].astype(np.float32)
+    true_angles = np.linspace(0, 2 * np.pi, TRUE_ANGLES, endpoint=False)
     return Split(
         *(images[part] for part in rows),
         *(labels[part] for part in rows),
@@ -47,6 +51,7 @@ def load(
         factor_names=("angle",),
         likelihoods=("squared", "bernoulli", "gaussian"),
         truth={"intrinsic_dimension": 1},
+        manifold=draw_lines(true_angles, size, width),
         description=f"{n} images of {size}×{size} pixels of a line at a random angle",
     )
 

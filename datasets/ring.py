@@ -9,6 +9,8 @@ from bench.contracts.dataset import Split
 from bench.data.splitting import partition
 
 SECTORS = 8
+#: Angles at which noise-free points are laid down as the true manifold.
+TRUE_ANGLES = np.linspace(0, 2 * np.pi, 4000, endpoint=False)
 
 
 def load(
@@ -28,6 +30,7 @@ def load(
     "noise_variance", "plane" (d, 2) with columns u and v, "intrinsic_dimension" 1 and "radius" 1.
     "images": a spot of Gaussian profile (deviation size/8) whose centre goes round a circle of radius size/4,
     (N, 1, size, size) in [0, 1], without noise; truth: "intrinsic_dimension" 1 and "radius" size/4 in pixels.
+    `Split.manifold` holds noise-free points at 4,000 even angles.
 
     Args:
         kind: "points" or "images".
@@ -45,8 +48,10 @@ def load(
     angle = rng.uniform(0.0, 2 * np.pi, n)
     if kind == "points":
         x, truth = _points(angle, whole_number("d", d, 2), number_in("noise", noise, 0.0, 1e6), rng)
+        circle = np.stack([np.cos(TRUE_ANGLES), np.sin(TRUE_ANGLES)], 1) @ truth["plane"].T
     else:
         x, truth = _images(angle, whole_number("size", size, 8))
+        circle, _ = _images(TRUE_ANGLES, size)
     labels = (angle * (SECTORS / (2 * np.pi))).astype(np.int64) % SECTORS
     factors = angle[:, None].astype(np.float32)
     return Split(
@@ -57,6 +62,7 @@ def load(
         factor_names=("angle",),
         likelihoods=("squared", "gaussian") if kind == "points" else ("squared", "bernoulli", "gaussian"),
         truth={"intrinsic_dimension": 1, **truth},
+        manifold=circle.astype(np.float32),
         description=f"ring of {n} {kind}" + (f" in R^{d}, noise deviation {noise:g}" if kind == "points" else ""),
     )
 

@@ -70,6 +70,7 @@ def load(
         SHAPES,
         *(factors[part] for part in rows),
         factor_names=FACTORS,
+        nominal_factors=("shape",),
         likelihoods=("squared", "bernoulli", "gaussian"),
         truth={"factor_sizes": sizes, "intrinsic_dimension": 4},
         description=f"{n} sprites of {size}×{size} pixels out of {combinations} combinations of five factors",

@@ -20,13 +20,16 @@ FAMILIES = ("reconstruction", "coverage", "interpolation", "collapse", "likeliho
 #: The question that a metric answers, for the verdict; other metrics are called by name.
 QUESTIONS = {
     "test_mse": "Held-out reconstruction",
-    "coverage_fit": "Samples cover the data (fitted Gaussian)",
-    "recall_fit": "Samples span the data (fitted Gaussian)",
-    "coverage_prior": "Samples cover the data (prior)",
-    "recall_prior": "Samples span the data (prior)",
+    "energy_fit": "Samples like the data (fitted Gaussian)",
+    "energy_prior": "Samples like the data (prior)",
+    "energy_fit_classifier": "Samples like the data, classifier features (fitted Gaussian)",
+    "energy_prior_classifier": "Samples like the data, classifier features (prior)",
     "cycle_error_fit": "Samples survive encoding again",
     "interp_unevenness": "Even interpolation",
-    "interp_realism": "Realistic interpolation",
+    "interp_excess": "Interpolation near the data",
+    "interp_excess_classifier": "Interpolation near the data, classifier features",
+    "interp_excess_randconv": "Interpolation near the data, random features",
+    "interp_true_distance": "Interpolation on the true manifold",
 }
 _ELEMENT = re.compile(r"(.+)\[(\d+)\]")
 
@@ -91,10 +94,10 @@ def _metric(info: MetricInfo, said: Mapping[str, Any]) -> Metric:
     )
 
 
-def declarations(registry: Registry, wanted: str | Sequence[str] = "all") -> dict[str, dict[str, Any]]:
+def declarations(registry: Registry, wanted: str = "all") -> dict[str, dict[str, Any]]:
     """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
     found = {}
-    for name, chosen in registry.metrics_for(wanted):
+    for name, chosen in registry.measured_for(wanted):
         found |= {key: said for key, said in _said(registry.info("metric", name)).items() if key in chosen}
     return found
 

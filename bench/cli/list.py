@@ -14,6 +14,7 @@ from bench.spec.plugin_file import PluginInfo
 from bench.spec.registry import Registry, is_builtin
 from bench.spec.signature import REQUIRED
 from bench.text import printable
+from bench.validity.kinds import seen_text
 
 _KINDS = {"variants": "variant", "datasets": "dataset", "metrics": "metric"}
 
@@ -68,6 +69,7 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
     blocks = []
     for info, value in values:
         direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
+        direction = direction if value.target is None else f"best at {value.target:g}"
         facts = {
             "family": f"{info.family} ({info.name})",
             "direction": direction,
@@ -75,6 +77,7 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
             "range": value.range,
             "formula": value.formula,
             "needs": ", ".join(value.needs),
+            "sweeps": seen_text(value, info.family),
             "gauge": f"{value.gauge} under a change of latent coordinates",
             "set": "core" if value.core else "all",
         }

@@ -29,11 +29,13 @@ class Split:
         label_names: the label that each integer stands for, or None.
         train_factors, validation_factors, test_factors: ground-truth factors (N, F), or all None.
         factor_names: names of the F factors.
+        nominal_factors: those of them whose numbers stand for kinds without an order.
         likelihoods: reconstruction costs that make sense for these data, of `LIKELIHOODS`.
         shift, scale: the data are (raw - shift) / scale, so that a trained model can be given raw rows; each broadcasts
             to a row and is kept with the checkpoint. A scale of infinity sets its column to 0 in every part.
         binarise: "none", or "dynamic" when each batch draws its pixels from Bernoulli(x) (the harness draws).
         truth: known answers for tests and reports, e.g. {"covariance": (d, d), "noise_variance": float}.
+        manifold: noise-free points (P, *data_shape) float32 that lie densely on the data's true manifold, or None.
         description: one line for the report's header.
     """
 
@@ -48,11 +50,13 @@ class Split:
     validation_factors: np.ndarray | None = None
     test_factors: np.ndarray | None = None
     factor_names: tuple[str, ...] | None = None
+    nominal_factors: tuple[str, ...] = ()
     likelihoods: tuple[str, ...] = ("squared", "gaussian")
     shift: np.ndarray | float = 0.0
     scale: np.ndarray | float = 1.0
     binarise: str = "none"
     truth: dict[str, Any] = field(default_factory=dict)
+    manifold: np.ndarray | None = None
     description: str = ""
 
     @property

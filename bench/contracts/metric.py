@@ -28,6 +28,7 @@ NEEDS = {
     "factors": "the data set has no ground-truth factors",
     "images": "the data are not images",
     "plane": "the latent dimension is not 2",
+    "manifold": "the data set's true manifold is not known",
 }
 
 #: What `each` knows to fill in, by place and tag: words of a summary, of a formula, and the needs that come with it.
@@ -62,6 +63,8 @@ class Value:
         core: whether `--metrics core` includes it.
         vector: whether `compute` returns one number per latent dimension (or bin) under this name.
         primary: whether the short table of a report shows it.
+        target: the value that is best, where neither the highest nor the lowest is (the direction is then None).
+        sees: names of the validity sweeps (`bench.validity.sweeps`) that it was found to see and is held to.
     """
 
     name: str
@@ -75,6 +78,8 @@ class Value:
     core: bool = False
     vector: bool = False
     primary: bool = False
+    target: float | None = None
+    sees: tuple[str, ...] = ()
 
 
 #: The fields that values of one `each` can share, with the defaults that mean "not said".

@@ -28,6 +28,7 @@ class Model:
         prior: () → a torch distribution with batch (L,) or event (L,); or None.
         loss: (x, y, generator) → the variant's loss terms, each (N,); or None.
         kl_weight: λ of eq. 4, or None.
+        distinct_draws: draws of the prior that are all different, for a generator of finitely many rows; or None.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Model:
     prior: Callable[[], Distribution] | None = None
     loss: Callable[[Tensor, Tensor | None, torch.Generator], dict[str, Tensor]] | None = None
     kl_weight: float | None = None
+    distinct_draws: int | None = None
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
     @property

@@ -183,3 +183,13 @@ class View(Protocol):
     def collapse(self) -> str | None:
         """Why this model counts as collapsed, or None."""
         ...
+
+    @property
+    def prior_collapse(self) -> str | None:
+        """Why decodes of the prior hardly vary, or None."""
+        ...
+
+    @property
+    def blur(self) -> str | None:
+        """Why this model's reconstructions count as blurred, or None."""
+        ...

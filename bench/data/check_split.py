@@ -40,6 +40,9 @@ def check_split(split: Any, name: str) -> Split:
     _check_scaling(split, name)
     _check_labels(split, name)
     _check_factors(split, name)
+    if split.manifold is not None:
+        _check_shape(split.manifold, split, f"data set {name}, manifold")
+        _check_values(split.manifold, False, f"data set {name}, manifold")
     for part in PARTS:
         _check_values(getattr(split, part), "bernoulli" in split.likelihoods, f"data set {name}, {part}")
     return split
@@ -106,6 +109,9 @@ def _check_factors(split: Split, name: str) -> None:
                 f"data set {name}, {part}: factors of shape {values.shape}, type {values.dtype}; expected finite "
                 f"numbers of shape {expected}, one column per name in factor_names"
             )
+    strange = [factor for factor in split.nominal_factors if factor not in (split.factor_names or ())]
+    if strange:
+        raise DataError(f"data set {name}: nominal_factors names {', '.join(map(repr, strange))}, not in factor_names")
 
 
 def _all_or_none(split: Split, what: str, name: str) -> dict[str, np.ndarray]:

@@ -17,6 +17,9 @@ from bench.seeding import derived_seed
 #: Data values in one call of the model; a convolutional decoder holds about a hundred times as many activations.
 _BATCH_NUMBERS = 2**20
 
+#: Why Bernoulli cost on pixels between 0 and 1 has no likelihood values.
+GREY = "Bernoulli cost on grey pixels is no likelihood; binarise the data, or take squared or gaussian cost"
+
 
 class Calls:
     """The model's side of a `View`: needs, batched functions and a cache. Shapes: N rows, d data, L code dimensions.
@@ -39,7 +42,13 @@ class Calls:
 
     def lacks(self, need: str) -> str | None:
         """Why this model and data set do not fulfil `need` (a key of `NEEDS`), or None when they do."""
-        return None if self.has(need) else NEEDS[need]
+        if self.has(need):
+            return None
+        return GREY if need == "likelihood" and self._is_bernoulli and not self.shared.is_binary else NEEDS[need]
+
+    @property
+    def _is_bernoulli(self) -> bool:
+        return self.model.cost.name == "bernoulli"
 
     def has(self, need: str) -> bool:
         """Whether this model and data set fulfil `need`, a key of `NEEDS`."""
@@ -50,7 +59,7 @@ class Calls:
             return getattr(model, need) is not None
         if need == "likelihood":
             variance = model.decoder_variance
-            likely = model.cost.name == "bernoulli" or (variance is not None and variance > 0)
+            likely = self.shared.is_binary if self._is_bernoulli else variance is not None and variance > 0
             return likely and model.decode_params is not None
         if need == "labels":
             return self.split.train_labels is not None and self.split.test_labels is not None
@@ -58,6 +67,8 @@ class Calls:
             return self.split.test_factors is not None
         if need == "images":
             return len(self.split.data_shape) == 3
+        if need == "manifold":
+            return self.split.manifold is not None
         if need == "plane":
             return self.latent_dim == 2
         raise KeyError(f"unknown need {need!r}; known: {', '.join(NEEDS)}")

@@ -4,7 +4,7 @@ constant       decodes the training mean and encodes nothing: the fully collapse
 pca            the linear autoencoder's optimum (Baldi and Hornik 1989).
 lookup         decodes the training datum whose PCA code is nearest: real data, memorised.
 random-encoder a random linear code with the best linear decoder for it.
-real           decodes draws of its prior to validation rows: what real held-out data score.
+real           decodes draws of its prior to validation rows, each once: what real held-out data score.
 cross-fade     code and data are the same, so that interpolation is a pixel cross-fade.
 """
 
@@ -123,7 +123,7 @@ def random_encoder(split: Split, latent_dim: int, cost: ReconstructionCost, seed
 
 
 class _RowCodes(Distribution):
-    """Codes whose first entry is a row number: all rows in random order, again and again."""
+    """Codes whose first entry is a row number: all rows in random order, and again where more are asked for."""
 
     def __init__(self, n_rows: int, latent_dim: int) -> None:
         super().__init__(event_shape=torch.Size([latent_dim]), validate_args=False)
@@ -142,11 +142,25 @@ def real(split: Split, latent_dim: int, cost: ReconstructionCost, seed: int = 0)
     rows = SharedData(split, cost, latent_dim).rows("validation")
     if len(rows) == 0:
         raise Incompatible("control:real draws validation rows, and there are none")
+    return generator_of("control:real", rows.flat, split, latent_dim, cost)
+
+
+def generator_of(label: str, rows: Tensor, split: Split, latent_dim: int, cost: ReconstructionCost) -> Model:
+    """A model that draws given rows (N, d), each once, and nothing else: no encoder, so no reconstruction."""
 
     def decode(z: Tensor) -> Tensor:
-        return rows.flat[z[:, 0].round().long().clamp(0, len(rows) - 1)]
+        return rows[z[:, 0].round().long().clamp(0, len(rows) - 1)]
 
-    return _model("control:real", split, latent_dim, cost, None, decode, prior=lambda: _RowCodes(len(rows), latent_dim))
+    return _model(
+        label,
+        split,
+        latent_dim,
+        cost,
+        None,
+        decode,
+        prior=lambda: _RowCodes(len(rows), latent_dim),
+        distinct_draws=len(rows),
+    )
 
 
 def cross_fade(split: Split, latent_dim: int, cost: ReconstructionCost, seed: int = 0) -> Model:

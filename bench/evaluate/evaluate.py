@@ -157,7 +157,8 @@ def _collapse(metric: Metric, value: Value, view: View, outcome: object) -> str 
     if isinstance(outcome, Missing) or value.higher_is_better is None or metric.family not in COLLAPSE_SENSITIVE:
         return None
     try:
-        return view.collapse
+        own = view.prior_collapse if {"decode", "prior"} <= set(value.needs) else None
+        return own or view.collapse
     except Exception as error:
         return f"collapse could not be checked ({_one_line(error)})"
 

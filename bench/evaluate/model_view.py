@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.contracts.metric import Missing
 from bench.evaluate.batched_model import Calls
+from bench.evaluate.collapse import blur_reason, collapse_reason, prior_collapse_reason, variance_share
 from bench.evaluate.feature_spaces import FeatureSpace
 from bench.evaluate.latent_density import (
     GaussianFit,
@@ -32,8 +33,6 @@ from bench.seeding import derived_seed
 POSTERIOR_DRAWS = 16
 #: Latent sources that can be decoded, in the order of tables.
 SOURCES = ("seg", "vp", "fit", "mixture", "prior")
-#: A model is called collapsed below this diversity or above this fraction of variance unexplained.
-COLLAPSE_BOUND = 0.5
 #: Most midpoints of held-out codes.
 MIDPOINTS = 8192
 
@@ -207,7 +206,7 @@ class View(Calls):
             if source in ("seg", "vp"):
                 M = min(M, MIDPOINTS)
             if source == "prior":
-                return self.prior_draws(M)
+                return self.prior_draws(min(M, self.model.distinct_draws or M))
             if source == "fit":
                 return self.fit.place(self.shared.normal("fit", M, L).to(self.device))
             if source == "mixture":
@@ -246,20 +245,19 @@ class View(Calls):
 
     def diversity(self, source: str) -> float:
         """D_S = tr Cov Θ(z~S) / tr Cov(x): 0 for a constant decoder, about 1 for the data's own variance."""
-        return float(self.decoded(source).var(0, correction=0).sum(dtype=torch.float64)) / self.shared.test_variance
+        return variance_share(self.decoded(source), self.shared)
 
     @cached_property
     def collapse(self) -> str | None:
-        """Why this model counts as collapsed and may not be marked best, or None."""
-        if self.shared.test_total_variance <= 0:
-            return None
-        if self.has("encode") and self.has("decode"):
-            fvu = float(self.squared_errors("test").mean()) / self.shared.test_total_variance
-            if fvu > COLLAPSE_BOUND:
-                return f"collapsed: {fvu:.2f} of the held-out variance is unexplained (above {COLLAPSE_BOUND})"
-        for source in ("fit", "prior"):
-            if self.shared.test_variance > 0 and self.lacks_source(source) is None:
-                diversity = self.diversity(source)
-                if diversity < COLLAPSE_BOUND:
-                    return f"collapsed: decodes of {source} have {diversity:.2f} of the data's variance (below 0.5)"
-        return None
+        """Why this model counts as collapsed and may not be marked best, or None (`bench.evaluate.collapse`)."""
+        return collapse_reason(self)
+
+    @cached_property
+    def prior_collapse(self) -> str | None:
+        """Why decodes of the prior are of no use, whatever the model's codes are, or None."""
+        return prior_collapse_reason(self)
+
+    @cached_property
+    def blur(self) -> str | None:
+        """Why this model counts as blurred, or None."""
+        return blur_reason(self)

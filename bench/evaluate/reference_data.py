@@ -158,6 +158,12 @@ class SharedData:
         flat = self.rows("test").flat
         return float(flat.var(0, correction=0).sum(dtype=torch.float64)) if len(flat) else 0.0
 
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether the held-out data are zeros and ones (as evaluation sees them), so that Bernoulli is a likelihood."""
+        x = self.rows("test").x
+        return bool(((x == 0) | (x == 1)).all())
+
     def normal(self, role: str, *shape: int) -> Tensor:
         """Standard normal noise (…) that is the same for every model of the data set."""
         return torch.randn(*shape, generator=self.generator(role)).to(self.device)

@@ -1,6 +1,7 @@
 """Aggregate posterior against prior: does the code's distribution match what is sampled from?
 
-Unbiased MMD² with the inverse-multiquadratic kernel, sliced 2-Wasserstein distance (500 projections), and the moment KL
+Unbiased MMD² with the inverse-multiquadratic kernel, both samples whitened by the covariance of the prior's draws, so
+that one kernel fits priors of any scale; sliced 2-Wasserstein distance (500 projections), and the moment KL
 ½(tr Σ̂ + ‖m̂‖² - L - ln|Σ̂|), a lower bound of KL(aggregate ‖ N(0, I)). For deterministic codes sliced W₂ after whitening.
 """
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value, each
 from bench.contracts.view import View
+from bench.evaluate.latent_density import GaussianFit
 from bench.metrics.functional.aggregate import (
     aggregate_moments,
     is_standard_normal,
@@ -38,7 +40,7 @@ class AggregatePosterior(Metric):
             "prior_mmd",
             "Squared maximum mean discrepancy of posterior draws of held-out data and the prior; 0 if they agree.",
             False,
-            formula="unbiased MMD^2, k = C/(C + r^2), C = 2L, N = min(5000, test rows), mean over draws",
+            formula="unbiased MMD^2, k = C/(C + r^2), C = 2L, whitened by the prior, N = min(5000, test rows)",
             needs=("prior",),
         ),
         *each(
@@ -101,11 +103,12 @@ def _against_prior(view: View, n: int) -> dict[str, Any]:
     generator = view.shared.generator("projections")
     projections = unit_projections(view.latent_dim, PROJECTIONS, generator).to(view.device)
     kernel = inverse_multiquadratic(view.latent_dim)
+    standard = GaussianFit.of(view.prior_draws(max(SAMPLES, 20 * view.latent_dim)))
     mmds, distances = [], []
     for index in range(replicates):
         sampled = view.lacks("posterior") is None
         codes = (view.sample_codes("test", index) if sampled else view.codes("test"))[:n]
-        mmds.append(mmd_squared(codes, draws[index], kernel))
+        mmds.append(mmd_squared(standard.whiten(codes).float(), standard.whiten(draws[index]).float(), kernel))
         distances.append(sliced_w2(codes, draws[index], projections))
     results: dict[str, Any] = {
         "prior_mmd": _averaged(mmds),

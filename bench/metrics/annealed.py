@@ -1,8 +1,9 @@
 """Annealed importance sampling (Neal 2001; Wu et al., arXiv 1611.04273) as a check of the importance-weighted bounds.
 
-100 held-out data, chains of Hamiltonian steps from the prior to the posterior along ln p(z) + β ln p(x|z). On data that
-the model itself generated, where an exact posterior draw is known, chains in both directions bracket ln p(x) (Grosse et
-al., arXiv 1511.02543); the mean gap says how far the estimate can be off.
+The rows are those of the importance-weighted bounds (`likelihood_rows`), chains of Hamiltonian steps from the prior to
+the posterior along ln p(z) + β ln p(x|z). On data that the model itself generated, where an exact posterior draw is
+known, chains in both directions bracket ln p(x) (Grosse et al., arXiv 1511.02543); the mean gap says how far the
+estimate can be off.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ import numpy as np
 from bench.contracts.metric import Estimate, Metric, Missing, Value, each
 from bench.contracts.view import View
 from bench.metrics.functional.annealing import AnnealedChains, simulate
+from bench.metrics.importance import ROWS
 
-POINTS = 100
+#: Data simulated from the model, on which chains run both ways.
+SIMULATED = 100
 TEMPERATURES = 200
 
 
 class Annealed(Metric):
-    """Log-likelihood of 100 held-out data by annealed importance sampling, and its two-sided gap on model samples."""
+    """Log-likelihood of held-out data by annealed importance sampling, and its two-sided gap on model samples."""
 
     family = "likelihood"
     values = each(
         Value(
             "ais_log_likelihood",
-            "Log-likelihood of 100 held-out data by annealed importance sampling, a check of the IWAE bounds.",
+            "Log-likelihood of held-out data by annealed importance sampling, on the rows of the IWAE bounds.",
             None,
             formula="E ln mean over chains of the annealed weights",
         ),
@@ -40,17 +43,17 @@ class Annealed(Metric):
         needs=("decode", "prior", "likelihood"),
     )
 
-    #: Held-out data, and steps of the annealing schedule.
-    points, temperatures = POINTS, TEMPERATURES
+    #: Most held-out rows, as of the importance-weighted bounds, and steps of the annealing schedule.
+    rows, temperatures = ROWS, TEMPERATURES
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Forward chains on held-out data, both directions on simulated data."""
         if view.model.decode_params is None:
             missing = Missing("the variant has no decoder")
             return {"ais_log_likelihood": missing, "ais_gap": missing}
-        x = view.test.x[: self.points]
+        x = view.test.x[: self.rows]
         chains = AnnealedChains(view.model, view.generator("annealed"), temperatures=self.temperatures)
-        z, fakes = simulate(view.model, view.latents("prior")[: len(x)], view.generator("simulated"))
+        z, fakes = simulate(view.model, view.latents("prior")[: min(SIMULATED, len(x))], view.generator("simulated"))
         steps = chains.step_sizes(fakes)
         lower, _ = chains.forward(fakes, steps)
         upper, _ = chains.reverse(fakes, z, steps)

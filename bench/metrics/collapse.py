@@ -1,4 +1,6 @@
-"""Collapse of the code: signal fraction 1/(1+NSRⱼ) with NSRⱼ = E[σⱼ²]/Var(μⱼ), KL per dimension, active units.
+"""Collapse: of the model as a whole (`bench.evaluate.collapse`), and of its code dimensions.
+
+Of the code: signal fraction 1/(1+NSRⱼ) with NSRⱼ = E[σⱼ²]/Var(μⱼ), KL per dimension, active units.
 
 Eq. 2 fails in two ways (σ → 0, ‖μ‖ → ∞) that are one orbit z → cz, which NSR does not see; σ and ‖μ‖ are descriptive.
 Active units: Var_x(μⱼ) > 0.01 (Burda et al., arXiv 1509.00519). All on held-out data.
@@ -13,8 +15,7 @@ import torch
 
 from bench.contracts.metric import Flagged, Metric, Missing, Value, each
 from bench.contracts.view import View
-
-ACTIVE_VARIANCE = 0.01
+from bench.evaluate.collapse import active_units, pca_explained
 
 
 class Collapse(Metric):
@@ -24,12 +25,26 @@ class Collapse(Metric):
     values = each(
         Value(
             "collapsed",
-            "1 for a collapsed model, which may not be marked best: unexplained variance above 0.5, or decodes "
-            "of N(m, S) or of the prior with less than half the data's variance.",
+            "1 for a collapsed model, which may not be marked best: its code or its decodes tell nothing of the data.",
             None,
             range="{0, 1}",
-            formula="test_fvu > 0.5 or diversity_fit < 0.5 or diversity_prior < 0.5",
+            formula="0 active units, or r^2(x, decode) < .05 E_L, or tr Cov(decode) < .01 E_L tr Cov(x); E_L of PCA-L",
             needs=("decode",),
+        ),
+        Value(
+            "blurred",
+            "1 where reconstructions have less than half of the variance of those of as many principal components.",
+            None,
+            range="{0, 1}",
+            formula="tr Cov(decode(mu(x))) < .5 E_L tr Cov(x), E_L the share that PCA-L explains",
+            needs=("encode", "decode"),
+        ),
+        Value(
+            "pca_explained",
+            "Share of the held-out variance that as many principal components explain: what L numbers can do.",
+            None,
+            range="(0, 1]",
+            formula="E_L = 1 - FVU of PCA-L, components of the training data",
         ),
         *each(
             Value(
@@ -82,7 +97,7 @@ class Collapse(Metric):
             None,
             unit="dims",
             range="[0, L]",
-            formula="#{j: Var_x(mu_j) > 0.01}",
+            formula="#{j: Var_x(mu_j) > 0.01 Var_prior(z_j)}",
             needs=("encode", "prior"),
         ),
         Value(
@@ -105,12 +120,14 @@ class Collapse(Metric):
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Moments of the posterior over held-out rows, and the verdict on the model as a whole."""
-        results: dict[str, Any] = {"collapsed": _verdict(view)}
+        results: dict[str, Any] = {"collapsed": _verdict(view, view.collapse), "blurred": _verdict(view, view.blur)}
+        results["pca_explained"] = lambda: pca_explained(view.shared)
         if view.lacks("encode") is None:
             codes = view.codes("test").double()
             rms = float(codes.square().mean().sqrt())
             results["log_rms_mu"] = float(np.log(rms)) if rms > 0 else Missing("every posterior mean is 0")
-            results["active_units"] = float((codes.var(0, correction=0) > ACTIVE_VARIANCE).sum())
+            if view.lacks("prior") is None:
+                results["active_units"] = float(active_units(view))
         if view.lacks("posterior") is None:
             results |= _signal(view)
         if view.lacks("posterior") is None and view.lacks("prior") is None:
@@ -121,10 +138,10 @@ class Collapse(Metric):
         return results
 
 
-def _verdict(view: View) -> float | Missing | Flagged:
+def _verdict(view: View, reason: str | None) -> float | Missing | Flagged:
     if view.shared.test_variance <= 0:
         return Missing("the held-out data are constant")
-    return Flagged(1.0, view.collapse) if view.collapse else 0.0
+    return Flagged(1.0, reason) if reason else 0.0
 
 
 def signal_and_noise(means: torch.Tensor, variances: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from bench.contracts.view import View
 from bench.metrics.functional.dci import dci_scores
 from bench.metrics.functional.disentangle import (
     bin_columns,
+    corrected_information,
     factorvae_score,
     modularity,
     mutual_information,
@@ -43,9 +44,9 @@ class Disentanglement(Metric):
             ),
             Value(
                 "sap",
-                "Gap in squared correlation with a factor between the best code dimension and the second best.",
+                "Gap in how well the best and the second-best code dimension follow a factor.",
                 True,
-                formula="mean_k (r^2_1st - r^2_2nd)",
+                formula="mean_k (r^2_1st - r^2_2nd); eta^2 of its classes for a nominal factor",
             ),
             Value(
                 "dci_disentanglement",
@@ -69,7 +70,7 @@ class Disentanglement(Metric):
                 "modularity",
                 "Whether each code dimension has mutual information with one factor only.",
                 True,
-                formula="1 - mean squared deviation from a single-factor template",
+                formula="1 - mean squared deviation from a single-factor template, information less its plug-in bias",
             ),
             Value(
                 "factorvae_score",
@@ -96,17 +97,19 @@ class Disentanglement(Metric):
         if missing is not None:
             return {value.name: missing for value in self.values}
         codes = codes[:, codes.std(0) > 1e-6 * codes.std(0).max()]
-        factors = bin_columns(factors[:, factors.std(0) > 0])
-        information = mutual_information(bin_columns(codes), factors)
+        varies = factors.std(0) > 0
+        nominal = np.isin(np.array(view.split.factor_names or ()), view.split.nominal_factors)[varies]
+        factors, binned = bin_columns(factors[:, varies]), bin_columns(codes)
+        information = mutual_information(binned, factors)
         prune = PRUNE_VARIANCE if view.lacks("prior") is None else 0.0
         results = {
-            "sap": sap_score(codes, factors),
+            "sap": sap_score(codes, factors, nominal),
             "mig": mutual_information_gap(information, factors),
-            "modularity": modularity(information),
+            "modularity": modularity(corrected_information(binned, factors)),
             "factorvae_score": factorvae_score(codes, factors, rng, prune),
             "mig_rotated": _rotated(view, factors, rng),
         }
-        return results | dci_scores(codes, factors, rng)
+        return results | dci_scores(codes, factors, rng, nominal)
 
 
 def _unfit(codes: np.ndarray, factors: np.ndarray) -> Missing | None:

@@ -1,8 +1,9 @@
 """Distances between decodes and held-out data in the features of the data set's own classifier.
 
 KID: unbiased MMD² with kernel (x·y/f + 1)³ (arXiv 1801.01401). Fréchet distance of the two normal fits: biased upwards
-by an amount that depends on the model (arXiv 1911.07023), so it comes with its floor (training against test data of the
-same sizes) and its ceiling (the constant decoder). The classifier never sees model outputs.
+by an amount that depends on the model (arXiv 1911.07023), so it comes with its floor (validation rows, which the
+classifier was not trained on, against test rows) and its ceiling (the constant decoder). The classifier never sees
+model outputs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared, own_sums
 REPLICATES = 30
 #: What distances are bounded by: what it is in summaries, and in formulas.
 BOUNDS = {
-    "floor": ("training data to held-out data: what no model should beat", "train"),
+    "floor": ("validation to test rows, neither of which the classifier was trained on", "validation"),
     "ceiling": ("the constant decoder to held-out data", "the training mean"),
 }
 
@@ -71,26 +72,32 @@ class DistributionDistance(Metric):
         space = feature_space(view.shared, "classifier")
         if isinstance(space, Missing):
             return {value.name: space for value in self.values}
-        n = min(len(view.test), len(view.rows("train")))
-        width = space_features(view.shared, space, "test").shape[1]
-        if n <= width:
-            few = Missing(f"{n} rows are too few for the covariance of {width} features", "too_few")
+        real = space_features(view.shared, space, "test")
+        few = _too_few(len(real), real.shape[1])
+        if few is not None:
             return {value.name: few for value in self.values}
         results = dict(view.shared.once("distance bounds", lambda: _bounds(view.shared)))
-        real = space_features(view.shared, space, "test")[:n]
         for source in ("fit", "mixture", "prior"):
             missing = view.lacks_source(source)
             features = None if missing else view.source_features(source, space)
+            missing = missing or _too_few(len(features), real.shape[1])
             pair = (missing, missing) if missing else _distances(view.shared, features, real)
             results[f"kid_{source}"], results[f"frechet_{source}"] = pair
         return results
 
 
+def _too_few(n: int, width: int) -> Missing | None:
+    if n > width:
+        return None
+    return Missing(f"{n} rows are too few for the covariance of {width} features", "too_few")
+
+
 def _distances(shared: SharedData, features: Tensor, real: Tensor) -> tuple[Estimate, Estimate]:
-    """Both distances of features (M, f) to real (n, f), averaged over at most 30 disjoint replicates of n rows.
+    """Both distances of features (M, f) to real (N, f), averaged over at most 30 disjoint replicates of min(M, N) rows.
 
     Where there is one replicate only, the error is that of the kernel estimator, and the spread over fifths.
     """
+    real = real[: len(features)]
     parts = [part for part in features.split(len(real)) if len(part) == len(real)][:REPLICATES]
     sums = shared.once(("kernel sums", len(real)), lambda: own_sums(real, cubic_polynomial))
     kernel = [mmd_squared(part, real, cubic_polynomial, sums) for part in parts]
@@ -105,10 +112,11 @@ def _distances(shared: SharedData, features: Tensor, real: Tensor) -> tuple[Esti
 
 def _bounds(shared: SharedData) -> dict[str, Any]:
     space = feature_space(shared, "classifier")
-    train, test = (space_features(shared, space, part) for part in ("train", "test"))
-    n = min(len(train), len(test))
-    mean = space(shared.train_mean[None]).expand(n, -1)
+    real, test = (space_features(shared, space, part) for part in ("validation", "test"))
+    mean = space(shared.train_mean[None]).expand(len(test), -1)
     bounds: dict[str, Any] = {}
-    for name, sample in (("floor", train[:n]), ("ceiling", mean)):
-        bounds[f"kid_{name}"], bounds[f"frechet_{name}"] = _distances(shared, sample, test[:n])
+    for name, sample in (("floor", real), ("ceiling", mean)):
+        few = _too_few(len(sample), test.shape[1])
+        pair = (few, few) if few else _distances(shared, sample, test)
+        bounds[f"kid_{name}"], bounds[f"frechet_{name}"] = pair
     return bounds

@@ -1,8 +1,12 @@
 """Interpolation between held-out codes: γₖ = Θ(lerp(a, b, k/K)), K = 16, over 1,000 pairs that all models share.
 
-The primary pair is unevenness U = 1 + CV²(step lengths) in [1, K], and the realism ratio: distance of interior points
-to the nearest held-out datum other than the two endpoints, over the same for the cross-fade of x_a and x_b, in pixel
-space. Arc/chord ratio, turning and jump are descriptive, since a cross-fade is perfectly straight.
+The primary pair is unevenness U = 1 + CV²(step lengths) in [1, K], and the excess: how much further from other held-out
+data (the pair's own two left out) the path's interior is than its own decoded ends, in units of the same for the
+cross-fade of x_a and x_b. 0 is as near to data as the ends, 1 as far as a cross-fade; blur cancels. It is measured in
+pixels and in features (the data set's own classifier; random convolutions for images without classes), and n/a in a
+space that does not see even the cross-fade leave the data. The plain ratio of distances, path / cross-fade, is
+descriptive: an averaging decoder has a lower one than real images. Arc/chord ratio, turning and jump are descriptive,
+since a cross-fade is perfectly straight.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Value, each
+from bench.contracts.metric import Metric, Missing, Value, each
 from bench.contracts.view import View
-from bench.metrics.functional.interpolations import geometry_values, realism_values
+from bench.evaluate.feature_spaces import FeatureSpace, feature_space
+from bench.metrics.functional.interpolations import excess_values, geometry_values, realism_values, true_distance
 
 
 class Interpolation(Metric):
@@ -29,13 +34,55 @@ class Interpolation(Metric):
             formula="1 + CV^2 of the 16 step lengths, mean over pairs with distinct ends",
             primary=True,
         ),
+        *each(
+            Value(
+                "interp_excess",
+                "How much further from other data a path is than its own decoded ends, in pixels; 1: as a cross-fade.",
+                False,
+            ),
+            Value(
+                "interp_excess_classifier",
+                "As interp_excess, in the features of the data set's own classifier.",
+                False,
+                needs=("labels",),
+                sees=("crossfade",),
+            ),
+            Value(
+                "interp_excess_randconv",
+                "As interp_excess, in random-convolution features, for images without classes.",
+                False,
+                needs=("images",),
+            ),
+            formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade, dist to nearest other datum",
+            primary=True,
+            sees=("averaging", "crossfade"),
+        ),
+        *each(
+            Value(
+                "interp_excess_{pair}",
+                "As interp_excess, for pairs of {pair}.",
+                False,
+                formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade",
+                sees=("averaging", "crossfade"),
+            ),
+            pair=("same", "cross"),
+        ),
         Value(
-            "interp_realism",
-            "Distance of the path's interior to other held-out data, relative to a pixel cross-fade.",
+            "interp_true_distance",
+            "Distance of the path's interior to the data's true manifold.",
             False,
             range="[0, inf)",
-            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), pixel space",
+            formula="E dist(interior, nearest noise-free point)",
+            needs=("manifold",),
             primary=True,
+            sees=("averaging", "crossfade"),
+        ),
+        Value(
+            "interp_realism",
+            "Distance of the path's interior to other held-out data, relative to a pixel cross-fade; rewards blur.",
+            None,
+            range="[0, inf)",
+            formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum), pixel space",
         ),
         *each(
             Value(
@@ -51,7 +98,7 @@ class Interpolation(Metric):
             Value(
                 "interp_realism_{pair}",
                 "As interp_realism, for pairs of {pair}.",
-                False,
+                None,
                 range="[0, inf)",
                 formula="E dist(path, nearest other datum) / E dist(cross-fade, nearest other datum)",
             ),
@@ -91,5 +138,21 @@ class Interpolation(Metric):
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
-        """All values from one decode of all paths."""
-        return geometry_values(view) | realism_values(view, "interp_realism", "pixels", lambda flat: flat)
+        """All values from the decoded paths; each feature space sees them once."""
+        shared = view.shared
+        pixels = feature_space(shared, "pixels")
+        values = geometry_values(view) | realism_values(view, "interp_realism", pixels)
+        values |= excess_values(view, "interp_excess", pixels)
+        if view.lacks("labels") is None:
+            values |= excess_values(view, "interp_excess_classifier", feature_space(shared, "classifier"))
+        if view.lacks("images") is None:
+            values |= excess_values(view, "interp_excess_randconv", _without_classes(view))
+        if view.lacks("manifold") is None:
+            values["interp_true_distance"] = true_distance(view)
+        return values
+
+
+def _without_classes(view: View) -> FeatureSpace | Missing:
+    if view.lacks("labels") is None:
+        return Missing("the data have classes, whose classifier sees more: interp_excess_classifier")
+    return feature_space(view.shared, "randconv")

@@ -22,14 +22,14 @@ class PixelManifold(Metric):
         Value(
             "precision_{source}",
             "Share of decodes of {source} inside some held-out ball, pixel space.",
-            True,
+            None,
             range="[0, 1]",
             formula="P[y in some B(x)], B(x) reaches to the 5th nearest held-out row",
         ),
         Value(
             "density_{source}",
             "Held-out balls that hold a decode of {source}, relative to real data; pixel space.",
-            True,
+            None,
             range="[0, inf)",
             formula="E #{x: y in B(x)} / 5; 1 for real data",
         ),

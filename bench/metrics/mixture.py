@@ -23,16 +23,24 @@ class Mixture(Metric):
         Value(
             "coverage_mixture",
             "Share of held-out data with a decode of the code mixture inside their 5-neighbour ball, pixel space.",
-            True,
+            None,
             range="[0, 1]",
             formula="P[some decode in B(x)], B(x) reaches to the 5th nearest held-out row",
         ),
         Value(
             "recall_mixture",
             "Share of held-out data inside the 5-neighbour ball of some decode of the code mixture, pixel space.",
-            True,
+            None,
             range="[0, 1]",
             formula="P[x in some B(y)], B(y) reaches to the 5th nearest decode",
+        ),
+        Value(
+            "coverage_recall_mixture",
+            "Harmonic mean of coverage_mixture and recall_mixture.",
+            True,
+            range="[0, 1]",
+            formula="2 coverage recall / (coverage + recall)",
+            sees=("averaging", "blur", "classes", "contrast", "duplicates", "noise", "shift"),
         ),
         Value(
             "cycle_error_mixture",
@@ -64,6 +72,7 @@ class Mixture(Metric):
         return {
             "coverage_mixture": scores["coverage"],
             "recall_mixture": scores["recall"],
+            "coverage_recall_mixture": scores["coverage_recall"],
             "cycle_error_mixture": relative_cycle_error(view, "mixture"),
             "hole_fraction_mixture": hole_fraction(view, "mixture"),
             "diversity_mixture": diversity(view, "mixture"),

@@ -29,13 +29,13 @@ class Realism(Metric):
             Value(
                 "realism_{source}",
                 "Distance of decodes of {source} to the nearest held-out datum, relative to real data's.",
-                False,
+                None,
                 formula="E dist(y, nearest datum) / E dist(x, nearest other datum), classifier features",
             ),
             source=("fit", "mixture", "prior"),
         ),
         *each(
-            Value("interp_realism_classifier{pair}", "As interp_realism, {pair}.", False, needs=("encode", "decode")),
+            Value("interp_realism_classifier{pair}", "As interp_realism, {pair}.", None, needs=("encode", "decode")),
             pair={
                 "": "in the features of the data set's own classifier",
                 "_same": "for pairs of one class, in the features of the data set's own classifier",
@@ -62,7 +62,7 @@ class Realism(Metric):
                 nearest(view.source_features(source, space), real)[0], reference
             )
         if view.lacks("encode") is None:
-            results |= realism_values(view, "interp_realism_classifier", space.name, space)
+            results |= realism_values(view, "interp_realism_classifier", space)
         return results
 
 

@@ -31,7 +31,8 @@ class TwoSample(Metric):
             Value(
                 "two_sample_{source}",
                 "Accuracy of a classifier that tells decodes of {source} from held-out data; 0.5 is best.",
-                False,
+                None,
+                target=0.5,
                 range="[0, 1]",
                 formula="cross-fitted accuracy on 50 principal components, as many decodes as test rows",
             ),

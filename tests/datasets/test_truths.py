@@ -198,3 +198,18 @@ def test_sprites_turn_by_their_orientation(module):
 def test_senseless_parameters_are_refused(module, name, parameters, message):
     with pytest.raises(UsageError, match=message):
         module(name).load(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "slack"),
+    [("lines", {"n": 60, "size": 16}, 0.05), ("ring", {"n": 60, "kind": "images"}, 0.01), ("ring", {"n": 60}, 0.4)],
+)
+def test_the_true_manifold_passes_by_every_datum(module, name, parameters, slack):
+    """As near as a step of the angle, and of the noise where there is some; data and manifold are no copies."""
+    split = module(name).load(**parameters)
+    points, rows = (x.reshape(len(x), -1) for x in (split.manifold, everything(split)))
+    assert points.dtype == np.float32 and len(points) == 4000 and split.manifold.shape[1:] == split.data_shape
+    nearest = np.sqrt(((rows[:, None] - points[None]) ** 2).sum(-1).min(1))
+    assert nearest.max() < slack and nearest.max() > 0
+    step = np.sqrt(((points - np.roll(points, 1, 0)) ** 2).sum(1))
+    assert step.max() < 0.1 and step.max() < 20 * step.mean()  # it is closed, without a gap

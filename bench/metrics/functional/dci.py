@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 TREES = 30
@@ -30,13 +32,15 @@ def importance_scores(importance: np.ndarray) -> tuple[float, float]:
     return concentration(importance), concentration(importance.T)
 
 
-def dci_scores(codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+def dci_scores(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator, nominal: Sequence[bool] = ()
+) -> dict[str, float]:
     """DCI of codes (N, L) and integer factors (N, F); forests are fitted on half of the rows, tested on the other.
 
-    Regression forests that see every code dimension at every split, so that an irrelevant one gets no importance;
-    informativeness is the share of the factors' variance that they explain (not below 0).
+    Forests that see every code dimension at every split, so that an irrelevant one gets no importance: regression for
+    an ordered factor, classification for a nominal one (`nominal`, one truth value per factor). Informativeness is the
+    share of the factor's variance that they explain, or accuracy above that of the commonest class (not below 0).
     """
-    from sklearn.ensemble import RandomForestRegressor
 
     order = rng.permutation(len(codes))[:_LARGEST_SAMPLE]
     half = len(order) // 2
@@ -44,13 +48,23 @@ def dci_scores(codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator)
     importance = np.zeros((codes.shape[1], factors.shape[1]))
     explained = []
     for k in range(factors.shape[1]):
-        forest = RandomForestRegressor(TREES, min_samples_leaf=5, n_jobs=1, random_state=int(rng.integers(2**31)))
-        forest.fit(codes[train], factors[train, k])
+        kinds = bool(len(nominal) and nominal[k])
+        forest = _forest(kinds, int(rng.integers(2**31))).fit(codes[train], factors[train, k])
         importance[:, k] = forest.feature_importances_
-        explained.append(max(0.0, float(forest.score(codes[test], factors[test, k]))))
+        score = float(forest.score(codes[test], factors[test, k]))
+        chance = np.bincount(factors[test, k]).max() / len(test) if kinds else 0.0
+        explained.append(max(0.0, (score - chance) / (1 - chance)) if chance < 1 else 0.0)
     disentanglement, completeness = importance_scores(importance)
     return {
         "dci_disentanglement": disentanglement,
         "dci_completeness": completeness,
         "dci_informativeness": float(np.mean(explained)),
     }
+
+
+def _forest(kinds: bool, seed: int):
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    if kinds:
+        return RandomForestClassifier(TREES, min_samples_leaf=5, max_features=None, n_jobs=1, random_state=seed)
+    return RandomForestRegressor(TREES, min_samples_leaf=5, n_jobs=1, random_state=seed)

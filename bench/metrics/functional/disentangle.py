@@ -5,6 +5,8 @@ Shapes: N rows, L code dimensions, F factors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BINS = 20
@@ -47,22 +49,59 @@ def mutual_information_gap(information: np.ndarray, factors: np.ndarray) -> floa
     return float((_gap(information) / entropies).mean())
 
 
-def sap_score(codes: np.ndarray, factors: np.ndarray) -> float:
-    """SAP (arXiv 1711.00848): mean over factors of the gap in squared correlation; codes (N, L), factors (N, F).
+def sap_score(codes: np.ndarray, factors: np.ndarray, nominal: Sequence[bool] = ()) -> float:
+    """SAP (arXiv 1711.00848): mean over factors of the gap in score between the best two codes (N, L); factors (N, F).
+
+    The score of a code for an ordered factor is their squared correlation. A nominal factor (`nominal`, one truth value
+    per factor; none of them without) has no order to correlate with: its score is the share of the code's variance that
+    its classes explain (the correlation ratio η²), which is the same however the classes are numbered.
 
     >>> rows = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     >>> round(float(sap_score(rows.astype(float), rows)), 6)
     1.0
     """
     z = (codes - codes.mean(0)) / codes.std(0)
-    v = (factors - factors.mean(0)) / factors.std(0)
-    return float(_gap((z.T @ v / len(z)) ** 2).mean())
+    scores = []
+    for index, column in enumerate(factors.T):
+        if len(nominal) and nominal[index]:
+            scores.append(_explained_by_classes(z, column))
+        else:
+            v = (column - column.mean()) / column.std()
+            scores.append((z.T @ v / len(z)) ** 2)
+    return float(_gap(np.stack(scores, 1)).mean())
+
+
+def _explained_by_classes(z: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Variance of class means over that of standardised z (N, L), less what chance explains: (L,), not below 0."""
+    names, index = np.unique(classes, return_inverse=True)
+    counts = np.bincount(index)
+    sums = np.zeros((len(names), z.shape[1]))
+    np.add.at(sums, index, z)
+    between = (sums**2 / counts[:, None]).sum(0) / len(z)
+    chance = (len(names) - 1) / max(len(z) - 1, 1)
+    return ((between - chance) / (1 - chance)).clip(0)
+
+
+def corrected_information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Mutual information of integer columns less the plug-in estimate's bias, not below 0: (L, F) nats.
+
+    For independent columns with A and B values 2N·I is χ² with k = (A-1)(B-1) degrees of freedom, so that noise reads
+    k/(2N) nats on average (Miller 1955). What is below (k + 3√(2k))/(2N), three standard deviations above that, counts
+    as none.
+    """
+    information = mutual_information(codes, factors)
+    levels = [np.array([len(np.unique(column)) for column in table.T]) - 1.0 for table in (codes, factors)]
+    freedom = np.outer(*levels)  # (L, F)
+    n = len(codes)
+    seen = information > (freedom + 3 * np.sqrt(2 * freedom)) / (2 * n)
+    return np.where(seen, (information - freedom / (2 * n)).clip(0), 0.0)
 
 
 def modularity(information: np.ndarray) -> float:
     """Modularity (arXiv 1802.05312): mean over informative codes of 1 - Σ_{k≠best} I² / (I²_best (F-1)); (L, F).
 
-    A code without information about any factor is left out; a single factor gives 1.
+    Give it `corrected_information`: plug-in estimates make noise look modular. A code without information about any
+    factor is left out; a single factor gives 1.
     """
     squared = information**2
     best = squared.max(1)

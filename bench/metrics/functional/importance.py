@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -48,9 +49,8 @@ def importance_bounds(weights: Tensor, counts: Sequence[int]) -> dict[int, tuple
     weights = weights.double()
     bounds = {}
     for count in counts:
-        groups = weights.shape[1] // count
-        parts = weights[:, : groups * count].reshape(len(weights), groups, count)
-        logs = torch.logsumexp(parts, 2) - torch.log(torch.tensor(count).double())  # (N, groups)
+        logs = _group_bounds(weights, count)
+        groups = logs.shape[1]
         if groups > 1:
             variances = logs.var(1) / groups
         else:
@@ -58,6 +58,26 @@ def importance_bounds(weights: Tensor, counts: Sequence[int]) -> dict[int, tuple
             variances = (share.square().sum(1) - 1 / weights.shape[1]).clamp_min(0)
         bounds[count] = (float(logs.mean()), float(variances.sum().sqrt()) / len(weights))
     return bounds
+
+
+def _group_bounds(weights: Tensor, count: int) -> Tensor:
+    """ln mean w of every `count` draws of ln w (N, S), in disjoint groups: (N, S // count) float64."""
+    groups = weights.shape[1] // count
+    parts = weights[:, : groups * count].double().reshape(len(weights), groups, count)
+    return torch.logsumexp(parts, 2) - math.log(count)
+
+
+def paired_gap(weights: Tensor, few: int, many: int) -> tuple[float, float]:
+    """IWAE_many - IWAE_few from the same draws ln w (N, S), and its Monte-Carlo error; `few` divides `many`.
+
+    Each group of `many` draws is compared with the mean bound of the groups of `few` that it consists of, so that what
+    the two bounds share cancels from the error.
+    """
+    large = _group_bounds(weights, many)  # (N, G)
+    used = weights[:, : large.shape[1] * many]
+    gaps = large - _group_bounds(used, few).reshape(*large.shape, many // few).mean(2)
+    variances = gaps.var(1) / gaps.shape[1] if gaps.shape[1] > 1 else torch.zeros(len(gaps)).double()
+    return float(gaps.mean()), float(variances.sum().sqrt()) / len(gaps)
 
 
 def prior_bound(model: Model, x: Tensor, z: Tensor) -> tuple[float, float]:

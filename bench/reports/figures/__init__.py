@@ -4,7 +4,7 @@
 `history.csv`, the others arrays.
 
 >>> frame = bench.load("results/digits-1a2b3c4d")
->>> axes = bench.figures.plot_tradeoff(frame, "test_mse", "coverage_fit")
+>>> axes = bench.figures.plot_tradeoff(frame, "test_mse", "energy_fit")
 >>> axes = bench.figures.plot_differences(frame, "test_mse", baseline="ae")
 """
 

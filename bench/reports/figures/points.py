@@ -83,9 +83,9 @@ def plot_dots(
 def plot_tradeoff(
     frame: pd.DataFrame,
     x: str = "test_mse",
-    y: str = "coverage_fit",
+    y: str = "energy_fit",
     ax: Axes | None = None,
-    better: tuple[bool | None, bool | None] = (False, True),
+    better: tuple[bool | None, bool | None] = (False, False),
 ) -> Axes:
     """Two metrics against each other: seeds as small dots, means with both 95 % t intervals; the good corner named."""
     ax = axes_or_new(ax)

@@ -56,7 +56,7 @@ def judge(directory: Path | str) -> tuple[pd.DataFrame, list[Judged]]:
     judged = []
     latent_dim = int(store.spec.get("latent_dim") or store.spec.get("latent-dim") or 0)
     for dataset, own in frame.groupby("dataset", sort=False):
-        counts = {"n_test": _n_test(data.cells, str(dataset)), "latent_dim": latent_dim}
+        counts = {**_sizes(data.cells, str(dataset)), "latent_dim": latent_dim}
         for control, rows in own.groupby("control", sort=False):
             values = {m: None if np.isnan(v) else float(v) for m, v in zip(rows["metric"], rows["value"], strict=True)}
             for score in (score for score in SCORES if score.control == control):
@@ -64,9 +64,10 @@ def judge(directory: Path | str) -> tuple[pd.DataFrame, list[Judged]]:
     return frame, judged
 
 
-def _n_test(cells: pd.DataFrame, dataset: str) -> int:
+def _sizes(cells: pd.DataFrame, dataset: str) -> dict[str, int]:
     own = cells[(cells["dataset_label"] == dataset) & (cells["status"] == "ok")]
-    return int(json.loads(own["split"].iloc[0]).get("n_test") or 0)
+    split = json.loads(own["split"].iloc[0])
+    return {name: int(split[name]) for name in ("n_test", "n_validation")}
 
 
 def document(directories: Sequence[Path | str]) -> str:

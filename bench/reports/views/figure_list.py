@@ -37,7 +37,7 @@ def _more(material: Material) -> str:
 def _tradeoff(m: Material):
     section = m.section
     has = {metric.name for metric in section.metrics.values() if np.isfinite(section.values[metric.name]).any()}
-    pairs = [("test_mse", "coverage_fit"), ("test_mse", "recall_fit"), ("coverage_fit", "recall_fit")]
+    pairs = [("test_mse", "energy_fit"), ("test_mse", "interp_excess"), ("coverage_fit", "recall_fit")]
     pairs = [pair for pair in pairs if has.issuperset(pair)]
     frame = m.frame[~m.frame["variant_label"].str.startswith("control:")]
     frame = frame[frame["variant_label"].isin(style.in_order(frame["variant_label"])[:MOST_DOT_ROWS])]
@@ -54,7 +54,7 @@ def _tradeoff(m: Material):
     data = frame[frame["metric"].isin(names)][["variant_label", "seed", "metric", "value"]]
     caption = (
         "Small dots are seeds, large marks their means with 95 % t intervals. Reconstruction alone or coverage alone "
-        "misleads: a good model is near the corner named better in every panel."
+        "misleads: a good model is near the corner named better in every panel that has one."
     )
     yield "tradeoff", "Reconstruction against coverage", caption, figure, data, False
 

@@ -39,6 +39,9 @@ def test_metrics_are_explained_in_full(call):
     assert "lower is better" in block
     for word in ("family:", "formula:", "needs:", "gauge:", "set:"):
         assert word in block
+    energy = out.split("\nenergy_fit\n")[1].split("\n\n")[0]
+    assert "sweeps:    sees averaging, blur" in energy and "not memorised" in energy
+    assert "best at 0.5" in out.split("\ntwo_sample_fit\n")[1].split("\n\n")[0]
     values = [
         v for name in Registry.discover().names("metric") for v in Registry.discover().info("metric", name).values
     ]

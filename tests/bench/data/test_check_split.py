@@ -71,6 +71,8 @@ def test_what_keeps_the_contract_is_returned():
         ({"train_factors": None}, "factors for some parts but not for train"),
         ({"factor_names": ("f", "g")}, r"expected finite numbers of shape \(6, 2\)"),
         ({"factor_names": None}, r"of shape \(6, 0\)"),
+        ({"nominal_factors": ("g",)}, r"nominal_factors names 'g'"),
+        ({"manifold": np.zeros((3, 9), np.float32)}, r"manifold: rows of shape \(9,\)"),
         ({"train_factors": with_value(np.nan)[:, 1:2]}, "expected finite numbers"),
     ],
     ids=str,

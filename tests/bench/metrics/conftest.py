@@ -127,8 +127,8 @@ def toolbox() -> type[Toolbox]:
 def every_metric() -> list[Metric]:
     """Every metric, the two long ones with fewer data and steps than by default."""
     metrics = {type(metric).__name__: metric for metric in discovered_metrics()}
-    metrics["Importance"].images = 20
-    metrics["Annealed"].points, metrics["Annealed"].temperatures = 10, 20
+    metrics["Importance"].rows = 20
+    metrics["Annealed"].rows, metrics["Annealed"].temperatures = 20, 20
     return list(metrics.values())
 
 

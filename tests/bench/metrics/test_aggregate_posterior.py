@@ -162,3 +162,21 @@ def test_pullback_metric_against_full_jacobians():
 def test_a_decoder_that_ignores_its_code_has_no_rank():
     pullback = pullback_metric(lambda z: torch.ones(*z.shape[:-1], 4), torch.randn(5, 3, generator=generator()))
     assert effective_rank(torch.eye(3), pullback) is None
+
+
+def test_prior_mmd_does_not_depend_on_the_scale_or_the_axes_of_the_prior(toolbox, gaussian_split):
+    """Codes and prior under one affine map: whitened by the prior, the discrepancy is the same."""
+    base = toolbox.linear_vae(S2)
+    A = torch.tensor(np.random.default_rng(0).standard_normal((6, 6))).float() * 30
+    narrow = dataclasses.replace(
+        base, posterior=None, prior=lambda: Normal(torch.zeros(6), torch.full((6,), 0.5), validate_args=False)
+    )
+    turned = dataclasses.replace(
+        narrow,
+        encode=lambda x: base.encode(x) @ A.T,
+        prior=lambda: MultivariateNormal(torch.zeros(6), 0.25 * A @ A.T, validate_args=False),
+    )
+    found = [toolbox.evaluate(model, gaussian_split, AggregatePosterior())["prior_mmd"] for model in (narrow, turned)]
+    noise = 4 * (found[0].error ** 2 + found[1].error ** 2) ** 0.5
+    assert found[1].value == pytest.approx(found[0].value, abs=noise)
+    assert found[0].value > 3 * noise  # half the codes' scale is seen

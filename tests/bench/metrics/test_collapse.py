@@ -33,7 +33,7 @@ def test_linear_optimum(toolbox, gaussian_split):
 def test_total_collapse_is_stored_with_its_reason(toolbox, digits_split, digits_shared, collapsed_vae, digits_vae):
     measured = toolbox.evaluate(collapsed_vae, digits_split, Collapse(), shared=digits_shared)["collapsed"]
     assert (measured.value, measured.status) == (1.0, "flagged")
-    assert "unexplained" in measured.reason
+    assert "0 active units" in measured.reason
     assert toolbox.evaluate(digits_vae, digits_split, Collapse(), shared=digits_shared)["collapsed"].value == 0
 
 

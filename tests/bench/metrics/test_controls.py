@@ -7,7 +7,7 @@ from bench.evaluate.control_models import CONTROLS
 from bench.losses import ReconstructionCost
 from bench.reports.studies.control_scores import SCORES
 
-COUNTS = {"n_test": 360, "latent_dim": 4}
+COUNTS = {"n_test": 360, "n_validation": 359, "latent_dim": 4}
 
 
 @pytest.fixture(scope="module", params=sorted(CONTROLS))

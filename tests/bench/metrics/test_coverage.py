@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.analysis.stats import coverage_null
-from bench.evaluate.control_models import constant, lookup, pca, real
+from bench.evaluate.control_models import constant, generator_of, lookup, pca, real
 from bench.evaluate.neighbours import nearest, neighbours_within, radii
 from bench.losses import ReconstructionCost
 from bench.metrics.coverage import Coverage
@@ -153,15 +153,20 @@ def test_pca_has_no_cycle_error_and_no_holes(toolbox, gaussian_split):
 
 
 def test_controls_score_as_they_must(toolbox, digits_split, digits_shared):
-    null = coverage_null(360, 360)
+    null = coverage_null(360, 359)
     best = toolbox.evaluate(real(digits_split, 4, SQUARED), digits_split, Coverage(), shared=digits_shared)
     assert best["coverage_prior"].value == pytest.approx(null, abs=0.03)
     assert best["recall_prior"].value > 0.95
     assert best["coverage_fit"].status == "n/a"
+    for name in ("coverage", "recall", "coverage_recall"):
+        assert best[f"{name}_prior"].value == pytest.approx(best[f"{name}_real"].value, abs=0.03), name
+    c, r = best["coverage_real"].value, best["recall_real"].value
+    assert best["coverage_recall_real"].value == pytest.approx(2 * c * r / (c + r))
     worst = toolbox.evaluate(
         constant(digits_split, 4, SQUARED), digits_split, Coverage(), Holes(), shared=digits_shared
     )
-    assert worst["recall_fit"].value == 0 and worst["recall_fit"].status == "flagged"
+    assert worst["recall_fit"].value == 0
+    assert worst["coverage_recall_fit"].value == 0 and worst["coverage_recall_fit"].status == "flagged"
     assert worst["coverage_fit"].value < 0.3
     assert worst["diversity_fit"].value < 1e-6
     assert worst["cycle_error_fit"].value is None  # never a perfect 0
@@ -186,3 +191,15 @@ def test_monte_carlo_error_is_the_spread_over_evaluations(toolbox, gaussian_spli
         spread = np.std([run[name].value for run in runs], ddof=1)
         stated = np.mean([run[name].error for run in runs])
         assert 0.5 < stated / spread < 2  # 12 runs: the sample deviation is within a factor of 1.6 at 99 %
+
+
+def test_averages_of_images_cover_more_than_images_do_and_are_flagged(toolbox, digits_split):
+    """Means of ten training images lie in more balls than real images; the harmonic mean is not deceived."""
+    rows = torch.as_tensor(digits_split.train).flatten(1)
+    test = torch.as_tensor(digits_split.test).flatten(1)
+    averages = rows[nearest(test, rows, 10, exact=False)[1]].mean(1)
+    model = generator_of("averages", averages, digits_split, 4, SQUARED)
+    measured = toolbox.evaluate(model, digits_split, Coverage())
+    assert measured["coverage_prior"].value > measured["coverage_real"].value
+    assert measured["coverage_prior"].higher_is_better is None and "real held-out" in measured["coverage_prior"].reason
+    assert measured["coverage_recall_prior"].value < measured["coverage_recall_real"].value - 0.1

@@ -1,5 +1,6 @@
 """Disentanglement: identity codes score 1, duplicated and merged codes what metrics.md computes, dead ones nothing."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from bench.metrics.disentanglement import Disentanglement
 from bench.metrics.functional.dci import dci_scores, importance_scores
 from bench.metrics.functional.disentangle import (
     bin_columns,
+    corrected_information,
     factorvae_score,
     modularity,
     mutual_information,
@@ -95,6 +97,48 @@ def test_dead_codes_are_no_vote_and_no_zero_over_zero():
     assert factorvae_score(faint, factors, np.random.default_rng(0), prune_variance=0.05) == 1
 
 
+def test_numbers_of_nominal_factors_do_not_matter():
+    """A code that names a class is perfect however classes are numbered; as an order it would fall to a quarter."""
+    rng = np.random.default_rng(0)
+    kinds, other = rng.integers(5, size=3000), rng.integers(5, size=3000)
+    codes = np.stack([kinds, other], 1) + 0.01 * rng.standard_normal((3000, 2))
+    relabelled = np.array([3, 0, 4, 1, 2])[kinds]
+    for names in (kinds, relabelled):
+        assert sap_score(codes, np.stack([names, other], 1), (True, False)) == pytest.approx(1, abs=0.01)
+        scores = dci_scores(codes, np.stack([names, other], 1), np.random.default_rng(0), (True, False))
+        assert scores["dci_informativeness"] > 0.99 and scores["dci_disentanglement"] > 0.95
+    assert sap_score(codes, np.stack([relabelled, other], 1)) < 0.7
+    noise = sap_score(rng.standard_normal((3000, 2)), np.stack([relabelled, other], 1), (True, True))
+    assert noise == pytest.approx(0, abs=0.005)
+
+
+def test_declared_nominal_factors_reach_the_scores(toolbox):
+    plain = split_with_factors()
+    turned = np.random.default_rng(0).permutation(20)
+    parts = {f"{part}_factors": getattr(plain, f"{part}_factors").copy() for part in ("train", "validation", "test")}
+    for values in parts.values():
+        values[:, 0] = turned[values[:, 0].astype(int)]
+    renamed = dataclasses.replace(plain, **parts)
+    model = Model("identity", 3, (3,), ReconstructionCost("squared"), lambda x: x, lambda z: z, lambda z: z)
+    ordered = toolbox.evaluate(model, renamed, Disentanglement())["sap"].value
+    nominal = toolbox.evaluate(model, dataclasses.replace(renamed, nominal_factors=("a",)), Disentanglement())
+    assert nominal["sap"].value > 0.95 > ordered + 0.2
+
+
+def test_noise_has_no_modularity():
+    """Plug-in information of noise is its bias, the same for no factor: without the correction noise scores .7."""
+    rng = np.random.default_rng(0)
+    codes, factors = bin_columns(rng.standard_normal((2000, 6))), factors_of(2000)
+    assert modularity(mutual_information(codes, factors)) > 0.5
+    assert corrected_information(codes, factors).max() < 1e-3
+    assert modularity(corrected_information(codes, factors)) == 0
+    perfect = corrected_information(factors, factors)
+    assert modularity(perfect) == 1
+    assert perfect.diagonal() == pytest.approx(
+        [mutual_info_score(column, column) - 16 / 4000 for column in factors.T], rel=1e-9
+    )
+
+
 def test_modularity_leaves_uninformative_codes_out():
     assert modularity(np.array([[1.0, 0.0], [0.0, 0.0]])) == 1
     assert modularity(np.array([[1.0, 1.0]])) == 0
@@ -133,8 +177,6 @@ def test_rows(toolbox):
     ("change", "words"), [("codes", "constant"), ("factors", "no factor varies"), ("rows", "fewer")]
 )
 def test_poor_data_say_so(toolbox, change, words):
-    import dataclasses
-
     split = split_with_factors(50 if change == "rows" else 600)
     if change == "factors":
         split = dataclasses.replace(split, test_factors=np.zeros_like(split.test_factors))

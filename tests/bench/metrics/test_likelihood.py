@@ -8,12 +8,20 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from bench.contracts.dataset import Split
 from bench.contracts.model import Model
+from bench.evaluate.control_models import constant
 from bench.losses import ReconstructionCost
 from bench.metrics.annealed import Annealed
 from bench.metrics.calibration import Calibration
 from bench.metrics.functional.annealing import AnnealedChains, simulate
-from bench.metrics.functional.importance import importance_bounds, log_likelihood, log_weights, prior_bound
+from bench.metrics.functional.importance import (
+    importance_bounds,
+    log_likelihood,
+    log_weights,
+    paired_gap,
+    prior_bound,
+)
 from bench.metrics.functional.likelihoods import (
     bernoulli_cost,
     calibrated_gaussian_nll,
@@ -21,7 +29,9 @@ from bench.metrics.functional.likelihoods import (
     entropy_floor,
 )
 from bench.metrics.importance import Importance
+from bench.metrics.objective import Objective
 
+SQUARED = ReconstructionCost("squared")
 S2 = 0.25
 
 
@@ -72,6 +82,83 @@ def test_effective_samples_and_rows(toolbox, gaussian_split):
     measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, Importance())
     assert measured["iwae_effective_samples"].value == pytest.approx(5000, rel=1e-3)
     assert measured["iwae_5000"].value == pytest.approx(measured["iwae_1"].value, abs=1e-3)
+
+
+def test_every_likelihood_of_the_constant_decoder_agrees_on_the_same_rows(toolbox):
+    """It ignores its code, so that ELBO, IWAE at every K, eq. 9 and annealing are one number: ln N(x; x̄, s² I)."""
+    split = toolbox.gaussian_split(n_train=500, n_test=120)
+    model = constant(split, 3, SQUARED)
+    annealed = Annealed()
+    annealed.temperatures = 10
+    measured = toolbox.evaluate(model, split, Importance(), annealed, Objective())
+    s2 = model.decoder_variance
+    mean = split.train.mean(0)
+    exact = float((-0.5 * ((split.test - mean) ** 2 / s2 + np.log(2 * np.pi * s2)).sum(1)).mean())
+    assert measured["likelihood_rows"].value == 120
+    assert -measured["test_neg_elbo"].value == pytest.approx(exact, abs=2e-3)
+    for name in ("iwae_1", "iwae_100", "iwae_5000", "prior_bound", "ais_log_likelihood"):
+        assert measured[name].value == pytest.approx(exact, abs=2e-3), name
+    assert measured["iwae_gap_100"].value == pytest.approx(0, abs=1e-4)
+    assert measured["iwae_effective_samples_min"].value == pytest.approx(5000, rel=1e-3)
+
+
+def test_importance_and_annealing_use_the_same_rows():
+    assert Importance.rows == Annealed.rows == 500
+
+
+def test_the_paired_gap_is_the_difference_of_bounds_with_less_error(toolbox, gaussian_split):
+    """q with inflated σ: what bounds share cancels, and the error of the gap is below that of their difference."""
+    base = toolbox.linear_vae(S2)
+
+    def wide(x):
+        return Normal(base.posterior(x).loc, base.posterior(x).scale * 1.5, validate_args=False)
+
+    x = torch.as_tensor(gaussian_split.test[:60])
+    weights = log_weights(dataclasses.replace(base, posterior=wide), x, 2000, torch.Generator().manual_seed(0))
+    bounds = importance_bounds(weights, (1, 100))
+    gap, error = paired_gap(weights, 1, 100)
+    assert gap == pytest.approx(bounds[100][0] - bounds[1][0], abs=1e-9)
+    assert 0 < error < 1.2 * (bounds[1][1] ** 2 + bounds[100][1] ** 2) ** 0.5
+    others = [
+        paired_gap(
+            log_weights(dataclasses.replace(base, posterior=wide), x, 2000, torch.Generator().manual_seed(seed)), 1, 100
+        )[0]
+        for seed in range(1, 13)
+    ]
+    assert error == pytest.approx(np.std(others, ddof=1), rel=0.8)
+
+
+def test_effective_samples_have_a_minimum_and_quantiles(toolbox, gaussian_split):
+    """One row in ten is met by a posterior of a fiftieth of the width: the mean hardly shows it, the minimum does."""
+    base = toolbox.linear_vae(S2)
+
+    def posterior(x):
+        q = base.posterior(x)
+        bad = torch.arange(len(x))[:, None] % 10 == 0
+        return Normal(q.loc, torch.where(bad, q.scale / 50, q.scale), validate_args=False)
+
+    metric = Importance()
+    metric.rows = 50
+    measured = toolbox.evaluate(dataclasses.replace(base, posterior=posterior), gaussian_split, metric)
+    of = {key: measured[f"iwae_effective_samples{key}"].value for key in ("", "_min", "_q10", "_median")}
+    assert of["_min"] < 500 < of[""] < of["_median"] == pytest.approx(5000, rel=1e-3)
+    assert of["_min"] <= of["_q10"] <= of["_median"]
+
+
+def test_bernoulli_on_grey_pixels_is_no_likelihood(toolbox, gaussian_split):
+    """The sum of cost and KL keeps its name, and binary pixels their likelihood."""
+    grey = Split(*(1 / (1 + np.exp(-getattr(gaussian_split, part)[:60])) for part in ("train", "validation", "test")))
+    binary = Split(*(np.round(getattr(grey, part)) for part in ("train", "validation", "test")))
+    drawn = dataclasses.replace(grey, binarise="dynamic", likelihoods=("bernoulli",))
+    model = dataclasses.replace(toolbox.linear_vae(S2), cost=ReconstructionCost("bernoulli"))
+    for split, likely in ((grey, False), (binary, True), (drawn, True)):
+        measured = toolbox.evaluate(model, split, Objective())
+        assert measured["bernoulli_bound"].value is not None
+        if likely:
+            assert measured["test_neg_elbo"].value == measured["bernoulli_bound"].value
+        else:
+            assert "no likelihood" in measured["test_neg_elbo"].reason
+            assert "no likelihood" in toolbox.evaluate(model, split, Importance())["iwae_1"].reason
 
 
 def scalar_model(w: float, s2: float) -> Model:
@@ -131,7 +218,9 @@ def test_annealed_chains_bracket_the_exact_value(toolbox, gaussian_split):
 
 
 def test_annealed_row(toolbox, gaussian_split):
-    measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, Annealed())
+    metric = Annealed()
+    metric.rows = 100
+    measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, metric)
     rows = toolbox.shared(gaussian_split).rows("test").flat[:100].numpy()
     assert measured["ais_log_likelihood"].value == pytest.approx(exact_log_p(toolbox, 6, rows).mean(), abs=0.15)
     assert 0 <= measured["ais_gap"].value < 0.5

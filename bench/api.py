@@ -44,6 +44,7 @@ def run(
     metrics: str | Sequence[str] | None = None,
     controls: bool | None = None,
     baseline: str | None = None,
+    select: str | None = None,
     preset: str | None = None,
     config: str | Path | None = None,
     output: str | Path | None = None,
@@ -80,9 +81,9 @@ def run(
         "variant": variants, "dataset": datasets, "seeds": seeds, "latent_dim": latent_dim, "network": network,
         "recon": recon, "optimizer": optimizer, "schedule": schedule, "steps": steps, "epochs": epochs,
         "early_stopping": early_stopping, "batch_size": batch_size, "precision": precision, "compile": compile,
-        "device": device, "metrics": metrics, "controls": controls, "baseline": baseline, "output": output,
-        "plugins": plugins or None, "n_jobs": n_jobs, "engine": engine, "timeout": timeout, "force": force or None,
-        "quiet": quiet or None, "tensorboard": tensorboard or None,
+        "device": device, "metrics": metrics, "controls": controls, "baseline": baseline, "select": select,
+        "output": output, "plugins": plugins or None, "n_jobs": n_jobs, "engine": engine, "timeout": timeout,
+        "force": force or None, "quiet": quiet or None, "tensorboard": tensorboard or None,
     }  # fmt: skip
     if steps is not None and epochs is not None:
         raise UsageError("both steps and epochs are given; give one of them")
@@ -119,11 +120,12 @@ def load(run: str | Path) -> pd.DataFrame:
     Raises:
         UsageError: the directory does not hold a run.
     """
+    from bench.analysis.selection import selected
     from bench.reports.csv_tables import results_frame
     from bench.store.run_store import RunStore
 
     with RunStore.open(Path(run)) as store:
-        frame = results_frame(store.data()).astype(_NULLABLE)
+        frame = results_frame(store.data(), selected(store.spec)).astype(_NULLABLE)
     frame.attrs["run"] = str(run)
     return frame
 

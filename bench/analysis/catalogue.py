@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.scales import LINEAR, Scale, scale_of
 from bench.errors import BenchError
 from bench.store.measurements import MetricInfo
 from bench.text import printable
@@ -39,11 +40,19 @@ class Metric:
     formula: str = ""
     primary: bool = False
     gauge: str = ""
+    needs: tuple[str, ...] = ()
+    scale: Scale = LINEAR
 
     @property
     def question(self) -> str:
         """The question it answers, or its name."""
         return QUESTIONS.get(self.name, self.name)
+
+    @property
+    def gauge_word(self) -> str:
+        """ "gauge-dependent" where another basis of the code gives another rank, though it needs no prior."""
+        ranks = self.higher_is_better is not None and "prior" not in self.needs
+        return "gauge-dependent" if ranks and self.gauge == "dependent" else ""
 
     @property
     def direction(self) -> str:
@@ -72,6 +81,8 @@ def catalogue(metrics: Sequence[MetricInfo], plugins: Sequence[str] = ()) -> dic
                 printable(value.formula) if value else "",
                 bool(value and value.primary),
                 value.gauge if value else "",
+                tuple(value.needs) if value else (),
+                scale_of(value),
             )
         )
     rank = {family: place for place, family in enumerate((*FAMILIES, "other"))}

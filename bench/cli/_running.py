@@ -107,7 +107,7 @@ def describe_plan(spec: RunSpec, options: RunOptions, registry: Registry) -> str
         "data sets": ", ".join(dict.fromkeys(cell.dataset_label for cell in cells)),
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
         "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
-        "metrics": ", ".join(f"{name} ({len(values)})" for name, values in registry.metrics_for(spec.metrics)),
+        "metrics": ", ".join(f"{name} ({len(values)})" for name, values in registry.metrics_for(spec.evaluated)),
         "directory": str(options.directory(spec)),
     }
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())

@@ -45,6 +45,10 @@ class Value:
         core: whether `--metrics core` includes it.
         vector: whether `compute` returns one number per latent dimension (or bin) under this name.
         primary: whether the short table of a report shows it.
+        scale: on which differences count: "linear", "log" (ratios, as of errors), or "excess over 1" (ratios of
+            value - 1); "" for what the range suggests (`bench.analysis.scales`).
+        smallest_effect: the least difference worth a mark on that scale: in the value's unit for "linear", a share for
+            the others (0.01 is 1 %); None for the scale's default.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Value:
     core: bool = False
     vector: bool = False
     primary: bool = False
+    scale: str = ""
+    smallest_effect: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bench.store.measurements import RunData
 from bench.text import printable
 
 _OPTIONS = ("epochs", "steps", "latent-dim", "network", "recon", "optimizer", "schedule", "early-stopping",
-            "batch-size", "precision", "metrics", "baseline", "device")  # fmt: skip
+            "batch-size", "precision", "metrics", "baseline", "select", "device")  # fmt: skip
 #: What each cost means and at which decoder variance eq. 4 is an exact evidence lower bound.
 CONVENTIONS = {
     "squared": "squared error ‖x̂-x‖² (eq. 1), summed over data dimensions, mean over the batch; "

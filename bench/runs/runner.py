@@ -66,7 +66,7 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
     directory = options.directory(spec)
     refuse_second_writer(directory)
     workshop = Workshop(spec.plugins, arrays)
-    fingerprints = Fingerprints(workshop.registry, spec.metrics)
+    fingerprints = Fingerprints(workshop.registry, spec.evaluated)
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(options, spec, arrays) as engine:
         device = engine.device(spec.device)
@@ -88,7 +88,7 @@ def execute(spec: RunSpec, options: RunOptions, registry: Registry, arrays: Spli
                 store,
                 fingerprints,
                 plugins=tuple(spec.plugins),
-                metrics=spec.metrics,
+                metrics=spec.evaluated,
                 device=device,
                 threads=engine.threads,
                 engine=engine.name,

@@ -68,12 +68,14 @@ class Scale:
 
 
 LINEAR = Scale()
+#: Of values that no plugin declares (its file is gone): ratios where all are above 0, and half a percent.
+UNDECLARED = Scale("log", 0.005)
 
 
 def scale_of(value: Value | None) -> Scale:
     """A declared value's scale and smallest effect; what is not declared follows from range and unit."""
     if value is None:
-        return Scale("linear", 0.0)
+        return UNDECLARED
     kind = value.scale or ("linear" if value.higher_is_better is None else _suggested(value.range))
     if value.smallest_effect is not None:
         return Scale(kind, float(value.smallest_effect))

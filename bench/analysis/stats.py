@@ -227,6 +227,7 @@ def _power(effect: float, n: int, alpha: float) -> float:
     return float(np.mean(special.ndtr(shift - bound) + special.ndtr(-shift - bound)))
 
 
+@functools.lru_cache(maxsize=512)
 def detectable_effect(n: int, alpha: float = 1 - CONFIDENCE, power: float = 0.8) -> float:
     """The least true difference, in sd of the paired differences, that n seeds see with `power`; inf for n < 2."""
     if n < 2:

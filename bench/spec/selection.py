@@ -28,8 +28,8 @@ def checked(registry: Registry, select: str) -> str:
     declared = {}
     for metric in registry.names("metric"):
         info = registry.info("metric", metric)
-        declared |= {} if info.broken else {value["name"]: value for value in info.declared}
-    ranks = {key for key, value in declared.items() if value["higher_is_better"] is not None}
+        declared |= {} if info.broken else {value.name: value for value in info.values}
+    ranks = {key for key, value in declared.items() if value.higher_is_better is not None}
     can = sorted(key for key in ranks if key.startswith(VALIDATION))
     if name in can:
         return name

@@ -36,6 +36,7 @@ def run(
     metrics: str | Sequence[str] | None = None,
     controls: bool | None = None,
     baseline: str | None = None,
+    select: str | None = None,
     preset: str | None = None,
     config: str | Path | None = None,
     output: str | Path | None = None,
@@ -77,9 +78,9 @@ def run(
     given = {
         **training,
         "variant": variants, "dataset": datasets, "seeds": seeds, "device": device, "metrics": metrics,
-        "controls": controls, "baseline": baseline, "output": output, "plugins": plugins or None, "n_jobs": n_jobs,
-        "threads": threads, "engine": engine, "timeout": timeout, "force": force or None, "quiet": quiet or None,
-        "tensorboard": tensorboard or None,
+        "controls": controls, "baseline": baseline, "select": select, "output": output, "plugins": plugins or None,
+        "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
+        "quiet": quiet or None, "tensorboard": tensorboard or None,
     }  # fmt: skip
     split = None
     if data is not None:
@@ -116,9 +117,10 @@ def load(run: str | Path) -> pd.DataFrame:
 
 
 def _frame(store: RunStore) -> pd.DataFrame:
+    from bench.analysis.selection import selected
     from bench.reports.csv_tables import results_frame
 
-    frame = results_frame(store.data()).astype(_NULLABLE)
+    frame = results_frame(store.data(), selected(store.spec)).astype(_NULLABLE)
     frame.attrs["run"] = str(store.directory)
     return frame
 

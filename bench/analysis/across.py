@@ -35,7 +35,7 @@ class Standing:
 
     Attributes:
         score: interquartile mean of the anchored scores with its bootstrap interval; n counts seeds.
-        on: data sets behind it. may_win: has a score on every anchored data set, is nowhere collapsed or flagged.
+        on: data sets behind it. may_win: has a score on every anchored data set and competes on each of them.
         improvement: probability that a seed beats a seed of the baseline. compared_on: data sets behind it.
         mark: "best", "shared" or "".
     """
@@ -150,8 +150,8 @@ def _score(out: Across, metric: Metric, own: Sequence[tuple[Section, dict[str, i
         standing = out.of(variant, metric)
         standing.on = sum(bool(np.isfinite(row).any()) for row in rows)
         standing.score = stratified_bootstrap(rows, np.random.default_rng(0))
-        flagged = any(variant in p and s.cells[p[variant], metric.name].flagged for s, p, _ in tables)
-        standing.may_win = standing.on == len(tables) and not out.collapsed[variant] and not flagged
+        barred = any(variant in p and (p[variant], metric.name) in s.barred for s, p, _ in tables)
+        standing.may_win = standing.on == len(tables) and not barred
         strata[variant] = rows
     _mark(out, metric, strata)
     return reasons

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.scales import LINEAR, Scale, scale_of
 from bench.store.measurements import MetricInfo
 from bench.text import printable
 
@@ -46,11 +47,19 @@ class Metric:
     formula: str = ""
     primary: bool = False
     gauge: str = ""
+    needs: tuple[str, ...] = ()
+    scale: Scale = LINEAR
 
     @property
     def question(self) -> str:
         """The question it answers, or its name."""
         return QUESTIONS.get(self.name, self.name)
+
+    @property
+    def gauge_word(self) -> str:
+        """ "gauge-dependent" where another basis of the code gives another rank, though it needs no prior."""
+        ranks = self.higher_is_better is not None and "prior" not in self.needs
+        return "gauge-dependent" if ranks and self.gauge == "dependent" else ""
 
     @property
     def direction(self) -> str:
@@ -91,13 +100,15 @@ def _metric(info: MetricInfo, said: Mapping[str, Any]) -> Metric:
         printable(said.get("formula", "")),
         bool(said.get("primary")),
         said.get("gauge", ""),
+        tuple(said.get("needs", ())),
+        scale_of(said),
     )
 
 
 def declarations(registry: Registry, wanted: str = "all") -> dict[str, dict[str, Any]]:
     """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
     found = {}
-    for name, chosen in registry.measured_for(wanted):
+    for name, chosen in registry.metrics_for(wanted):
         found |= {key: said for key, said in _said(registry.info("metric", name)).items() if key in chosen}
     return found
 

@@ -1,8 +1,10 @@
 """Compares two runs cell by cell: quality by paired tests over seeds, speed apart, each with a mark and a reason.
 
-Cells are matched by id, that is by what was asked. A stack (variant × data set) is paired by seed; Holm's adjustment is
-over all quality tests of one comparison. Marks: `+` better, `-` worse, `~` the same (the interval of the difference
-lies within ± `SAME` of BASE, or the values are identical), `?` inconclusive, `x` not comparable, with the reason.
+Cells are matched by id, that is by what was asked, or with `across_settings` by variant, data set and seed. A stack
+(variant × data set) is paired by seed and tested on the metric's scale; Holm's adjustment is over all quality tests of
+one comparison, without rows that are equal to the bit. Marks: `+` better, `-` worse, `~` the same (identical, or the
+interval of the difference lies within ± the metric's smallest effect of interest), `?` inconclusive, `x` not
+comparable, with the reason. The same rule stands behind the marks of a report (`bench.analysis.pairs.side`).
 """
 
 from __future__ import annotations
@@ -15,15 +17,26 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.catalogue import catalogue
-from bench.analysis.stats import CONFIDENCE, holm, mean_interval, paired_p, seeds_to_separate
+from bench.analysis.catalogue import Metric, catalogue
+from bench.analysis.pairs import ALPHA, side
+from bench.analysis.scales import Placed, Scale
+from bench.analysis.stats import (
+    CONFIDENCE,
+    LEAST_SEEDS,
+    Interval,
+    detectable_effect,
+    holm,
+    least_spread,
+    mean_interval,
+    paired_p,
+    seeds_to_separate,
+    t_quantile,
+)
 from bench.errors import UsageError, unknown_name
 from bench.store.measurements import MetricInfo, RunData
 from bench.store.run_store import RunStore
 from bench.text import printable
 
-#: A difference whose interval lies within this share of BASE is no difference worth a mark.
-SAME = 0.005
 MARKS = {"+": "better", "-": "worse", "~": "same", "?": "inconclusive", "x": "not comparable"}
 
 
@@ -34,8 +47,13 @@ class Change:
     Attributes:
         mark: of `MARKS`. reason: why it cannot be compared, or what would decide it.
         base, new: means over common seeds. difference, half: NEW - BASE with the half-width of its t interval.
-        relative: the difference as a share of |BASE|. p: Holm-adjusted over the comparison; n: common seeds.
-        worse_by: how much worse NEW is, as a share of |BASE| (negative when it is better).
+        relative: the difference on the metric's scale as a share of BASE, of_what: what of BASE it is a share of.
+        p: Holm-adjusted over the comparison, NaN for identical values; n: common seeds.
+        worse_by: how much worse NEW is, as `relative` (negative when it is better); worse_most: the upper end of its
+            one-sided 95 % interval.
+        smallest: the metric's smallest effect of interest, as a share of BASE.
+        detectable: the change, as a share of BASE, that these seeds find with 80 % power at Holm's first level.
+        lost: why something that BASE has is not compared, or "".
     """
 
     variant: str
@@ -48,9 +66,38 @@ class Change:
     difference: float = np.nan
     half: float = np.nan
     relative: float = np.nan
+    of_what: str = ""
     p: float = np.nan
     n: int = 0
     worse_by: float = np.nan
+    worse_most: float = np.nan
+    smallest: float = np.nan
+    detectable: float = np.nan
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Differences NEW - BASE of one change on the metric's scale, (n,), beside that scale and BASE's mean there."""
+
+    differences: np.ndarray
+    scale: Scale
+    placed: Placed
+    base: float
+
+    @property
+    def interval(self) -> Interval:
+        """Mean difference with its t interval."""
+        return mean_interval(self.differences)
+
+    @property
+    def equal(self) -> bool:
+        """Whether all values are equal to the bit."""
+        return not self.differences.any()
+
+    def share(self, difference: float) -> float:
+        """A difference as a share of BASE."""
+        return self.scale.share(difference, self.base, self.placed.ratios)
 
 
 @dataclass
@@ -99,6 +146,7 @@ def compare(
     metrics: Sequence[str] | None = None,
     across_machines: bool = False,
     extra: Sequence[str] = (),
+    across_settings: bool = False,
 ) -> Comparison:
     """Compares the run in `new` with that in `base`.
 
@@ -106,36 +154,60 @@ def compare(
         metrics: names to compare; None for the primary metrics, or all with a direction where none is primary.
         across_machines: compare speeds even of different hardware.
         extra: metrics that are compared in any case.
+        across_settings: match cells by variant, data set and seed, whatever else differs; the notes name it.
 
     Raises:
         UsageError: not a run, no common cell, or a metric that neither run has.
     """
     stores = [RunStore.open(path) for path in (base, new)]
     runs = [store.data() for store in stores]
-    ids = [set(run.cells["cell_id"]) for run in runs]
-    if not ids[0] & ids[1]:
-        raise UsageError(
-            f"{printable(base)} and {printable(new)} have no cell in common: variants, data sets, seeds or training "
-            "settings differ; run both with the same settings"
-        )
     known = {info.name: info for run in reversed(runs) for info in run.metrics}
+    plugins = [path for store in stores for path in _plugins(store.spec)]
+    stored = {name: said for store in stores for name, said in store.load_metrics().items()}
+    listed = catalogue(list(known.values()), stored, list(dict.fromkeys(plugins)))
     _check_names(known, [*(metrics or ()), *extra])
-    chosen = _primary(known, stores) if metrics is None else metrics
+    chosen = _primary(listed) if metrics is None else metrics
     names = list(dict.fromkeys([*chosen, *extra]))
-    sides = [_Side(run, names) for run in runs]
+    sides = [_Side(run, names, across_settings) for run in runs]
+    if not set(sides[0].cells) & set(sides[1].cells):
+        other = "variants, data sets or seeds differ"
+        if not across_settings:
+            other += ", or training settings; --across-settings compares what has the same name all the same"
+        raise UsageError(f"{printable(base)} and {printable(new)} have no cell in common: {other}")
     labels = list(dict.fromkeys([*sides[0].stacks, *sides[1].stacks]))
-    changes = [change for label in labels for change in _stack_changes(label, *sides, names, known)]
-    directions = {name: bool(info.higher_is_better) for name, info in known.items()}
-    judge(changes, directions)
+    changes = [change for label in labels for change in _stack_changes(label, *sides, names, listed)]
+    judge(changes, {name: bool(info.higher_is_better) for name, info in known.items()})
     speed_reason = None if across_machines else _different_machines(stores, runs)
     speeds = [] if speed_reason else _speeds(labels, *sides)
     notes = [f"BASE: {note}" for note in runs[0].notes] + [f"NEW: {note}" for note in runs[1].notes]
+    notes += settings_that_differ(stores[0].spec, stores[1].spec) if across_settings else []
     hashes = [_metric_hashes(store) for store in stores]
     if hashes[0] and hashes[1] and hashes[0] != hashes[1]:
         notes.append("the code of the metrics differs between the runs, so differences may come from the measurement")
-    return Comparison(
-        printable(base), printable(new), [c for c, _ in changes], speeds, speed_reason, _lost(*sides), notes
-    )
+    lost = _lost(*sides, across_settings)
+    return Comparison(printable(base), printable(new), [c for c, _ in changes], speeds, speed_reason, lost, notes)
+
+
+def settings_that_differ(base: Mapping, new: Mapping) -> list[str]:
+    """One line that names every setting in which two specs differ, with both values; none where they agree."""
+    specs = [{str(key).replace("_", "-"): value for key, value in spec.items()} for spec in (base, new)]
+    keys = [key for key in dict.fromkeys([*specs[0], *specs[1]]) if key not in ("name", "plugins", "device")]
+    parts = [
+        f"{printable(key)} {_shown(specs[0].get(key))} → {_shown(specs[1].get(key))}"
+        for key in keys
+        if specs[0].get(key) != specs[1].get(key)
+    ]
+    return [f"settings differ: {'; '.join(parts)}"] if parts else []
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return printable(", ".join(map(str, value)), 80)
+    return "–" if value is None else printable(value, 80)
+
+
+def _plugins(spec: Mapping) -> list[str]:
+    return [str(path) for path in spec.get("plugins") or [] if isinstance(path, str)]
 
 
 def directed_metrics(run: Path | str) -> list[str]:
@@ -151,128 +223,170 @@ def _check_names(known: Mapping[str, MetricInfo], names: Sequence[str]) -> None:
             raise UsageError(f"metric {name} has no direction, so that no change of it is better or worse")
 
 
-def _primary(known: Mapping[str, MetricInfo], stores: Sequence[RunStore]) -> list[str]:
-    plugins = [str(path) for store in stores for path in store.spec.get("plugins") or [] if isinstance(path, str)]
-    stored = {name: said for store in stores for name, said in store.load_metrics().items()}
-    listed = catalogue(list(known.values()), stored, list(dict.fromkeys(plugins))).values()
-    directed = [metric for metric in listed if metric.higher_is_better is not None]
+def _primary(listed: Mapping[str, Metric]) -> list[str]:
+    directed = [metric for metric in listed.values() if metric.higher_is_better is not None]
     return [metric.name for metric in directed if metric.primary] or [metric.name for metric in directed]
 
 
 class _Side:
-    """One run, by stack: cells by id, and each chosen metric's value by cell."""
+    """One run, by stack: cells by what matches them, and each chosen metric's value by cell."""
 
-    def __init__(self, data: RunData, names: Sequence[str]):
-        cells = data.cells
-        self.cells = {row["cell_id"]: row for row in cells.to_dict("records")}
+    def __init__(self, data: RunData, names: Sequence[str], by_name: bool):
+        rows = data.cells.to_dict("records")
+        keys = [_name_of(row) if by_name else row["cell_id"] for row in rows]
+        self.cells = dict(zip(keys, rows, strict=True))
+        self.seeds = {row["seed"] for row in rows}
         self.stacks: dict[tuple[str, str], list[str]] = {}
-        for cell_id, row in self.cells.items():
+        for key, row in self.cells.items():
             if not row["variant_label"].startswith("control:"):
-                key = (printable(row["dataset_label"]), printable(row["variant_label"]))
-                self.stacks.setdefault(key, []).append(cell_id)
-        ids = cells["cell_id"].to_numpy()
+                label = (printable(row["dataset_label"]), printable(row["variant_label"]))
+                self.stacks.setdefault(label, []).append(key)
         self.values: dict[str, dict[str, float]] = {name: {} for name in names}
         self.reasons: dict[tuple[str, str], str] = {}
         for position, info in enumerate(data.metrics):
             if info.name not in self.values:
                 continue
-            rows = np.flatnonzero(data.metric == position)
-            for row in rows:
-                cell_id = ids[data.cell[row]]
-                self.values[info.name][cell_id] = float(data.value[row])
+            for row in np.flatnonzero(data.metric == position):
+                key = keys[data.cell[row]]
+                self.values[info.name][key] = float(data.value[row])
                 if data.texts[data.reason[row]]:
-                    self.reasons[cell_id, info.name] = printable(data.texts[data.reason[row]], 200)
+                    self.reasons[key, info.name] = printable(data.texts[data.reason[row]], 200)
+
+    def has(self, name: str, key: str) -> bool:
+        """Whether a cell has a number of a metric."""
+        return math.isfinite(self.values[name].get(key, math.nan))
 
 
-def _stack_changes(label, base: _Side, new: _Side, names, known) -> list[tuple[Change, np.ndarray | None]]:
-    """One change per metric, with the paired differences where there are any."""
+def _name_of(row: Mapping) -> str:
+    return "\0".join((row["dataset_label"], row["variant_label"], str(row["seed"])))
+
+
+def _stack_changes(label, base: _Side, new: _Side, names, listed) -> list[tuple[Change, Tested | None]]:
+    """One change per metric, with what is tested where there is something to test."""
     dataset, variant = label
-    common = [cell_id for cell_id in new.stacks.get(label, []) if cell_id in base.cells]
-    shared = _shared_reason(label, base, new, common)
+    common = [key for key in new.stacks.get(label, []) if key in base.cells]
+    shared, lost = _shared_reason(label, base, new, common)
     out = []
     for name in names:
-        if shared == "" and not any(_measured(side, name, common) for side in (base, new)):
+        if shared == "" and not any(side.has(name, key) for side in (base, new) for key in common):
             continue  # it applies to neither
-        change = Change(variant, dataset, name)
-        out.append((change, None))
-        if shared:
-            change.reason = shared
-            continue
-        pairs = [(base.values[name].get(i, np.nan), new.values[name].get(i, np.nan)) for i in common]
+        change = Change(variant, dataset, name, reason=shared, lost=shared if lost else "")
+        metric = listed[name]
+        pairs = [(base.values[name].get(key, np.nan), new.values[name].get(key, np.nan)) for key in common]
         table = np.array(pairs, dtype=float).reshape(-1, 2)
-        table = table[np.isfinite(table).all(1)]
-        if len(table) == 0:
-            change.reason = _missing_reason(name, common, base, new)
-            continue
-        out[-1] = (change, measure(change, table, bool(known[name].higher_is_better)))
+        whole = np.isfinite(table).all(1)
+        if not shared:
+            gone = int((np.isfinite(table[:, 0]) & ~whole).sum())
+            change.lost = f"{gone} of {len(table)} values are gone: {_why(name, common, new)}" if gone else ""
+            change.reason = _other_reason(metric, common, base, new, whole)
+        out.append((change, None))
+        if not change.reason:
+            out[-1] = (change, measure(change, table[whole], bool(metric.higher_is_better), metric.scale))
     return out
 
 
-def measure(change: Change, pairs: np.ndarray, higher_is_better: bool) -> np.ndarray:
-    """Fills a change's numbers in from (BASE, NEW) pairs (n, 2), and returns the differences (n,)."""
-    differences = pairs[:, 1] - pairs[:, 0]
-    interval = mean_interval(differences)
+def measure(change: Change, pairs: np.ndarray, higher_is_better: bool, scale: Scale) -> Tested:
+    """Fills a change's numbers in from (BASE, NEW) pairs (n, 2), and returns what is to be tested."""
+    raw, placed = mean_interval(pairs[:, 1] - pairs[:, 0]), scale.place(pairs)
+    tested = Tested(placed.table[:, 1] - placed.table[:, 0], scale, placed, float(placed.table[:, 0].mean()))
+    if not (pairs[:, 0] != pairs[:, 1]).any():
+        tested = Tested(np.zeros(len(pairs)), scale, placed, tested.base)
     change.base, change.new = (float(mean) for mean in pairs.mean(0))
-    change.difference, change.half, change.n = interval.mean, interval.half_width, interval.n
-    change.relative = interval.mean / abs(change.base) if change.base else math.nan
-    change.worse_by = -change.relative if higher_is_better else change.relative
-    return differences
+    change.difference, change.half, change.n, change.of_what = raw.mean, raw.half_width, raw.n, scale.of_what
+    interval, sign = tested.interval, -1.0 if higher_is_better else 1.0
+    change.relative = tested.share(interval.mean)
+    change.smallest = tested.share(placed.margin)
+    # Worse is up: for shares of a "more is better" metric the mirrored difference is taken as it is.
+    change.worse_by = _worse(tested, sign * interval.mean, sign)
+    if interval.n > 1:
+        spread = float(least_spread(interval.sd, interval.mean, placed.resolution)) if not tested.equal else 0.0
+        half = float(t_quantile(interval.n, 2 * CONFIDENCE - 1)) * spread / math.sqrt(interval.n)
+        change.worse_most = _worse(tested, sign * interval.mean + half, sign)
+    return tested
 
 
-def _shared_reason(label, base: _Side, new: _Side, common: Sequence[str]) -> str:
-    """Why a whole stack cannot be compared, or ""."""
+def _worse(tested: Tested, amount: float, sign: float) -> float:
+    """An amount of worsening on the scale (positive is worse) as a share of BASE; of a drop, the share that is lost."""
+    return sign * tested.share(sign * amount)
+
+
+def _shared_reason(label, base: _Side, new: _Side, common: Sequence[str]) -> tuple[str, bool]:
+    """Why a whole stack cannot be compared, or "", and whether NEW lacks what BASE has."""
     if label not in new.stacks:
-        return "only in BASE"
+        return "only in BASE", True
     if label not in base.stacks:
-        return "only in NEW"
+        return "only in NEW", False
     if not common:
-        return "no cell in common (other settings or seeds)"
-    for side, name in ((base, "BASE"), (new, "NEW")):
-        if all(side.cells[i]["status"] != "ok" for i in common):
-            row = side.cells[common[0]]
-            return f"no result in {name}: {row['status']}, {printable(row['reason'] or row['error'] or '', 120)}"
+        return "no cell in common (other settings or seeds)", True
+    for side_, name in ((base, "BASE"), (new, "NEW")):
+        if all(side_.cells[key]["status"] != "ok" for key in common):
+            row = side_.cells[common[0]]
+            why = printable(row["reason"] or row["error"] or "", 120)
+            return f"no result in {name}: {row['status']}, {why}", name == "NEW"
     checksums = [
-        {_checksum(side.cells[i]["split"]) for i in common if side.cells[i]["status"] == "ok"} for side in (base, new)
+        {_checksum(side_.cells[key]["split"]) for key in common if side_.cells[key]["status"] == "ok"}
+        for side_ in (base, new)
     ]
-    return "the data differ (checksum)" if checksums[0] != checksums[1] else ""
+    return ("the data differ (checksum)", True) if checksums[0] != checksums[1] else ("", False)
+
+
+def _other_reason(metric: Metric, common: Sequence[str], base: _Side, new: _Side, whole: np.ndarray) -> str:
+    """Why one metric of a stack cannot be compared, or ""."""
+    if not whole.any():
+        for side_, which in ((base, "BASE"), (new, "NEW")):
+            if not any(side_.has(metric.name, key) for key in common):
+                return f"no value in {which}: {_why(metric.name, common, side_)}"
+        return "no seed has a value in both runs"
+    variances = [(base.cells[key]["decoder_variance"], new.cells[key]["decoder_variance"]) for key in common]
+    if "likelihood" in metric.needs and not np.allclose(*np.transpose(variances), rtol=1e-9, atol=0, equal_nan=True):
+        return "the decoder variances s² differ, so likelihoods are not compared"
+    return ""
+
+
+def _why(name: str, common: Sequence[str], side_: _Side) -> str:
+    return next((side_.reasons[key, name] for key in common if (key, name) in side_.reasons), "not measured")
 
 
 def _checksum(split: str) -> str:
     return str(json.loads(split).get("checksum"))
 
 
-def _measured(side: _Side, name: str, cells: Sequence[str]) -> bool:
-    return any(math.isfinite(side.values[name].get(i, math.nan)) for i in cells)
+def judge(changes: Sequence[tuple[Change, Tested | None]], directions: Mapping[str, bool]) -> None:
+    """Marks every change that is tested, with Holm over all of them; `directions`: higher is better.
 
-
-def _missing_reason(name: str, common: Sequence[str], base: _Side, new: _Side) -> str:
-    for side, which in ((base, "BASE"), (new, "NEW")):
-        if not _measured(side, name, common):
-            why = next((side.reasons[i, name] for i in common if (i, name) in side.reasons), "not measured")
-            return f"no value in {which}: {why}"
-    return "no seed has a value in both runs"
-
-
-def judge(changes: Sequence[tuple[Change, np.ndarray | None]], directions: Mapping[str, bool]) -> None:
-    """Marks every change that has differences (n,), with Holm over all of them; `directions`: higher is better."""
-    tested = [(change, d) for change, d in changes if d is not None]
-    adjusted = holm([paired_p(d) for _, d in tested])
-    for (change, d), p in zip(tested, adjusted, strict=True):
+    Equal rows (an unchanged variant) and fewer than three common seeds are no tests and do not weigh on the others.
+    """
+    tested = [(change, test) for change, test in changes if test is not None]
+    raw = [
+        math.nan if test.equal or len(test.differences) < LEAST_SEEDS
+        else paired_p(test.differences, test.placed.resolution)
+        for _, test in tested
+    ]  # fmt: skip
+    adjusted = holm(raw)
+    size, n_open = int(np.isfinite(adjusted).sum()), int(np.sum(adjusted >= ALPHA))
+    for (change, test), p in zip(tested, adjusted, strict=True):
         change.p = float(p)
-        change.mark, change.reason = _mark(change, d, directions[change.metric])
+        change.mark, change.reason = _mark(change, test, directions[change.metric], n_open)
+        if math.isfinite(change.p):
+            change.detectable = test.share(detectable_effect(change.n, ALPHA / size) * test.interval.sd)
 
 
-def _mark(change: Change, d: np.ndarray, higher_is_better: bool) -> tuple[str, str]:
-    if not d.any():
+def _mark(change: Change, test: Tested, higher_is_better: bool, n_open: int) -> tuple[str, str]:
+    if test.equal:
         return "~", "identical"
-    if len(d) < 2:
+    if change.n < 2:
         return "x", "one common seed gives no interval"
-    if max(abs(change.difference - change.half), abs(change.difference + change.half)) <= SAME * abs(change.base):
+    found = side(test.interval, change.p, test.placed.margin)
+    if found == "same":
         return "~", ""
-    if change.p < 1 - CONFIDENCE:
-        return ("+" if (change.difference > 0) == higher_is_better else "-"), ""
-    more = seeds_to_separate(change.difference, float(d.std(ddof=1)))
-    return "?", f"about {more} seeds would decide" if more and len(d) < more <= 1000 else ""
+    if found == "apart":
+        return ("+" if (test.interval.mean > 0) == higher_is_better else "-"), ""
+    if change.n < LEAST_SEEDS:
+        return "?", f"fewer than {LEAST_SEEDS} common seeds decide nothing"
+    if change.p < ALPHA:
+        return "?", "it differs, but it is not clear whether by more than the smallest effect of interest"
+    more = seeds_to_separate(test.interval.mean, test.interval.sd, alpha=ALPHA / max(n_open, 1))
+    return "?", f"fresh runs of about {more} seeds would decide" if more and change.n < more <= 1000 else ""
 
 
 def _different_machines(stores: Sequence[RunStore], runs: Sequence[RunData]) -> str | None:
@@ -311,14 +425,18 @@ def _speeds(labels, base: _Side, new: _Side) -> list[Speed]:
     return speeds
 
 
-def _lost(base: _Side, new: _Side) -> list[str]:
+def _lost(base: _Side, new: _Side, across_settings: bool) -> list[str]:
+    """Cells with a result in BASE and none in NEW. Across settings, seeds that NEW never planned are not missed."""
     lost = []
-    for cell_id, row in base.cells.items():
-        other = new.cells.get(cell_id)
-        if row["status"] == "ok" and other is not None and other["status"] != "ok":
-            why = printable(other["reason"] or other["error"] or "", 160)
-            name = f"{row['variant_label']} on {row['dataset_label']}, seed {row['seed']}"
-            lost.append(f"{printable(name)}: {other['status']}{', ' + why if why else ''}")
+    for key, row in base.cells.items():
+        other = new.cells.get(key)
+        if row["status"] != "ok" or (other is not None and other["status"] == "ok"):
+            continue
+        if other is None and across_settings and row["seed"] not in new.seeds:
+            continue
+        name = printable(f"{row['variant_label']} on {row['dataset_label']}, seed {row['seed']}")
+        why = "" if other is None else printable(other["reason"] or other["error"] or "", 160)
+        lost.append(f"{name}: {'gone' if other is None else other['status']}{', ' + why if why else ''}")
     return lost
 
 

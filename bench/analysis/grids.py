@@ -1,35 +1,35 @@
 """Hyper-parameter grids: which of several settings of a variant validation data choose, by what, and how surely.
 
-The whole grid is reported; the choice never looks at the test split.
+The whole grid is reported; the choice never looks at the test split, and on the test split only the chosen setting
+competes for marks.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from bench.analysis.catalogue import Metric
 from bench.analysis.leads import Lead, lead_of
-from bench.analysis.numbers import p_value, seeds_text, with_interval
-from bench.analysis.selection import CALIBRATED, MEAN_ERROR, Cost, calibrated_bound, extra_terms, final_terms
+from bench.analysis.numbers import FRESH, p_value, seeds_text, with_interval
+from bench.analysis.scales import LINEAR
+from bench.analysis.selection import criterion_of
 from bench.analysis.stats import Interval, mean_interval
-from bench.errors import BenchError
-from bench.store.measurements import History
 
 if TYPE_CHECKING:
-    from bench.analysis.sections import Row, Section
+    from bench.analysis.sections import Row
 
 #: Settings that a sentence names.
 _MOST_NAMED = 4
 NOTE = (
-    "Where a run has several settings of one variant, validation data choose one (✓); the test split is not looked at. "
-    "Settings are compared by paired t tests over seeds, Holm-adjusted over all pairs of the grid."
+    "Where a run has several settings of one variant, validation data choose one (✓), and only that one competes for "
+    "marks on the test split, which the choice does not look at. What chooses is computed from the model, never read "
+    "from logged loss terms. Settings are compared by paired t tests over seeds, Holm-adjusted over all pairs of the "
+    "grid."
 )
 COLUMNS = ("dataset", "variant", "setting", "kl_weight", "criterion", "value", "low", "high", "seeds", "chosen",
            "separated", "collapsed")  # fmt: skip
@@ -66,157 +66,106 @@ class Grid:
     settings: list[Setting]
     sentence: str
     separated: bool
+    higher_is_better: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The criterion with an arrow towards better."""
+        return f"{self.criterion} {'↑' if self.higher_is_better else '↓'}"
 
     @property
     def chosen(self) -> Setting | None:
         """The setting that validation chooses, or None."""
         return next((setting for setting in self.settings if setting.chosen), None)
 
-
-def grids(sections: Sequence[Section], cells: pd.DataFrame, spec: Mapping[str, Any], history: History) -> list[Grid]:
-    """Every grid of a run. Marks the chosen rows in `Section.chosen`."""
-    found = []
-    cost = _cost(spec)
-    for section in sections:
-        own = cells[(cells["dataset_label"] == section.name).to_numpy()]
-        labels = list(dict.fromkeys(own["variant_label"]))  # the rows of the section, in order
-        name_of = dict(zip(own["variant_label"], own["variant"], strict=True))
-        groups: dict[str, list[int]] = {}
-        for index, label in enumerate(labels):
-            if not section.rows[index].is_control:
-                groups.setdefault(name_of[label], []).append(index)
-        for variant, rows in groups.items():
-            if len(rows) > 1:
-                settings = {labels[row]: place for place, row in enumerate(rows)}
-                material = _Material(section, rows, own[(own["variant"] == variant).to_numpy()], settings, history)
-                grid = _grid(variant, material, cost)
-                found.append(grid)
-                section.chosen |= {setting.index for setting in grid.settings if setting.chosen}
-    return found
+    def unchosen(self) -> dict[int, str]:
+        """Why the other settings do not compete on test data, by row."""
+        if self.chosen is None:
+            why = "validation data choose no setting of its variant"
+        else:
+            why = f"validation data choose {self.chosen.row.label}"
+        return {setting.index: why for setting in self.settings if not setting.chosen}
 
 
-class _Material:
-    """What a grid is judged by: the settings' rows, λ, validation error and loss terms by setting and seed."""
+def grids_of(
+    dataset: str,
+    rows: Sequence[Row],
+    variants: Sequence[str],
+    values: Mapping[str, np.ndarray],
+    metrics: Mapping[str, Metric],
+    select: str,
+) -> list[Grid]:
+    """Every grid of a data set.
 
-    def __init__(self, section: Section, rows: list[int], cells: pd.DataFrame, place: dict[str, int], history: History):
-        self.section, self.rows, self._place, self._history = section, rows, place, history
-        self._cells = cells[(cells["status"] == "ok").to_numpy()]
-        self.shape = (len(rows), len(section.seeds))
-
-    @property
-    def errors(self) -> np.ndarray:
-        """val_mse, (settings, S)."""
-        table = self.section.values.get("val_mse")
-        return np.full(self.shape, np.nan) if table is None else table[self.rows]
-
-    @property
-    def weights(self) -> list[float | str]:
-        """λ of the settings that have results, "" where the variant names none."""
-        rows = [self.section.rows[row] for row in self.rows]
-        return [row.kl_weight_value for row in rows if row.n_ok]
-
-    def terms(self) -> dict[tuple[int, int], dict[str, float]]:
-        """Final validation loss terms by (setting, seed position)."""
-        column = {seed: place for place, seed in enumerate(self.section.seeds)}
-        names = ("cell_id", "variant_label", "seed", "steps_run")
-        found = {}
-        for cell_id, label, seed, steps in zip(*(self._cells[name] for name in names), strict=True):
-            found[self._place[label], column[int(seed)]] = final_terms(self._history(cell_id), steps)
-        return {key: terms for key, terms in found.items() if terms}
-
-    def dimension(self) -> int:
-        """d of the data; 0 where no cell says it."""
-        shapes = (json.loads(text).get("data_shape") for text in self._cells["split"])
-        shape = next((entry for entry in shapes if isinstance(entry, list) and entry), [0])
-        return math.prod(int(size) for size in shape) if all(isinstance(size, int) for size in shape) else 0
-
-
-def _cost(spec: Mapping[str, Any]) -> Cost | None:
-    """The run's reconstruction cost; None where the spec names none that is known."""
-    with contextlib.suppress(BenchError, ValueError, TypeError):
-        cost = Cost.of(str(spec.get("recon", "")))
-        return cost if cost.name in ("squared", "gaussian", "bernoulli") else None
-    return None
-
-
-def _grid(variant: str, material: _Material, cost: Cost | None) -> Grid:
-    criterion, explanation, values = _criterion(material, cost)
-    section = material.section
-    shared = np.isfinite(values).all(0)
-    if criterion and shared.any():
-        values = np.where(shared, values, np.nan)  # the same seeds for every setting
-    has = np.isfinite(values).any(1)
-    lead = lead_of(values, False, has) if criterion and has.sum() > 1 else Lead()
-    settings = [
-        Setting(row, section.rows[row], mean_interval(values[place]), place == lead.leader)
-        for place, row in enumerate(material.rows)
+    Args:
+        variants: the variant's name of each row. values: metric → (V, S). select: as `selection.criterion_of`.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, (row, variant) in enumerate(zip(rows, variants, strict=True)):
+        if not row.is_control:
+            groups.setdefault(variant, []).append(index)
+    return [
+        _grid(dataset, variant, rows, places, values, metrics, select)
+        for variant, places in groups.items()
+        if len(places) > 1
     ]
-    if not criterion:
-        sentence = f"No setting is chosen: {explanation}."
+
+
+def _grid(
+    dataset: str,
+    variant: str,
+    rows: Sequence[Row],
+    places: list[int],
+    values: Mapping[str, np.ndarray],
+    metrics: Mapping[str, Metric],
+    select: str,
+) -> Grid:
+    done = [place for place in places if rows[place].n_ok]
+    directions = {name: metric.higher_is_better for name, metric in metrics.items()}
+    weights = [rows[place].kl_weight_value for place in done]
+    criterion = criterion_of(select, weights, {name: table[done] for name, table in values.items()}, directions)
+    lead, table = Lead(), np.full((len(places), 1), np.nan)
+    if criterion.metric and len(done) > 1:
+        table = values[criterion.metric][places]
+        shared = np.isfinite(table[[place in done for place in places]]).all(0)
+        table = np.where(shared, table, np.nan) if shared.any() else table  # the same seeds for every setting
+        scale = metrics[criterion.metric].scale if criterion.metric in metrics else LINEAR
+        lead = lead_of(table, criterion.higher_is_better, np.isfinite(table).any(1), scale)
+    settings = [
+        Setting(row, rows[row], mean_interval(table[place]), place == lead.leader) for place, row in enumerate(places)
+    ]
+    if not criterion.metric:
+        sentence = f"No setting is chosen: {criterion.explanation}."
     elif lead.leader is None:
-        sentence = "No setting is chosen: fewer than two settings have a value of the criterion."
+        sentence = "No setting is chosen: fewer than two settings have results."
     else:
         sentence = _sentence(settings, lead)
-    return Grid(
-        section.label, variant, criterion, explanation, settings, sentence, lead.marks.get(lead.leader) == "best"
-    )
-
-
-def _criterion(material: _Material, cost: Cost | None) -> tuple[str, str, np.ndarray]:
-    """The criterion's name ("" for none), its explanation or why there is none, and its values (settings, S)."""
-    weights, terms = material.weights, material.terms()
-    empty = np.full(material.shape, np.nan)
-    has_kl = any("kl" in entry for entry in terms.values())
-    known = len({weight for weight in weights if weight != ""})
-    if known > 1 or (known == 1 and "" in weights) or (known == 0 and has_kl):
-        return _bound(material, cost, terms, empty)
-    other = sorted({name for entry in terms.values() for name in extra_terms(entry)})
-    if other:
-        why = f"reconstruction would choose the least weight of {', '.join(other)}, and there is no bound to compare by"
-        return "", why, empty
-    same = " (λ is the same for all)" if known else ""
-    return MEAN_ERROR, f"squared error per dimension on validation data{same}", material.errors
-
-
-def _bound(
-    material: _Material, cost: Cost | None, terms: dict[tuple[int, int], dict[str, float]], empty: np.ndarray
-) -> tuple[str, str, np.ndarray]:
-    """The calibrated negative ELBO of every setting and seed, (settings, S), or why there is none."""
-    differ = "differs" if any(weight != "" for weight in material.weights) else "may differ"
-    trap = f"λ {differ}, and reconstruction alone would always choose the smallest"
-    if cost is None:
-        return "", f"{trap}; the run's reconstruction cost is not known", empty
-    d = material.dimension()
-    if d < 1 and cost.name != "bernoulli":
-        return "", f"{trap}; the dimension of the data is not known", empty
-    values = empty.copy()
-    for place, entry in terms.items():
-        if "reconstruction" in entry and "kl" in entry:
-            values[place] = calibrated_bound(cost, entry["reconstruction"], entry["kl"], d)
-    if not np.isfinite(values).any():
-        return "", f"{trap}; no final reconstruction and KL terms on validation data are stored", empty
-    return CALIBRATED, f"{cost.explanation}; {trap}", values
+    separated = lead.marks.get(lead.leader) == "best"
+    said = (criterion.metric, criterion.explanation)
+    return Grid(dataset, variant, *said, settings, sentence, separated, criterion.higher_is_better)
 
 
 def _sentence(settings: list[Setting], lead: Lead) -> str:
     chosen = settings[lead.leader]
     text = f"Validation chooses {chosen.row.label}"
     if lead.marks.get(lead.leader) == "best":
-        text += f", separated from every other setting (Holm p ≤ {p_value(lead.p).lstrip('< ')})."
+        text += f", told apart from every other setting (Holm p ≤ {p_value(lead.p).lstrip('< ')})."
     elif not np.isfinite(lead.rival_p):
-        text += " by its mean alone: one seed cannot separate it from the others."
+        text += " by its mean alone: so few seeds cannot tell it apart from the others."
     else:
         tied = [settings[place].row.label for place in lead.tied]
         more = f" and {len(tied) - _MOST_NAMED} more" if len(tied) > _MOST_NAMED else ""
-        text += f", not separated from {', '.join(tied[:_MOST_NAMED])}{more}"
-        nearest = settings[lead.nearest]
-        seeds = (
-            "" if lead.more_seeds is None else f"; {seeds_text(lead.more_seeds, chosen.value.n)} would separate them"
-        )
-        text += f" (nearest: {nearest.row.label}, Holm p = {p_value(lead.nearest_p)}{seeds})."
+        text += f", not told apart from {', '.join(tied[:_MOST_NAMED])}{more}{_nearest(settings, lead)}."
     if chosen.row.collapsed:
         text += f" ⚠ It is {chosen.row.collapsed}."
     return text
+
+
+def _nearest(settings: list[Setting], lead: Lead) -> str:
+    if lead.nearest is None:
+        return " (the difference is below the smallest effect of interest)"
+    seeds = "" if lead.more_seeds is None else f"; {seeds_text(lead.more_seeds)} would tell them apart, {FRESH}"
+    return f" (nearest: {settings[lead.nearest].row.label}, Holm p = {p_value(lead.nearest_p)}{seeds})"
 
 
 def frame(found: Sequence[Grid]) -> pd.DataFrame:

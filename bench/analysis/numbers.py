@@ -6,6 +6,8 @@ import math
 
 #: More seeds than this are not worth naming.
 MOST_SEEDS = 1000
+#: What stands beside every number of seeds: following it by adding seeds until a mark appears makes false marks.
+FRESH = "tested alone (adding seeds until a mark appears makes false marks)"
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -98,12 +100,10 @@ def between(mean: float, low: float, high: float, places: int) -> str:
     return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
 
 
-def seeds_text(needed: float, run: int) -> str:
-    """Seeds in all and how many more than were run, e.g. "about 34 seeds (24 more)"."""
-    if needed > MOST_SEEDS:
-        return f"more than {MOST_SEEDS:,} seeds"
-    more = f" ({needed - run:.0f} more)" if needed > run else ""
-    return f"about {needed:.0f} seeds{more}"
+def seeds_text(needed: float) -> str:
+    """Seeds of a fresh run, e.g. "a fresh run of about 34 seeds"."""
+    count_text = f"more than {MOST_SEEDS:,}" if needed > MOST_SEEDS else f"about {needed:.0f}"
+    return f"a fresh run of {count_text} seeds"
 
 
 def seeds_cell(needed: float | None) -> str:

@@ -11,19 +11,27 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.catalogue import Metric, is_element
-from bench.analysis.leads import Difference, Lead, collapse_reason, differences, lead_of
+from bench.analysis.eligibility import CONTROL, barred, collapse_reason, prior_collapse_reason
+from bench.analysis.grids import Grid, grids_of
+from bench.analysis.leads import Difference, Lead, differences, lead_in
 from bench.analysis.numbers import number, with_interval
+from bench.analysis.pairs import Column, Family
+from bench.analysis.selection import selected
 from bench.analysis.stats import Interval, mean_intervals
 from bench.store.measurements import RunData
 from bench.text import printable
 
-CONTROL = "control:"
-_ROW_COLUMNS = ("variant_label", "status", "kl_weight", "decoder_variance")
+_ROW_COLUMNS = ("variant", "variant_label", "status", "kl_weight", "decoder_variance")
+#: Why a variant that lost seeds does not compete.
+TOO_FEW = "too few seeds in common with the others"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A variant in one data set: its label, λ and s², how many of its cells have results, why it cannot win."""
+    """A variant in one data set: its label, λ and s², how many of its cells have results, why it cannot win.
+
+    `collapsed` bars it from every mark, `prior_collapsed` from those of metrics of the prior's samples.
+    """
 
     label: str
     kl_weight_value: float | str
@@ -32,6 +40,7 @@ class Row:
     n_cells: int
     is_control: bool
     collapsed: str | None
+    prior_collapsed: str | None = None
 
     @property
     def kl_weight(self) -> str:
@@ -51,7 +60,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table: text as shown, interval, seeds, mark ("best", "shared", ""), and why it is missing."""
+    """One number of a table: text as shown, interval, seeds, mark ("best", "shared", ""), why it is missing, and why
+    its row does not compete in this metric ("" where it does)."""
 
     text: str
     mean: float
@@ -61,6 +71,7 @@ class Cell:
     mark: str
     reason: str
     flagged: bool
+    barred: str = ""
 
     @property
     def sort_value(self) -> float | str:
@@ -72,7 +83,8 @@ class Cell:
 class Section:
     """One data set: rows × metrics, who leads, differences from the baseline. `name` is the label as stored.
 
-    `chosen` holds the rows that validation data choose among the settings of their variant.
+    `grids` holds the settings of variants that have several, `barred` why a row does not compete in a metric (whatever
+    its numbers are), `tests` how many tests the headline's family has.
     """
 
     name: str
@@ -87,17 +99,19 @@ class Section:
     baseline: int | None
     differences: dict[int, list[Difference]]
     costs: list[dict[str, float]]
-    chosen: set[int] = field(default_factory=set)
+    grids: list[Grid] = field(default_factory=list)
+    barred: dict[tuple[int, str], str] = field(default_factory=dict)
+    tests: int = 0
+
+    @property
+    def chosen(self) -> set[int]:
+        """Rows that validation data choose among the settings of their variant."""
+        return {grid.chosen.index for grid in self.grids if grid.chosen is not None}
 
     @property
     def primary(self) -> list[Metric]:
-        """Metrics of the short table: the primary ones that some variant has a number for, else the first few."""
-        has = [metric for metric in self.metrics.values() if np.isfinite(self.values[metric.name]).any()]
-        chosen = [metric for metric in has if metric.primary]
-        return (
-            chosen
-            or [metric for metric in has if metric.higher_is_better is not None and not is_element(metric.name)][:6]
-        )
+        """Metrics of the short table."""
+        return _headline(self.metrics, self.values)
 
     def families(self) -> dict[str, list[Metric]]:
         """Metrics by family; entries of vectors stand together under "family: name"."""
@@ -114,52 +128,88 @@ def section_of(data: RunData, label: str, known: Mapping[str, Metric], spec: Map
     cells = data.cells.iloc[own]
     variants = list(dict.fromkeys(cells["variant_label"]))
     seeds = sorted(int(seed) for seed in cells["seed"].unique())
-    row_of = {name: row for row, name in enumerate(variants)}
-    column_of = {seed: column for column, seed in enumerate(seeds)}
-    place = np.full((len(data.cells), 2), -1, dtype=np.int64)
-    place[own, 0] = [row_of[name] for name in cells["variant_label"]]
-    place[own, 1] = [column_of[int(seed)] for seed in cells["seed"]]
+    place = _places(data, own, variants, seeds)
     mine = np.flatnonzero(place[data.cell, 0] >= 0)
     values, reasons, flags = _fill(data, mine, place, (len(variants), len(seeds)))
     metrics = {name: metric for name, metric in known.items() if name in values}
     by_variant = dict(iter(cells[list(_ROW_COLUMNS)].groupby("variant_label", sort=False)))
-    rows = [_row(name, by_variant[name], values, index) for index, name in enumerate(variants)]
-    eligible = np.array([not row.is_control and row.collapsed is None for row in rows])
-    leads = {
-        name: lead_of(values[name], metric.higher_is_better, eligible & ~flags[name])
-        for name, metric in metrics.items()
-    }
-    table = {
-        (row, name): _cell(interval, leads[name].marks.get(row, ""), reasons.get((row, name), ""), flags[name][row])
-        for name in metrics
-        for row, interval in enumerate(mean_intervals(values[name]))
-    }
-    split = next((text for text in cells["split"] if text != "{}"), "{}")
+    rows = [_row(name, by_variant[name], values, reasons, index) for index, name in enumerate(variants)]
+    names = [str(by_variant[name]["variant"].iloc[0]) for name in variants]
+    grids = grids_of(printable(label), rows, names, values, metrics, selected(spec))
+    unchosen = {row: why for grid in grids for row, why in grid.unchosen().items()}
     section = Section(
         label,
         printable(label),
-        data_line(split),
+        data_line(next((text for text in cells["split"] if text != "{}"), "{}")),
         rows,
         seeds,
         metrics,
         values,
-        table,
-        leads,
-        None,
+        {},
+        {},
+        _baseline(variants, rows, spec),
         {},
         _costs(cells, variants),
+        grids,
+        barred(rows, metrics, values, reasons, flags, unchosen),
     )
-    section.baseline = _baseline(variants, rows, spec)
-    if section.baseline is not None:
-        primary = {metric.name: values[metric.name] for metric in section.primary}
-        directions = {name: metrics[name].higher_is_better for name in primary}
-        others = [row for row in range(len(rows)) if row != section.baseline and not rows[row].is_control]
-        section.differences = differences(primary, directions, section.baseline, others)
+    unmarked = section.barred | _judge(section)
+    for name in metrics:
+        for row, interval in enumerate(mean_intervals(values[name])):
+            key, mark = (row, name), section.leads[name].marks.get(row, "")
+            flagged = bool(flags[name][row].any())
+            section.cells[key] = _cell(interval, mark, reasons.get(key, ""), flagged, unmarked.get(key, ""))
     return section
 
 
+def _places(data: RunData, own: np.ndarray, variants: list[str], seeds: list[int]) -> np.ndarray:
+    """Row and column of every cell of a run in the tables of one data set, (cells, 2); -1 for cells of others."""
+    row_of = {name: row for row, name in enumerate(variants)}
+    column_of = {seed: column for column, seed in enumerate(seeds)}
+    cells = data.cells.iloc[own]
+    place = np.full((len(data.cells), 2), -1, dtype=np.int64)
+    place[own, 0] = [row_of[name] for name in cells["variant_label"]]
+    place[own, 1] = [column_of[int(seed)] for seed in cells["seed"]]
+    return place
+
+
+def _judge(section: Section) -> dict[tuple[int, str], str]:
+    """Fills in leads and differences, the headline's columns as one family; returns who is left out or noisy."""
+    rows = range(len(section.rows))
+    columns = {
+        name: Column(
+            section.values[name],
+            metric.higher_is_better,
+            np.array([(row, name) not in section.barred for row in rows]),
+            metric.scale,
+        )
+        for name, metric in section.metrics.items()
+    }
+    base = section.baseline
+    others = [row for row in rows if row != base and not section.rows[row].is_control]
+    headline = {metric.name: columns[metric.name] for metric in section.primary}
+    family = Family(headline, base, others)
+    section.tests = family.size
+    if base is not None:
+        section.differences = differences(headline, family, base, others)
+    out: dict[tuple[int, str], str] = {}
+    for name, column in columns.items():
+        lead = lead_in(name, column, family if name in headline else Family({name: column}))
+        section.leads[name] = lead
+        out |= {(row, name): TOO_FEW for row in lead.left_out}
+        out |= {(row, name): f"too noisy to judge: {why}" for row, why in lead.noisy.items()}
+    return out
+
+
+def _headline(metrics: Mapping[str, Metric], values: Mapping[str, np.ndarray]) -> list[Metric]:
+    """Metrics of the short table: the primary ones that some variant has a number for, else the first few."""
+    has = [metric for metric in metrics.values() if np.isfinite(values[metric.name]).any()]
+    directed = [metric for metric in has if metric.higher_is_better is not None and not is_element(metric.name)]
+    return [metric for metric in has if metric.primary] or directed[:6]
+
+
 def _fill(data: RunData, mine: np.ndarray, place: np.ndarray, shape: tuple[int, int]):
-    """Values (V, S) by metric, the reason of an empty row by (row, metric), and flags (V,) by metric."""
+    """Values (V, S) by metric, the reason of an empty row by (row, metric), and flags (V, S) by metric."""
     values: dict[str, np.ndarray] = {}
     reasons: dict[tuple[int, str], str] = {}
     flags: dict[str, np.ndarray] = {}
@@ -174,9 +224,8 @@ def _fill(data: RunData, mine: np.ndarray, place: np.ndarray, shape: tuple[int, 
         table = np.full(shape, np.nan)
         table[at[:, 0], at[:, 1]] = data.value[group]
         values[name] = table
-        flag = np.zeros(shape[0], dtype=bool)
-        flag[at[data.status[group] == flagged, 0]] = True
-        flags[name] = flag
+        flags[name] = np.zeros(shape, dtype=bool)
+        flags[name][at[:, 0], at[:, 1]] = data.status[group] == flagged
         texts = data.reason[group]
         said = np.array([data.texts[code] != "" for code in np.unique(texts)])
         for code in np.unique(texts)[said]:
@@ -185,11 +234,14 @@ def _fill(data: RunData, mine: np.ndarray, place: np.ndarray, shape: tuple[int, 
     return values, reasons, flags
 
 
-def _row(label: str, cells: pd.DataFrame, values: Mapping[str, np.ndarray], index: int) -> Row:
-    means = {}
-    for name in ("diversity_fit", "diversity_prior", "test_fvu"):
-        if name in values and np.isfinite(values[name][index]).any():
-            means[name] = float(np.nanmean(values[name][index]))
+def _row(
+    label: str,
+    cells: pd.DataFrame,
+    values: Mapping[str, np.ndarray],
+    reasons: Mapping[tuple[int, str], str],
+    index: int,
+) -> Row:
+    own = {name: table[index] for name, table in values.items()}
     is_control = label.startswith(CONTROL)
     return Row(
         printable(label),
@@ -198,7 +250,8 @@ def _row(label: str, cells: pd.DataFrame, values: Mapping[str, np.ndarray], inde
         int((cells["status"] == "ok").sum()),
         len(cells),
         is_control,
-        None if is_control else collapse_reason(means),
+        None if is_control else collapse_reason(own, reasons.get((index, "collapsed"), "")),
+        None if is_control or "collapsed" in own else prior_collapse_reason(own),
     )
 
 
@@ -207,9 +260,10 @@ def _first(column: pd.Series) -> float | str:
     return float(given.iloc[0]) if len(given) else ""
 
 
-def _cell(interval: Interval, mark: str, reason: str, flagged: bool) -> Cell:
+def _cell(interval: Interval, mark: str, reason: str, flagged: bool, why: str) -> Cell:
     text = with_interval(interval.mean, interval.half_width) if interval.n else "n/a"
-    return Cell(text, interval.mean, interval.low, interval.high, interval.n, mark, reason, bool(flagged))
+    ends = (interval.mean, interval.low, interval.high)
+    return Cell(text, *ends, interval.n, mark, reason, bool(flagged), why if interval.n else "")
 
 
 def _baseline(variants: list[str], rows: list[Row], spec: Mapping[str, Any]) -> int | None:

@@ -1,90 +1,116 @@
-"""What chooses between settings of one variant: validation data only, and never a number that favours λ = 0.
+"""What chooses between settings of one variant: a validation metric that the suite computes from the model's functions.
 
-Where the KL weight differs, reconstruction alone would always choose the smallest. The calibrated negative ELBO does
-not: with D_q the error of eq. 2 on validation data, summed over d dimensions, and s²* = D_q/d the decoder variance that
-suits it best (Rybkin et al. 2021, arXiv 2006.13202),
-
-    d/2 · (ln(2π s²*) + 1) + KL  =  -E_q ln N(x; Θ(Z), s²* I) + KL  ≥  -ln p(x),
-
-a bound for one proper model per setting, in nats, so that settings of different λ can be compared.
+Terms that a loss logs are never read: a plugin may log anything under any name. Where the KL weight differs,
+reconstruction alone would always choose the smallest. `val_calibrated_neg_elbo` (`bench.metrics.validation`) does not:
+it is a bound for one proper model per setting, in nats, so that settings of different λ can be compared. Whatever the
+variants are, `--select METRIC` names another `val_*` metric with a direction for all of them.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from bench.spec.call import parse_call
+from bench.spec.selection import CALIBRATED, MEAN_ERROR
+from bench.store.measurements import RunData
 
-CALIBRATED, MEAN_ERROR = "calibrated negative ELBO", "val_mse"
-#: Followed over training, but no terms of a loss.
-_COURSES = ("log_median_sigma", "log_rms_mu", "log_nsr")
-_TERMS = ("loss", "reconstruction", "kl")
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Cost:
-    """The reconstruction cost of a run as the spec names it: "squared", "bernoulli" or "gaussian" with its scale."""
+class Criterion:
+    """What chooses: a metric with its direction and why it is the one, or "" and why nothing can choose."""
 
-    name: str
-    scale: float = 1.0
-
-    @classmethod
-    def of(cls, text: str) -> Cost:
-        """The cost that a spec's `recon` names; `UsageError` where it names none."""
-        call = parse_call(text)
-        return cls(call.name, float(call.params.get("scale", 1.0)))
-
-    @property
-    def explanation(self) -> str:
-        """The calibrated negative ELBO in words and letters."""
-        rows = "on the validation rows that training follows"
-        if self.name == "bernoulli":
-            return f"cross-entropy + KL in nats, the negative ELBO whatever λ the training used, {rows}"
-        return f"d/2·(ln(2π s²*) + 1) + KL in nats, s²* = D_q/d, D_q = error of eq. 2 over all d dimensions, {rows}"
+    metric: str
+    higher_is_better: bool = False
+    explanation: str = ""
 
 
-def final_terms(arrays: Mapping[str, np.ndarray], steps_run: float) -> dict[str, float]:
-    """Validation loss terms of a cell's history at the step whose weights were kept (the last, or the best).
+def selected(spec: Mapping[str, Any]) -> str:
+    """The metric that a run's spec names, or `AUTO`."""
+    name = spec.get("select") or AUTO
+    return name.replace("-", "_") if isinstance(name, str) else AUTO
+
+
+def criterion_of(
+    select: str,
+    weights: Sequence[float | str],
+    values: Mapping[str, np.ndarray],
+    directions: Mapping[str, bool | None],
+) -> Criterion:
+    """The criterion of one grid.
 
     Args:
-        arrays: `history_step` and `history_validation_<term>`, each (T,).
-        steps_run: the step behind the stored weights; NaN where it is not known.
+        select: a metric's name or `AUTO`. weights: λ of the settings with results, "" where there is none.
+        values: metric → (settings, S), of the settings with results.
     """
-    steps = arrays.get("history_step")
-    if steps is None or steps.ndim != 1 or len(steps) == 0:
-        return {}
-    place = int(np.argmin(np.abs(steps - steps_run))) if math.isfinite(steps_run) else len(steps) - 1
-    start = "history_validation_"
-    return {
-        name.removeprefix(start): float(values[place])
-        for name, values in arrays.items()
-        if name.startswith(start) and values.shape == steps.shape
-    }
+
+    def complete(name: str) -> bool:
+        return name in values and len(values[name]) > 0 and bool(np.isfinite(values[name]).any(1).all())
+
+    if select != AUTO:
+        if complete(select) and directions.get(select) is not None:
+            return Criterion(select, bool(directions[select]), "named by --select")
+        return Criterion("", explanation=f"not every setting has a value of {select}, which --select names")
+    if complete(CALIBRATED):
+        return Criterion(
+            CALIBRATED,
+            explanation="a bound in nats, at the decoder variance that suits each setting best, so that "
+            "settings of different λ can be compared; reconstruction alone would always choose the smallest λ",
+        )
+    if len(set(weights)) > 1:
+        return Criterion(
+            "",
+            explanation=f"λ differs, so that {MEAN_ERROR} would always choose the smallest, and not every setting has "
+            f"a value of {CALIBRATED}",
+        )
+    if complete(MEAN_ERROR):
+        return Criterion(
+            MEAN_ERROR,
+            explanation="squared error per dimension on validation data; of settings that weigh a penalty "
+            "differently it favours the least, and --select names another criterion",
+        )
+    return Criterion("", explanation=f"not every setting has a value of {MEAN_ERROR}")
 
 
-def calibrated_bound(cost: Cost, reconstruction: float, kl: float, dimension: int) -> float:
-    """The calibrated negative ELBO in nats; NaN where it is not defined.
+def of_cells(data: RunData, select: str = AUTO) -> tuple[list[str], np.ndarray]:
+    """The criterion's name and value of every cell that is one of several settings of a variant, in the order of cells.
 
-    Args:
-        reconstruction: E_q cost(Θ(Z), x), summed over data dimensions. For "bernoulli" it is the likelihood itself.
-        kl: E KL(q(z|x) ‖ p₀) in nats, without λ.
-        dimension: d.
+    "" and NaN for cells that nothing has to choose between.
     """
-    if cost.name == "bernoulli":
-        return reconstruction + kl
-    error = reconstruction
-    if cost.name == "gaussian":  # cost = D/(2 scale²) + d ln(√(2π) scale)
-        constant = dimension * math.log(math.sqrt(2 * math.pi) * cost.scale)
-        error = 2 * cost.scale**2 * (reconstruction - constant)
-    if not error > 0 or dimension < 1:
-        return math.nan
-    return dimension / 2 * (math.log(2 * math.pi * error / dimension) + 1) + kl
+    names, values = [""] * len(data.cells), np.full(len(data.cells), np.nan)
+    cells = data.cells.reset_index(drop=True)
+    trained = cells[~cells["variant_label"].str.startswith("control:")]
+    directions = {info.name: info.higher_is_better for info in data.metrics}
+    tables = _by_cell(data, {CALIBRATED, MEAN_ERROR, select})
+    for _, group in trained[trained["status"] == "ok"].groupby(["dataset_label", "variant"], sort=False):
+        labels = group["variant_label"].to_numpy()
+        settings = list(dict.fromkeys(labels))
+        if len(settings) > 1:
+            here = group.index.to_numpy()
+            own = {name: np.stack([np.where(labels == s, x[here], np.nan) for s in settings])
+                   for name, x in tables.items()}  # fmt: skip
+            weights = [_weight(group["kl_weight"].to_numpy()[labels == s]) for s in settings]
+            metric = criterion_of(select, weights, own, directions).metric
+            for place in here if metric else ():
+                names[place], values[place] = metric, tables[metric][place]
+    return names, values
 
 
-def extra_terms(terms: Mapping[str, float]) -> list[str]:
-    """Logged loss terms other than reconstruction and KL: penalties whose weight a grid may vary."""
-    return [name for name in terms if name not in _TERMS and name not in _COURSES]
+def _weight(weights: np.ndarray) -> float | str:
+    known = weights[np.isfinite(weights)]
+    return float(known[0]) if len(known) else ""
+
+
+def _by_cell(data: RunData, names: set[str]) -> dict[str, np.ndarray]:
+    """Each metric's value by cell, (cells,)."""
+    tables = {}
+    for position, info in enumerate(data.metrics):
+        if info.name in names:
+            rows = np.flatnonzero(data.metric == position)
+            tables[info.name] = np.full(len(data.cells), np.nan)
+            tables[info.name][data.cell[rows]] = data.value[rows]
+    return tables

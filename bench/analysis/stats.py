@@ -12,6 +12,8 @@ from scipy import special
 from scipy import stats as scipy_stats
 
 CONFIDENCE = 0.95
+#: Fewer common seeds give no verdict: two equal differences are no evidence.
+LEAST_SEEDS = 3
 #: A model whose decodes have less than this share of the data's variance is collapsed and wins nothing.
 LEAST_DIVERSITY = 0.5
 #: A model that leaves more than this share of the data's variance unexplained wins nothing.
@@ -91,8 +93,11 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def paired_p(differences: np.ndarray) -> float:
-    """Two-sided p of the t test of mean 0; NaN for n < 2, 1 for all-zero, 0 for equal non-zero differences.
+def paired_p(differences: np.ndarray, resolution: float = 0.0) -> float:
+    """Two-sided p of the t test of mean 0 for differences (n,); NaN for n < 2, 1 for all-zero differences, never 0.
+
+    Args:
+        resolution: of the values, as `lattice` finds it; their spread counts as no smaller (see `least_spread`).
 
     >>> round(paired_p(np.array([1.0, 2.0, 3.0])), 3)
     0.074
@@ -100,14 +105,41 @@ def paired_p(differences: np.ndarray) -> float:
     d = np.asarray(differences, dtype=float)
     if len(d) < 2:
         return float("nan")
-    if np.ptp(d) == 0:
-        return 1.0 if d[0] == 0 else 0.0
-    statistic = d.mean() / (d.std(ddof=1) / np.sqrt(len(d)))
-    return float(two_sided_t(statistic, len(d) - 1))
+    if not d.any():
+        return 1.0
+    mean = float(d.mean())
+    sd = float(least_spread(d.std(ddof=1), mean, resolution))
+    return float(two_sided_t(mean / (sd / np.sqrt(len(d))), len(d) - 1))
 
 
-def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+def least_spread(sd: np.ndarray | float, mean: np.ndarray | float, resolution: float = 0.0) -> np.ndarray:
+    """The sd of differences with what rounding hides: values in steps of r have an error of r/√12 each, r/√6 in pairs.
+
+    Equal non-zero differences of values without known steps: all that is known is that they differ by one step, so that
+    |mean| stands for r.
+    """
+    sd, size = np.asarray(sd, dtype=float), np.abs(mean)
+    equal = sd <= 1e-12 * size
+    step = np.where(equal & (resolution <= 0), size, resolution)
+    return np.maximum(sd, step / np.sqrt(6.0))
+
+
+def lattice(values: np.ndarray) -> float:
+    """The step r of values that are all multiples of r apart (shares of few rows, counts); 0 where there is none."""
+    x = np.unique(np.asarray(values, dtype=float)[np.isfinite(values)])
+    gaps = np.diff(x)
+    gaps = gaps[gaps > 1e-9 * np.abs(x).max()] if len(gaps) else gaps
+    if len(gaps) == 0:
+        return 0.0
+    multiples = gaps / gaps.min()
+    return float(gaps.min()) if bool(np.all(np.abs(multiples - np.round(multiples)) <= 0.01)) else 0.0
+
+
+def holm(p_values: Sequence[float] | np.ndarray, more: int = 0) -> np.ndarray:
     """Holm's adjusted p values (m,), in the order given; NaN entries stay NaN and do not count.
+
+    Args:
+        more: tests of the family that were not carried out; they count as if none of them had rejected.
 
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
@@ -116,7 +148,7 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     adjusted = np.full(p.shape, np.nan)
     known = np.flatnonzero(np.isfinite(p))
     order = known[np.argsort(p[known], kind="stable")]
-    steps = len(order) - np.arange(len(order))
+    steps = len(order) + more - np.arange(len(order))
     adjusted[order] = np.minimum(np.maximum.accumulate(steps * p[order]), 1.0)
     return adjusted
 
@@ -153,6 +185,20 @@ def _power(effect: float, n: int, alpha: float) -> float:
     """
     bound, shift = _bounds(n, alpha), effect * np.sqrt(n)
     return float(np.mean(special.ndtr(shift - bound) + special.ndtr(-shift - bound)))
+
+
+@functools.lru_cache(maxsize=512)
+def detectable_effect(n: int, alpha: float = 1 - CONFIDENCE, power: float = 0.8) -> float:
+    """The least true difference, in sd of the paired differences, that n seeds see with `power`; inf for n < 2."""
+    if n < 2:
+        return math.inf
+    low, high = 0.0, 1.0
+    while _power(high, n, alpha) < power:
+        low, high = high, 2 * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _power(middle, n, alpha) < power else (low, middle)
+    return high
 
 
 @functools.lru_cache(maxsize=512)
@@ -220,8 +266,9 @@ def paired_iqm_p(
     error = float((means[1] - means[0]).std(ddof=1)) * np.sqrt(seeds / degrees)
     pooled = np.concatenate(pairs, axis=1)
     difference = interquartile_mean(pooled[1]) - interquartile_mean(pooled[0])
-    if error <= 1e-14 * abs(difference):
-        return 1.0 if difference == 0 else 0.0
+    if difference == 0:
+        return 1.0
+    error = float(least_spread(error * np.sqrt(seeds), difference)) / np.sqrt(seeds)
     return float(two_sided_t(difference / error, degrees))
 
 

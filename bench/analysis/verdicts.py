@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.leads import Lead
-from bench.analysis.numbers import p_value, percent, seeds_text
+from bench.analysis.numbers import FRESH, p_value, percent, seeds_text
 from bench.analysis.sections import Section
+from bench.analysis.stats import LEAST_SEEDS
 
 #: How a verdict's level is called.
 LEVELS = {"sure": "sure", "shared": "shared lead", "open": "undecided"}
@@ -30,7 +31,7 @@ class Verdict:
 
 
 def verdicts(section: Section) -> list[Verdict]:
-    """One line for each primary metric that has a direction."""
+    """One line for each primary metric that has a direction and somebody who may win."""
     lines = []
     for metric in section.primary:
         lead = section.leads[metric.name]
@@ -38,56 +39,68 @@ def verdicts(section: Section) -> list[Verdict]:
             continue
         winner, certainty, level = _certainty(section, lead)
         value = section.cells[lead.leader, metric.name].text
-        lines.append(
-            Verdict(
-                metric.name,
-                metric.question,
-                metric.direction,
-                winner,
-                value,
-                _margin(section, metric.name, lead),
-                certainty,
-                level,
-            )
-        )
+        margin = _margin(section, metric.name, lead)
+        lines.append(Verdict(metric.name, metric.question, metric.direction, winner, value, margin, certainty, level))
     return lines
 
 
 def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
-    name = section.rows[lead.leader].label
+    name, nobody = section.rows[lead.leader].label, "no clear winner"
     if lead.rival is None:
-        return "no clear winner", f"there is nothing to compare {name} with", "open"
+        return nobody, f"there is nothing to compare {name} with", "open"
+    if lead.seeds < LEAST_SEEDS:
+        n = "one seed" if lead.seeds == 1 else f"{lead.seeds} seeds"
+        few = "names no winner" if lead.seeds == 1 else "name no winner"
+        return nobody, f"{n} in common {few}; run at least {LEAST_SEEDS}", "open"
     if lead.marks.get(lead.leader) == "best":
         return name, f"ahead of all others in paired tests (Holm p ≤ {p_value(lead.p).lstrip('< ')})", "sure"
-    seeds = _more_seeds(lead, section)
+    names = [section.rows[row].label for row in lead.tied if row not in lead.noisy]
+    noisy = _noisy(section, lead)
+    seeds = _fresh_seeds(lead, section)
+    if lead.marks and not names:
+        return name, f"{name} has the best mean{noisy}{seeds}", "shared"
     if lead.marks:
-        names = [name, *(section.rows[row].label for row in lead.tied)]
-        tied = _listed(names[1:])
-        return _listed(names), f"{name} has the best mean, {tied} cannot be told apart from it{seeds}", "shared"
-    if not np.isfinite(lead.rival_p):
-        return name, "one seed gives no interval; run more seeds", "open"
-    return "no clear winner", f"{name} is ahead, but not beyond seed noise{seeds}", "open"
+        return _listed([name, *names]), f"{name} has the best mean, {_told(section, lead)}{noisy}{seeds}", "shared"
+    return nobody, f"{name} is ahead, but {_open(lead)}{noisy}{seeds}", "open"
 
 
-def _more_seeds(lead: Lead, section: Section) -> str:
-    """What it would take to separate the leader from the nearest of those it cannot be told apart from."""
+def _told(section: Section, lead: Lead) -> str:
+    """Why those that share the lead do: by noise, or by a difference too small to matter."""
+    rows = [row for row in lead.tied if row not in lead.noisy]
+    same = [section.rows[row].label for row in rows if row in lead.same]
+    rest = [section.rows[row].label for row in rows if row not in lead.same]
+    parts = [f"{_listed(rest)} cannot be told apart from it"] if rest else []
+    verb = "differs" if len(same) == 1 else "differ"
+    parts += [f"{_listed(same)} {verb} by less than the smallest effect of interest"] if same else []
+    return ", ".join(parts)
+
+
+def _open(lead: Lead) -> str:
+    """Why nobody is marked."""
+    if len(lead.same) == len(lead.tied):
+        return "by less than the smallest effect of interest"
+    return "not beyond seed noise"
+
+
+def _noisy(section: Section, lead: Lead) -> str:
+    parts = [f"{section.rows[row].label} is too noisy to judge ({why})" for row, why in lead.noisy.items()]
+    return "".join(f"; {part}" for part in parts)
+
+
+def _fresh_seeds(lead: Lead, section: Section) -> str:
+    """What it would take to tell the leader apart from the nearest of those it cannot be told apart from."""
     if lead.nearest is None or lead.more_seeds is None:
         return ""
-    return (
-        f"; {seeds_text(lead.more_seeds, len(section.seeds))} would separate it from {section.rows[lead.nearest].label}"
-    )
+    return f"; {seeds_text(lead.more_seeds)} would tell it apart from {section.rows[lead.nearest].label}, {FRESH}"
 
 
 def _margin(section: Section, metric: str, lead: Lead) -> str:
-    if lead.rival is None or not np.isfinite(lead.difference):
+    if lead.rival is None or not np.isfinite(lead.share):
         return "–"
     if lead.marks and lead.rival in lead.tied:  # no margin: the certainty says who has the best mean
         return ""
-    base = abs(section.cells[lead.rival, metric].mean)
-    rival = section.rows[lead.rival].label
-    if not base > 0:
-        return f"next: {rival}"
-    return f"{percent(abs(lead.difference) / base)} ahead of {rival}"
+    of_what = section.metrics[metric].scale.of_what
+    return f"{percent(abs(lead.share))}{of_what} ahead of {section.rows[lead.rival].label}"
 
 
 def _listed(names: list[str]) -> str:
@@ -97,10 +110,10 @@ def _listed(names: list[str]) -> str:
 def headline(section: Section) -> str:
     """One sentence: who wins most, and what cannot be decided."""
     lines = verdicts(section)
-    if not lines:
-        return "There is nothing to rank: no metric with a direction has numbers of a variant that may win."
     if len(section.rows) == 1:
         return f"{section.rows[0].label} is the only variant here: there is nothing to compare it with."
+    if not lines:
+        return "There is nothing to rank: no metric with a direction has numbers of a variant that may win."
     won = Counter(line.winner for line in lines if line.level == "sure")
     open_ = [line for line in lines if line.level != "sure"]
     total = len(lines)
@@ -115,5 +128,27 @@ def headline(section: Section) -> str:
 
 
 def excluded(section: Section) -> list[str]:
-    """Why variants got no marks."""
-    return [f"{row.label} gets no marks. It is {row.collapsed}." for row in section.rows if row.collapsed]
+    """Why numbers of the short table carry no mark though they could, each reason once: who and, if not all, where."""
+    names = [metric.name for metric in section.primary if metric.higher_is_better is not None]
+    found: dict[str, dict[str, list[str]]] = {}
+    for index, row in enumerate(section.rows):
+        why = {name: section.cells[index, name].barred for name in names if section.cells[index, name].barred}
+        has = sum(section.cells[index, name].n > 0 for name in names)
+        for reason in dict.fromkeys(why.values()) if not row.is_control else ():
+            where = [name for name, text in why.items() if text == reason]
+            found.setdefault(reason, {}).setdefault("" if len(where) == has else ", ".join(where), []).append(row.label)
+    return [
+        f"No mark for {_listed(rows)}{f' in {where}' if where else ''}: {reason}."
+        for reason, places in found.items()
+        for where, rows in places.items()
+    ]
+
+
+def family_line(section: Section) -> str:
+    """What the marks of the short table hold, in one sentence; "" without tests."""
+    if not section.tests:
+        return ""
+    return (
+        f"One family of {section.tests:,} tests (all pairs that compete in this table, and everybody against the "
+        "baseline): where nothing differs, the chance of any false mark or difference is at most 5 %."
+    )

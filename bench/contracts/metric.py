@@ -65,6 +65,10 @@ class Value:
         primary: whether the short table of a report shows it.
         target: the value that is best, where neither the highest nor the lowest is (the direction is then None).
         sees: names of the validity sweeps (`bench.validity.sweeps`) that it was found to see and is held to.
+        scale: on which differences count: "linear", "log" (ratios, as of errors), or "excess over 1" (ratios of
+            value - 1); "" for what the range suggests (`bench.analysis.scales`).
+        smallest_effect: the least difference worth a mark on that scale: in the value's unit for "linear", a share for
+            the others (0.01 is 1 %); None for the scale's default.
     """
 
     name: str
@@ -80,6 +84,8 @@ class Value:
     primary: bool = False
     target: float | None = None
     sees: tuple[str, ...] = ()
+    scale: str = ""
+    smallest_effect: float | None = None
 
 
 #: The fields that values of one `each` can share, with the defaults that mean "not said".

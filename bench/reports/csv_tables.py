@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
+from bench.analysis.selection import AUTO, of_cells, selected
 from bench.analysis.stats import t_quantile
 from bench.files import atomic_file
 from bench.store.measurements import RunData
@@ -24,7 +25,8 @@ _METRIC = ("metric", "value", "unit", "higher_is_better", "metric_status", "reas
 _CELL_LAST = ("split", "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "timing_valid", "code_hash",
               "git_sha", "env_hash", "engine", "device", "num_threads", "started_at", "error_type", "error",
               "variant_label", "dataset_label", "kl_weight", "decoder_variance", "samples_per_second")  # fmt: skip
-RESULT_COLUMNS = (*_CELL_FIRST, *_METRIC, *_CELL_LAST, "mc_error")
+_SELECTION = ("select", "select_value")  # what chooses between settings of the cell's variant, and its value there
+RESULT_COLUMNS = (*_CELL_FIRST, *_METRIC, *_CELL_LAST, "mc_error", *_SELECTION)
 SUMMARY_COLUMNS = ("dataset", "dataset_params", "variant", "variant_params", "dataset_label", "variant_label", "metric",
                    "unit", "higher_is_better", "n", "mean", "sd", "low", "high", "min", "max", "n_flagged", "n_missing",
                    "n_failed", "kl_weight", "decoder_variance", "reason")  # fmt: skip
@@ -32,8 +34,11 @@ HISTORY_COLUMNS = ("cell_id", "variant", "dataset", "seed", "part", "term", "ste
 _WHOLE = {"peak_rss", "peak_cuda", "n_params", "flops", "num_threads"}
 
 
-def results_frame(data: RunData) -> pd.DataFrame:
-    """The tidy-long table: one row per cell × metric, one row with an empty metric per cell without measurements."""
+def results_frame(data: RunData, select: str = AUTO) -> pd.DataFrame:
+    """The tidy-long table: one row per cell × metric, one row with an empty metric per cell without measurements.
+
+    `select`: the metric that chooses between settings of one variant (`bench.analysis.selection`).
+    """
     row_of_cell, row_of_measurement = _result_rows(data)
     has = row_of_measurement >= 0
     safe = np.where(has, row_of_measurement, 0)
@@ -46,6 +51,7 @@ def results_frame(data: RunData) -> pd.DataFrame:
     def numbers(values: np.ndarray) -> np.ndarray:
         return np.where(has, values[safe], np.nan) if len(values) else np.full(len(has), np.nan)
 
+    chosen_by, select_values = of_cells(data, select)
     columns: dict[str, Any] = {}
     for name in RESULT_COLUMNS:
         if name == "metric":
@@ -58,6 +64,10 @@ def results_frame(data: RunData) -> pd.DataFrame:
             columns[name] = numbers(data.value)
         elif name == "mc_error":
             columns[name] = numbers(data.error)
+        elif name == "select":
+            columns[name] = np.array(chosen_by, dtype=object)[row_of_cell]
+        elif name == "select_value":
+            columns[name] = select_values[row_of_cell]
         elif name == "metric_status":
             columns[name] = measured(data.status, data.texts, "")
         elif name == "reason":
@@ -86,8 +96,8 @@ def _cell_reasons(data: RunData) -> np.ndarray:
     return np.array(reasons, dtype=object)
 
 
-def write_results(data: RunData, path: Path) -> Path:
-    """`results.csv`, streamed: the parts of a row that a cell's measurements share are formatted once per cell."""
+def write_results(data: RunData, path: Path, select: str = AUTO) -> Path:
+    """`results.csv` (as `results_frame`), streamed: what the rows of a cell share is formatted once per cell."""
     firsts = [_join(row) for row in zip(*(_texts(data.cells, name) for name in _CELL_FIRST), strict=True)]
     lasts = [_join(row) for row in zip(*(_texts(data.cells, name) for name in _CELL_LAST), strict=True)]
     names = [_quote(metric.name) for metric in data.metrics]
@@ -96,17 +106,19 @@ def write_results(data: RunData, path: Path) -> Path:
     reasons = [_quote(reason) for reason in _cell_reasons(data)]
     cells, measurements = _result_rows(data)
     ends = np.searchsorted(cells, np.arange(len(data.cells)), side="right")
+    chosen = [f"{_quote(name)},{_number(float(value))}" for name, value in zip(*of_cells(data, select), strict=True)]
 
     def of_cell(c: int, rows: np.ndarray) -> str:
         """All lines of a cell; joined, because a million short writes cost more than what they write."""
         if len(rows) == 1 and rows[0] < 0:
-            return f"{firsts[c]},,,,,,{reasons[c]},{lasts[c]},\n"
+            return f"{firsts[c]},,,,,,{reasons[c]},{lasts[c]},,{chosen[c]}\n"
         columns = (data.metric, data.value, data.status, data.reason, data.error)
         parts = zip(*(column[rows].tolist() for column in columns), strict=True)
-        first, last = firsts[c], lasts[c]
+        first, last, choice = firsts[c], lasts[c], chosen[c]
         return "".join(
             [
-                f"{first},{names[k]},{_number(value)},{kinds[k]},{texts[status]},{texts[reason]},{last},{_number(error)}\n"
+                f"{first},{names[k]},{_number(value)},{kinds[k]},{texts[status]},{texts[reason]},{last},{_number(error)},"
+                f"{choice}\n"
                 for k, value, status, reason, error in parts
             ]
         )
@@ -202,7 +214,7 @@ def export(
     """
     data = store.data() if data is None else data
     return [
-        write_results(data, store.directory / "results.csv"),
+        write_results(data, store.directory / "results.csv", selected(store.spec)),
         write_summary(data, store.directory / "summary.csv"),
         write_history(data, history or store.load_history, store.directory / "history.csv"),
     ]

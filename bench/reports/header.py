@@ -11,7 +11,7 @@ from bench.spec.training import SETTINGS, TrainSettings
 from bench.store.measurements import RunData
 from bench.text import printable
 
-_OTHERS = ("metrics", "baseline", "device")
+_OTHERS = ("metrics", "baseline", "select", "device")
 DEFAULTS = TrainSettings()
 #: What each cost means and at which decoder variance eq. 4 is an exact evidence lower bound.
 CONVENTIONS = {

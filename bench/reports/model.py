@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.analysis.across import Across, across
 from bench.analysis.catalogue import catalogue
-from bench.analysis.grids import Grid, grids
+from bench.analysis.grids import Grid
 from bench.analysis.sections import Section, section_of
 from bench.errors import UsageError
 from bench.reports import header
@@ -112,7 +112,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         *judge_claims(sections, data.cells, store.spec, history),
         core=core_rows(directory),
         across=across(sections),
-        grids=grids(sections, data.cells, store.spec, history),
+        grids=[grid for section in sections for grid in section.grids],
         history=history,
     )
 

@@ -2,13 +2,17 @@
 
 LEGEND = (
     "mean ± half the width of the 95 % t interval over seeds; one seed has no interval.",
-    "★ ahead of every other variant that may win; ☆ the best mean and all that cannot be told apart from it. Both rest "
-    "on paired t tests of all pairs in the column, Holm-adjusted at 5 %; no mark where nothing can be told apart. "
-    "Pairing sees some differences better than others, so a mean nearer to the best may lack the ☆ that a "
-    "farther one has.",
+    "★ told apart from every other variant that competes; ☆ the best mean and all that cannot be told apart from it; "
+    "no mark where nothing can be told apart. Told apart: a paired t test over common seeds (three at least), "
+    "Holm-adjusted at 5 % over the whole short table of a data set, and a difference of at least the metric's smallest "
+    "effect of interest. Errors count as ratios, shares as differences, unevenness by its excess over 1. In the tables "
+    "of all numbers a column outside the short table is a family of its own.",
+    "° does not compete, for the reason given beside the table: a control, a collapsed model, a setting that "
+    "validation data did not choose, too few seeds, too noisy to judge, or numbers that are not comparable.",
     "✓ of the settings of one variant, the one that validation data choose.",
-    "⚠ collapsed: its samples have less than half of the data's variance (diversity < 0.5), or it leaves more than "
-    "half of the variance unexplained (test_fvu > 0.5). It gets no mark, however good single numbers look.",
+    "⚠ collapsed, for the reason given: established over seeds, the interval decides. It gets no mark, however good "
+    "single numbers look. What is sampled from the prior bars from the metrics of the prior alone.",
+    "gauge-dependent: another basis of the code gives another number, so only models that declare a prior compete.",
     "† flagged: the number must not be read without its reason, given below the table.",
     "↑ more is better, ↓ less is better; a metric without an arrow describes and does not rank.",
     "λ is the KL term's weight (eq. 4) and s² the decoder variance at which eq. 4 is an exact ELBO.",
@@ -17,6 +21,7 @@ STATISTICS = (
     "Intervals and tests speak about training seeds on the one data split named above; another split may differ.",
     "Differences are paired by seed (same split, initial weights and data order). The seed correlation says whether "
     "pairing bought anything; where it is near zero or negative it did not.",
-    "Seeds needed: in all, to see the measured difference with 80 % power in a paired t test at 5 %, corrected for the "
-    "comparisons of the table that are still open.",
+    "Seeds needed: of a fresh run, to see the measured difference with 80 % power in a paired t test at 5 %, corrected "
+    "for the comparisons of the table that are still open. Adding seeds to this run until a mark appears, and testing "
+    "all of them together, raises false marks: fix the number first and test the new seeds alone.",
 )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from bench.analysis import numbers
 from bench.analysis.catalogue import Metric
-from bench.analysis.sections import Section
+from bench.analysis.eligibility import of_prior
+from bench.analysis.sections import Row, Section
 
 #: Rows and failures that a table shows; CSV files have the rest.
 MOST_ROWS = 80
@@ -50,16 +51,17 @@ def sortable(value: float) -> float | str:
 
 
 def difference_rows(section: Section) -> list[DifferenceRow]:
-    """Every variant against the baseline; a collapsed variant's gain is called what it is."""
+    """Every variant against the baseline; a gain of a collapsed variant, or over one, is called what it is."""
     rows = []
     for index, found in section.differences.items():
         row = section.rows[index]
         for d in found:
             if d.n == 0:
                 continue
-            verdict = "collapsed" if d.verdict == "better" and row.collapsed else d.verdict
+            verdict = _said(d.verdict, row, section.rows[section.baseline], d.metric)
             sign = "+" if d.relative > 0 else "-" if d.relative < 0 else ""
-            relative = f"{sign}{numbers.percent(abs(d.relative))}" if math.isfinite(d.relative) else "–"
+            share = f"{sign}{numbers.percent(abs(d.relative))}{d.of_what}"
+            relative = share if math.isfinite(d.relative) else "–"
             rows.append(
                 DifferenceRow(
                     row.label,
@@ -78,6 +80,15 @@ def difference_rows(section: Section) -> list[DifferenceRow]:
                 )
             )
     return rows
+
+
+def _said(verdict: str, row: Row, base: Row, metric: str) -> str:
+    """A verdict, but nobody is better where one of the two is collapsed."""
+    if verdict == "better" and (row.collapsed or (of_prior(metric) and row.prior_collapsed)):
+        return "collapsed"
+    if verdict == "better" and (base.collapsed or (of_prior(metric) and base.prior_collapsed)):
+        return "baseline collapsed"
+    return verdict
 
 
 def cost_rows(section: Section) -> list[list[Value]]:
@@ -100,7 +111,7 @@ def cost_rows(section: Section) -> list[list[Value]]:
 
 
 def missing(section: Section, metrics: Sequence[Metric]) -> list[str]:
-    """Why numbers are missing or flagged, each reason once with the variants it concerns."""
+    """Why numbers are missing (n/a), flagged (†) or carry no mark (°), each reason once with whom it concerns."""
     found: dict[str, list[str]] = {}
     for metric in metrics:
         for index, row in enumerate(section.rows):
@@ -108,6 +119,8 @@ def missing(section: Section, metrics: Sequence[Metric]) -> list[str]:
             if cell.reason and (cell.n == 0 or cell.flagged):
                 sign = "†" if cell.n else "n/a"
                 found.setdefault(f"{sign} {cell.reason}", []).append(row.label)
+            if cell.barred and not row.is_control:
+                found.setdefault(f"° no mark: {cell.barred}", []).append(row.label)
     lines = []
     for reason, labels in found.items():
         names = list(dict.fromkeys(labels))

@@ -45,7 +45,7 @@ class Fingerprints:
     @cached_property
     def metrics_hash(self) -> str:
         """16 hex digits: the values asked for and the code that computes them."""
-        chosen = self._registry.measured_for(self._metrics)
+        chosen = self._registry.metrics_for(self._metrics)
         plugins = [plugin_code(self._registry, "metric", name).digest for name, _ in chosen]
         return combined([repr(chosen), suite_code(EVALUATION_ROOTS).digest, *plugins])
 

@@ -76,13 +76,13 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     if options.tensorboard:
         need_tensorboard()
     refuse_second_writer(directory)
-    fingerprints = Fingerprints(registry, spec.metrics)
+    fingerprints = Fingerprints(registry, spec.evaluated)
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(run, arrays, known) as engine:
         _refuse_what_is_not_there(spec, engine)
         engine.check(checks_for(cells, known))
         with RunStore.create(directory, spec, plan=cells) as store:
-            store.save_metrics(declarations(registry, spec.metrics))
+            store.save_metrics(declarations(registry, spec.evaluated))
             history = History.read(store, history)
             events = EventLog(store) if options.tensorboard else None
             heard = {} if events is None else {"kept": events.write}
@@ -98,7 +98,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 store,
                 fingerprints,
                 plugins=tuple(spec.plugins),
-                metrics=spec.metrics,
+                metrics=spec.evaluated,
                 device=engine.device,
                 threads=engine.threads,
                 workers=engine.workers,

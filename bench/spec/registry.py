@@ -27,8 +27,6 @@ PACKAGE = Path(__file__).resolve().parents[1]
 ARRAYS = "arrays"
 #: Prefix of the control models' names where a variant's name is expected.
 CONTROL = "control:"
-#: Values that every cell records, because marks depend on them.
-FACTS = ("collapsed", "blurred")
 
 
 class Registry:
@@ -121,10 +119,6 @@ class Registry:
         except (Exception, SystemExit) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise PluginError(f"{kind} {info.name!r} ({info.origin}) cannot be imported: {reason}") from error
-
-    def measured_for(self, wanted: str) -> list[tuple[str, list[str]]]:
-        """As `metrics_for`, with what every cell records whatever is asked for, because marks depend on it."""
-        return self.metrics_for(",".join((wanted, *FACTS)))
 
     def metrics_for(self, wanted: str | Sequence[str]) -> list[tuple[str, list[str]]]:
         """Metric plugins with the value names wanted of each, in a fixed order.

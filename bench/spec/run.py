@@ -14,6 +14,7 @@ from bench.contracts.checks import number_in, whole_number
 from bench.errors import UsageError, unknown_name
 from bench.spec.call import Call, as_grid, format_call, parse_call
 from bench.spec.registry import CONTROL, Registry
+from bench.spec.selection import checked, needed
 from bench.spec.training import TrainSettings
 from bench.spec.values import READERS, normal_key, read_jobs
 
@@ -23,6 +24,8 @@ DEFAULT_DATASETS = ("digits",)
 DEFAULT_SEEDS = 10
 ENGINES = ("local", "dask")
 _SEED_LIMIT = 1 << 62
+#: Values that every cell records, because marks depend on them.
+FACTS = ("collapsed", "blurred")
 _TRAIN_KEYS = tuple(TrainSettings.__dataclass_fields__)
 #: Keys of a configuration, in snake_case.
 SPEC_KEYS = (
@@ -34,6 +37,7 @@ SPEC_KEYS = (
     "metrics",
     "controls",
     "baseline",
+    "select",
     "plugins",
     "device",
 )
@@ -93,6 +97,7 @@ class RunSpec:
         metrics: "core", "all", or names separated by commas.
         controls: whether control models are evaluated as further rows.
         baseline: the variant that others are compared with, as text, or None.
+        select: the validation metric that chooses between settings of one variant, or None for the default.
         plugins: files or folders with foreign plugins.
         device: "auto", "cpu", "cuda" or "cuda:N".
 
@@ -108,6 +113,7 @@ class RunSpec:
     metrics: str = "core"
     controls: bool = False
     baseline: str | None = None
+    select: str | None = None
     plugins: tuple[str, ...] = ()
     device: str = "auto"
 
@@ -140,7 +146,13 @@ class RunSpec:
             if wanted not in variants:
                 raise UsageError(f"--baseline {self.baseline} is not among the variants of the run; add it with -m")
             baseline = registry.label("variant", wanted)
-        return replace(self, variants=variants, datasets=datasets, baseline=baseline)
+        select = None if self.select is None else checked(registry, self.select)
+        return replace(self, variants=variants, datasets=datasets, baseline=baseline, select=select)
+
+    @property
+    def evaluated(self) -> str:
+        """`metrics` with what marks and a choice between settings need."""
+        return ",".join((self.metrics, *FACTS, *needed(self.variants, self.select)))
 
     def cells(self, registry: Registry) -> list[CellSpec]:
         """All cells, the seeds of a stack next to each other; control models follow the variants of each data set."""
@@ -157,6 +169,7 @@ class RunSpec:
             "metrics": self.metrics,
             "controls": self.controls,
             **({"baseline": self.baseline} if self.baseline else {}),
+            **({"select": self.select} if self.select else {}),
             **({"plugins": list(self.plugins)} if self.plugins else {}),
             "device": self.device,
         }

@@ -93,6 +93,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "metrics": _metrics,
     "controls": _switch,
     "baseline": _text,
+    "select": _text,
     "plugins": _texts,
     "device": _text,
 }

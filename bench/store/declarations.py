@@ -11,6 +11,8 @@ from bench.text import printable
 
 _TEXTS = ("family", "summary", "unit", "range", "formula", "gauge")
 _SWITCHES = ("core", "vector", "primary")
+#: Scales on which differences can count (`bench.analysis.scales`).
+SCALES = ("linear", "log", "excess over 1")
 
 
 def checked(metrics: Any, path: Path) -> dict[str, dict[str, Any]]:
@@ -27,11 +29,13 @@ def checked(metrics: Any, path: Path) -> dict[str, dict[str, Any]]:
 def _is_declaration(entry: Any) -> bool:
     if not isinstance(entry, Mapping):
         return False
-    needs = entry.get("needs")
+    needs, effect = entry.get("needs"), entry.get("smallest_effect")
     return (
         all(isinstance(entry.get(key), str) for key in _TEXTS)
         and all(isinstance(entry.get(key), bool) for key in _SWITCHES)
         and (entry.get("higher_is_better") is None or isinstance(entry["higher_is_better"], bool))
-        and isinstance(needs, list)
+        and entry.get("scale", "") in ("", *SCALES)
+        and isinstance(effect, (int, float, type(None)))
+        and isinstance(needs, (list, tuple))
         and all(isinstance(need, str) for need in needs)
     )

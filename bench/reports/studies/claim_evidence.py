@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,13 @@ from bench.store.measurements import History
 if TYPE_CHECKING:
     from bench.analysis.sections import Section
 
+#: Rows among which `identification_accuracy` chooses, at most (`bench.metrics.identification`).
+IDENTIFIED = 2000
 NOTE = (
     "Each claim is a test with a smallest effect of interest that was fixed in the code before the data. Supported: "
-    "every condition is shown to be met; contradicted: one is shown not to be; inconclusive: neither. Two-sided t "
-    "tests over seeds against the threshold, Holm-adjusted at 5 % over all claims on a data set."
+    "every condition is shown to be met (the largest of their p values counts); contradicted: one is shown not to be "
+    "(the least p times their number counts); inconclusive: neither. Two-sided t tests over seeds against the "
+    "threshold, Holm-adjusted at 5 % over all claims on a data set."
 )
 
 
@@ -45,7 +49,8 @@ class Judged:
             shown = with_interval(interval.mean, interval.half_width)
             sign = {"above": "met", "below": "not met", "open": "open"}[side]
             parts.append(f"{component.text}: {shown}, must be > {number(component.threshold, 3)}: {sign} (p {_p(p)})")
-        return "; ".join(parts)
+        overall = f"; Holm p {_p(self.outcome.p)}" if np.isfinite(self.outcome.p) else ""
+        return "; ".join(parts) + overall
 
 
 def _p(p: float) -> str:
@@ -64,6 +69,7 @@ class SectionEvidence:
         self._cell = {(v, int(s)): i for v, s, i in zip(own["variant_label"], own["seed"], own["cell_id"], strict=True)}
         self.kl_weights = {row.label: row.kl_weight_value for row in section.rows if row.kl_weight_value != ""}
         self.is_squared = str(spec.get("recon", "")).partition("[")[0] == "squared"
+        self.n_identified = min((_test_rows(text) for text in own["split"]), default=0)
         self.is_linear = _is_linear(str(spec.get("network", "")))
 
     def value(self, variant: str, metric: str) -> np.ndarray | None:
@@ -83,6 +89,18 @@ class SectionEvidence:
                 ends[:, place] = curve
         return (ends[0], ends[1]) if np.isfinite(ends).all(0).any() else None
 
+    def fall(self, variant: str) -> float | None:
+        """Share by which the training loss falls over the last fifth of the training, mean over seeds, or None.
+
+        Loss by its smoothed ends: the mean of the points between 70 and 80 % of the steps, and of the last tenth.
+        """
+        falls = [
+            fall
+            for (label, _), cell_id in self._cell.items()
+            if label == variant and (fall := _fall(self._history(cell_id))) is not None
+        ]
+        return float(np.mean(falls)) if falls else None
+
     def _curve(self, cell_id: str, term: str) -> tuple[float, float] | None:
         arrays = self._history(cell_id)
         steps, values = arrays.get("history_step"), arrays.get(f"history_validation_{term}")
@@ -90,6 +108,23 @@ class SectionEvidence:
             start = int(np.searchsorted(steps, WARM_UP * steps[-1]))
             return float(values[start]), float(values[-1])
         return None
+
+
+def _fall(arrays: Mapping[str, np.ndarray]) -> float | None:
+    steps, loss = arrays.get("history_step"), arrays.get("history_train_loss")
+    if steps is None or loss is None or steps.shape != loss.shape or len(steps) < 10:
+        return None
+    share = steps / steps[-1]
+    before, after = loss[(share >= 0.7) & (share <= 0.8)], loss[share >= 0.9]
+    if len(before) == 0 or len(after) == 0 or not before.mean():
+        return None
+    return float((before.mean() - after.mean()) / abs(before.mean()))
+
+
+def _test_rows(split: str) -> int:
+    """Held-out rows among which identification chooses: at most 2,000."""
+    n = json.loads(split).get("n_test")
+    return min(n, IDENTIFIED) if isinstance(n, int) else 0
 
 
 def _is_linear(network: str) -> bool:

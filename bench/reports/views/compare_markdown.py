@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analysis.compare import MARKS, SAME, Change, Comparison
+from bench.analysis.compare import MARKS, Change, Comparison
 from bench.analysis.numbers import number, p_value, percent, seconds, signed
 from bench.text import escape, table
 
@@ -25,20 +25,38 @@ def comparison_markdown(comparison: Comparison, failed: Sequence[str] = (), only
         names = ("", "Variant", "Data", "Metric", "BASE", "NEW", "Difference", "Relative", "p (Holm)", "Seeds", "Note")
         lines += table(names, [_row(change) for change in shown], left=4)
     elif comparison.changes:
-        lines += ["Nothing changed.", ""]
+        lines += [f"No row is better or worse, none is lost: {tally}.", ""]
     if comparison.lost:
         lines += ["**No result any more:**", "", *(f"- {escape(text)}" for text in comparison.lost), ""]
+    lines += _power(comparison)
     lines += _speed(comparison)
     lines += [
-        f"Paired by seed, 95 % t intervals, Holm over all rows. `~`: identical, or the interval within ±{percent(SAME)}"
-        " of BASE. One data split each: intervals speak about seeds only.",
+        "Paired by seed, 95 % t intervals, Holm over all rows but identical ones. `~`: identical, or the interval "
+        "within ± the metric's smallest effect of interest. One data split each: intervals speak about seeds only.",
         "",
     ]
     return "\n".join(lines)
 
 
+def _power(comparison: Comparison) -> list[str]:
+    """What these seeds can see at all."""
+    found = sorted(change.detectable for change in comparison.changes if math.isfinite(change.detectable))
+    if not found:
+        return []
+    seeds = sorted({change.n for change in comparison.changes if math.isfinite(change.detectable)})
+    n = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    middle = percent(found[len(found) // 2])
+    spread = f" ({percent(found[0])} to {percent(found[-1])} over rows)" if len(found) > 1 else ""
+    return [
+        f"**Power:** with {n} common seeds and {len(found)} tests a change of {middle}{spread} is found four times in "
+        "five; a smaller one may pass unseen. A rule with a margin (`quality:2%`) does not let it pass.",
+        "",
+    ]
+
+
 def _row(change: Change) -> tuple[str, ...]:
-    relative = "" if math.isnan(change.relative) else f"{'+' if change.relative > 0 else ''}{_percent(change.relative)}"
+    sign = "+" if change.relative > 0 else ""
+    relative = "" if math.isnan(change.relative) else f"{sign}{_percent(change.relative)}{change.of_what}"
     return (
         f"`{change.mark}`",
         escape(change.variant),

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bench.analysis import across, grids
 from bench.analysis.sections import Section
-from bench.analysis.verdicts import LEVELS, excluded, headline, verdicts
+from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
 from bench.reports import throughput
 from bench.reports.figures.style import colour_of
 from bench.reports.header import uses_arrays
@@ -85,6 +85,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "published_columns": COLUMNS,
         "published_rows": list(zip(report.published, rows(report.published), strict=True)),
         "excluded": excluded,
+        "family_line": family_line,
         "difference_rows": difference_rows,
         "missing": missing,
         "cost_names": COST_NAMES,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.analysis import across, grids
 from bench.analysis.catalogue import Metric
-from bench.analysis.sections import Section
-from bench.analysis.verdicts import LEVELS, excluded, headline, verdicts
+from bench.analysis.sections import Cell, Row, Section
+from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
 from bench.reports import throughput
 from bench.reports.model import Report
 from bench.reports.notes import LEGEND, STATISTICS
@@ -56,7 +56,8 @@ def _summary(section: Section) -> list[str]:
         ]
         lines += table(("Question", "Winner", "Its value", "Margin", "Sure?"), rows, left=5)
     lines += _numbers(section, section.primary)
-    return lines
+    said = family_line(section)
+    return lines + ([said, ""] if said else [])
 
 
 def _across(found: across.Across | None) -> list[str]:
@@ -105,7 +106,7 @@ def _grids(report: Report) -> list[str]:
             ]
             for s in grid.settings[:MOST_ROWS]
         ]
-        lines += table(("Setting", "λ", f"{escape(grid.criterion)} ↓", "Seeds"), rows)
+        lines += table(("Setting", "λ", escape(grid.heading), "Seeds"), rows)
         lines += [f"Criterion: {escape(grid.explanation)}.", ""]
     return lines
 
@@ -129,7 +130,7 @@ def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
         name = f"{name} ⚠" if row.collapsed else name
         name = f"{name} ✓" if index in section.chosen else name
         cells = [section.cells[index, metric.name] for metric in metrics]
-        texts = [f"{_bold(cell.text, cell.mark)}{'†' if cell.flagged else ''}" for cell in cells]
+        texts = [f"{_bold(cell.text, cell.mark)}{_signs(cell, row)}" for cell in cells]
         rows.append([name, row.kl_weight, row.decoder_variance, row.cells, *texts])
     lines = table(header, rows)
     if len(section.rows) > MOST_ROWS:
@@ -138,8 +139,14 @@ def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
 
 
 def _column(metric: Metric) -> str:
-    unit = f" ({metric.unit})" if metric.unit else ""
+    said = [text for text in (metric.unit, metric.gauge_word) if text]
+    unit = f" ({', '.join(said)})" if said else ""
     return f"{escape(metric.name + unit)} {metric.direction}".strip()
+
+
+def _signs(cell: Cell, row: Row) -> str:
+    """† for a flagged number, ° for one that does not compete."""
+    return ("†" if cell.flagged else "") + ("°" if cell.barred and not row.is_control else "")
 
 
 def _bold(text: str, mark: str) -> str:

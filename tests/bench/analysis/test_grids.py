@@ -1,4 +1,4 @@
-"""The setting that validation chooses, with planted loss terms: the criterion, its trap, its test, its warning."""
+"""The setting that validation chooses, with planted metrics: the criterion, its trap, its test, its warning."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import pandas as pd
 import pytest
 from synthetic import FakeCell, FakeSpec, measurement, record
 
-from bench.analysis.selection import Cost, calibrated_bound, final_terms
+from bench.errors import BenchError, UsageError
+from bench.metrics.validation import calibrated_bound
 from bench.reports import write_report
 from bench.reports.model import load_report
+from bench.spec.call import parse_call
+from bench.spec.registry import Registry
+from bench.spec.run import RunSpec
 from bench.store.run_store import RunStore
 
 SEEDS, D = 8, 64
@@ -25,12 +29,12 @@ def bound(error: float, kl: float) -> float:
     return 0.5 * D * math.log(2 * math.pi * variance) + error / (2 * variance) + kl
 
 
-def grid_run(path, trade=None, noise=0.01, recon="squared", diversity=None, terms=None, variant="vae", weights=True,
-             **cell):  # fmt: skip
-    """A run of one variant at several λ; `terms` overrides the stored validation terms, (λ, D_q, KL) → dict."""
+def grid_run(path, trade=None, noise=0.01, diversity=None, variant="vae", weights=True, bounds=True, logged=None,
+             select=None, lost=(), **cell):  # fmt: skip
+    """A run of one variant at several λ; `logged`: loss terms of the history, (error, KL) → dict."""
     rng = np.random.default_rng(1)
     steps = np.arange(0, 101, 20)
-    with RunStore.create(path, FakeSpec({"name": "grid", "recon": recon})) as store:
+    with RunStore.create(path, FakeSpec({"name": "grid", **({"select": select} if select else {})})) as store:
         for weight, (error, kl) in (trade or TRADE).items():
             for seed in range(SEEDS):
                 noisy = error * (1 + noise * rng.normal())
@@ -38,12 +42,15 @@ def grid_run(path, trade=None, noise=0.01, recon="squared", diversity=None, term
                 metrics = {
                     "test_mse": measurement(noisy / D, False),
                     "val_mse": measurement(0.9 * noisy / D, False),
+                    "val_other": measurement(kl + 0.01 * noisy, True),
                     "diversity_fit": measurement((diversity or {}).get(weight, 0.9), None),
                 }
+                if bounds and (weight, seed) not in lost:
+                    metrics["val_calibrated_neg_elbo"] = measurement(bound(noisy, kl), False, unit="nats")
                 changes = {"kl_weight": weight if weights else None, "steps_run": 100, **cell}
                 store.append(record(entry, metrics, **changes))
-                named = terms(weight, noisy, kl) if terms else {"reconstruction": noisy, "kl": kl, "loss": noisy + kl}
-                history = {f"history_validation_{n}": v + 5.0 * (steps < 100) for n, v in named.items()}
+                named = logged(noisy, kl) if logged else {"loss": noisy + kl}
+                history = {f"history_validation_{n}": v + 0.0 * steps for n, v in named.items()}
                 store.save_arrays(entry.cell_id, {"history_step": steps, **history})
     return path
 
@@ -55,19 +62,11 @@ def only_grid(path):
 
 def test_the_bound_is_that_of_the_normal_decoder_at_its_best_variance():
     error, kl = 1.7, 11.0
-    found = calibrated_bound(Cost("squared"), error, kl, D)
+    found = calibrated_bound(error, kl, D)
     assert found == pytest.approx(bound(error, kl))
     variances = np.linspace(0.2, 5, 2001) * error / D
     others = 0.5 * D * np.log(2 * np.pi * variances) + error / (2 * variances) + kl
     assert found == pytest.approx(others.min(), abs=1e-4) and found <= others.min() + 1e-12
-
-
-def test_the_same_errors_give_the_same_bound_under_a_gaussian_cost():
-    scale, error = 0.3, 1.7
-    cost = error / (2 * scale**2) + D * math.log(math.sqrt(2 * math.pi) * scale)
-    assert calibrated_bound(Cost("gaussian", scale), cost, 11.0, D) == pytest.approx(bound(error, 11.0))
-    assert calibrated_bound(Cost("bernoulli"), 20.0, 11.0, D) == 31.0
-    assert math.isnan(calibrated_bound(Cost("squared"), 0.0, 11.0, D))
 
 
 def test_the_right_setting_is_chosen_and_it_is_not_the_smallest_weight(tmp_path):
@@ -76,7 +75,7 @@ def test_the_right_setting_is_chosen_and_it_is_not_the_smallest_weight(tmp_path)
     expected = {weight: bound(*terms) for weight, terms in TRADE.items()}
     assert min(expected, key=expected.get) == 0.05
     assert grid.chosen.row.label == "vae[kl_weight=0.05]" and grid.separated
-    assert grid.criterion == "calibrated negative ELBO" and "always choose the smallest" in grid.explanation
+    assert grid.heading == "val_calibrated_neg_elbo ↓" and "always choose the smallest" in grid.explanation
     for setting, value in zip(grid.settings, expected.values(), strict=True):
         assert setting.value.mean == pytest.approx(value, abs=0.5)
     errors = load_report(run).sections[0].values["val_mse"].mean(1)
@@ -90,68 +89,57 @@ def test_every_place_of_the_grid_can_be_chosen(tmp_path, kl, chosen):
     assert only_grid(grid_run(tmp_path / "run", trade)).chosen.row.label == f"vae[kl_weight={chosen}]"
 
 
+def test_what_a_loss_logs_under_any_name_chooses_nothing(tmp_path):
+    """A negative log-likelihood logged as "reconstruction" favours another setting; the choice stays the suite's."""
+    run = grid_run(tmp_path / "run", logged=lambda error, kl: {"reconstruction": -error * 1e3, "kl": kl})
+    assert only_grid(run).chosen.row.label == "vae[kl_weight=0.05]"
+    alone = grid_run(tmp_path / "other", bounds=False, logged=lambda error, kl: {"reconstruction": error, "kl": kl})
+    assert only_grid(alone).chosen is None
+
+
 def test_a_choice_that_noise_could_have_made_says_so_with_the_seeds_it_would_take(tmp_path):
     trade = {0.01: (1.0, 14.0), 0.05: (1.002, 14.0), 0.2: (3.0, 6.0)}
     grid = only_grid(grid_run(tmp_path / "run", trade, noise=0.03))
     assert grid.chosen is not None and not grid.separated
-    assert "not separated from" in grid.sentence and "seeds" in grid.sentence and "Holm p =" in grid.sentence
+    assert "not told apart from" in grid.sentence and "seeds" in grid.sentence and "Holm p =" in grid.sentence
 
 
 def test_a_collapsed_setting_is_chosen_only_with_its_warning(tmp_path):
     run = grid_run(tmp_path / "run", diversity={0.05: 0.1})
     grid = only_grid(run)
     assert grid.chosen.row.label == "vae[kl_weight=0.05]" and "⚠ It is collapsed" in grid.sentence
-    write_report(run)
+    write_report(run, ["md"])
     markdown = (run / "report.md").read_text()
     assert "vae\\[kl\\_weight=0.05\\] ⚠ ✓" in markdown and "⚠ It is collapsed" in markdown
     assert "★" not in markdown.split("## Grids")[1].split("##")[0]
 
 
-def test_settings_of_one_weight_are_chosen_by_validation_error(tmp_path):
-    def without_kl(weight, error, kl):
-        return {"loss": error}
-
-    run = grid_run(tmp_path / "run", {1: (2.0, 0.0), 5: (1.0, 0.0), 20: (3.0, 0.0)}, terms=without_kl,
-                   variant="stochastic-ae", weights=False)  # fmt: skip
+def test_a_variant_without_a_bound_has_a_choice_too(tmp_path):
+    """By validation error, with the caveat; --select names another criterion for it and for everybody else."""
+    trade = {1: (2.0, 0.0), 5: (1.0, 0.5), 20: (3.0, 1.0)}
+    run = grid_run(tmp_path / "run", trade, variant="wae", weights=False, bounds=False)
     grid = only_grid(run)
-    assert grid.criterion == "val_mse" and grid.chosen.row.label == "stochastic-ae[kl_weight=5]"
+    assert grid.criterion == "val_mse" and grid.chosen.row.label == "wae[kl_weight=5]"
+    assert "favours the least" in grid.explanation
     assert grid.chosen.value.mean == pytest.approx(0.9 * 1.0 / D, rel=0.02)
-    same = grid_run(tmp_path / "same", {1: (2.0, 9.0), 5: (1.0, 30.0)}, kl_weight=0.05)
-    assert only_grid(same).criterion == "val_mse"
+    other = only_grid(grid_run(tmp_path / "other", trade, variant="wae", bounds=False, select="val_other"))
+    assert other.chosen.row.label == "wae[kl_weight=20]" and other.heading == "val_other ↑"
+    vae = only_grid(grid_run(tmp_path / "vae", select="val-mse"))
+    assert vae.chosen.row.label == "vae[kl_weight=0.01]" and vae.explanation == "named by --select"
 
 
-def test_weights_that_nobody_named_are_not_chosen_by_reconstruction(tmp_path):
-    """A foreign variant that logs a KL term but no λ gets the bound; one with another penalty gets no choice."""
-    assert only_grid(grid_run(tmp_path / "run", weights=False)).criterion == "calibrated negative ELBO"
-
-    def penalised(weight, error, kl):
-        return {"loss": error + kl, "reconstruction": error, "mmd": kl}
-
-    grid = only_grid(grid_run(tmp_path / "other", terms=penalised, weights=False, variant="wae"))
-    assert grid.chosen is None and "No setting is chosen" in grid.sentence and "mmd" in grid.sentence
-
-
-def test_without_stored_terms_no_setting_is_chosen_and_the_reason_is_given(tmp_path):
-    grid = only_grid(grid_run(tmp_path / "run", terms=lambda weight, error, kl: {"loss": error}))
-    assert grid.chosen is None and "no final reconstruction and KL terms" in grid.sentence
-    unknown = only_grid(grid_run(tmp_path / "other", recon="absolute"))
-    assert unknown.chosen is None and "cost is not known" in unknown.sentence
-
-
-def test_terms_are_those_of_the_weights_that_were_kept():
-    arrays = {"history_step": np.array([10.0, 20.0, 30.0]), "history_validation_kl": np.array([3.0, 2.0, 9.0]),
-              "history_train_kl": np.zeros(3), "history_validation_odd": np.zeros(2)}  # fmt: skip
-    assert final_terms(arrays, 20) == {"kl": 2.0}
-    assert final_terms(arrays, float("nan")) == {"kl": 9.0}
-    assert final_terms({}, 20) == {}
+def test_without_the_criterion_no_setting_is_chosen_and_none_competes(tmp_path):
+    run = grid_run(tmp_path / "run", bounds=False)
+    grid = only_grid(run)
+    assert grid.chosen is None and "val_mse would always choose the smallest" in grid.sentence
+    assert load_report(run).sections[0].leads["test_mse"].leader is None
+    missing = only_grid(grid_run(tmp_path / "other", select="val_gone"))
+    assert missing.chosen is None and "val_gone, which --select names" in missing.sentence
 
 
 def test_settings_are_compared_over_the_seeds_that_all_have(tmp_path):
-    run = grid_run(tmp_path / "run")
-    report = load_report(run)
-    lost = report.data.cells.query("variant_label == 'vae[kl_weight=0.2]' and seed == 3")["cell_id"].iloc[0]
-    report.store.arrays_path(lost).unlink()
-    assert [setting.value.n for setting in only_grid(run).settings] == [SEEDS - 1] * 3
+    grid = only_grid(grid_run(tmp_path / "run", lost=[(0.2, 3)]))
+    assert [setting.value.n for setting in grid.settings] == [SEEDS - 1] * 3
 
 
 def test_markdown_page_and_csv_show_the_choice(tmp_path):
@@ -159,7 +147,7 @@ def test_markdown_page_and_csv_show_the_choice(tmp_path):
     write_report(run)
     markdown, page = (run / "report.md").read_text(), (run / "report.html").read_text()
     section = markdown.split("## Grids: the setting that validation chooses")[1].split("\n## ")[0]
-    assert section.count("✓") == 2 and "Validation chooses vae\\[kl\\_weight=0.05\\], separated" in section
+    assert section.count("✓") == 2 and "Validation chooses vae\\[kl\\_weight=0.05\\], told apart" in section
     assert page.count("✓ chosen") >= 2 and 'id="grids"' in page
     table = pd.read_csv(run / "grids.csv")
     assert table.loc[table["chosen"], "setting"].tolist() == ["vae[kl_weight=0.05]"]
@@ -167,6 +155,10 @@ def test_markdown_page_and_csv_show_the_choice(tmp_path):
     assert table["value"].tolist() == pytest.approx([setting.value.mean for setting in grid.settings])
     for setting in grid.settings:
         assert setting.text in section and setting.text in page
+    results = pd.read_csv(run / "results.csv").drop_duplicates("cell_id")
+    assert set(results["select"]) == {"val_calibrated_neg_elbo"}
+    means = results.groupby("variant_label", sort=False)["select_value"].mean()
+    assert means.tolist() == pytest.approx(table["value"].tolist())
 
 
 def test_a_run_without_a_grid_has_no_such_section(tmp_path):
@@ -174,3 +166,26 @@ def test_a_run_without_a_grid_has_no_such_section(tmp_path):
     write_report(run)
     assert "Grids" not in (run / "report.md").read_text() and not (run / "grids.csv").exists()
     assert 'id="grids"' not in (run / "report.html").read_text()
+    assert pd.read_csv(run / "results.csv")["select"].isna().all()
+
+
+def spec_of(*variants, **changes):
+    return RunSpec(variants=tuple(map(parse_call, variants)), **changes)
+
+
+def test_a_run_with_a_grid_evaluates_what_chooses():
+    assert spec_of("ae", "vae", metrics="test_mse").evaluated == "test_mse"
+    grid = spec_of("ae", "vae", "vae[beta=5]", metrics="test_mse")
+    assert grid.evaluated == "test_mse,val_calibrated_neg_elbo,val_mse"
+    assert spec_of("vae", "vae[beta=5]", metrics="test_mse", select="val_mse").evaluated == "test_mse,val_mse"
+
+
+def test_select_takes_validation_metrics_with_a_direction():
+    registry = Registry.discover()
+    chosen = spec_of("vae", "vae[beta=5]", select="val-mse").validate(registry)
+    assert chosen.select == "val_mse" and RunSpec.from_dict(chosen.to_dict()).select == "val_mse"
+    with pytest.raises(UsageError, match="cannot choose"):
+        spec_of("vae", select="test_mse").validate(registry)
+    with pytest.raises(BenchError, match="did you mean val_mse"):
+        spec_of("vae", select="val_msee").validate(registry)
+    assert "select" not in spec_of("vae").to_dict()

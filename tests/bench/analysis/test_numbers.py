@@ -66,9 +66,9 @@ def test_texts(call, text):
     assert call == text
 
 
-def test_seeds_are_named_with_how_many_more_up_to_what_anybody_runs():
-    assert numbers.seeds_text(34, 10) == "about 34 seeds (24 more)"
-    assert numbers.seeds_text(1001, 10) == "more than 1,000 seeds" == numbers.seeds_text(float("inf"), 10)
+def test_seeds_are_those_of_a_fresh_run_up_to_what_anybody_runs():
+    assert numbers.seeds_text(34) == "a fresh run of about 34 seeds"
+    assert numbers.seeds_text(1001) == "a fresh run of more than 1,000 seeds" == numbers.seeds_text(float("inf"))
     assert [numbers.seeds_cell(n) for n in (None, 34, float("inf"))] == ["", "about 34", "> 1,000"]
 
 

@@ -51,9 +51,35 @@ def test_paired_tests_agree_with_scipy():
     assert stats.correlation(base, new) == pytest.approx(np.corrcoef(base, new)[0, 1])
 
 
-@pytest.mark.parametrize(("differences", "p"), [([0.0, 0.0, 0.0], 1.0), ([0.5, 0.5, 0.5], 0.0)])
-def test_equal_differences_have_a_defined_p(differences, p):
-    assert stats.paired_p(np.array(differences)) == p
+def test_equal_differences_are_no_certainty():
+    """All that three equal differences say is that they differ by a step: t = √(6n), never p = 0."""
+    assert stats.paired_p(np.zeros(3)) == 1.0
+    for n in (3, 10):
+        expected = 2 * scipy_stats.t.sf((6 * n) ** 0.5, n - 1)
+        assert stats.paired_p(np.full(n, 0.5)) == pytest.approx(expected)
+        assert stats.paired_p(np.full(n, 0.5), 0.25) == pytest.approx(2 * scipy_stats.t.sf(2 * (6 * n) ** 0.5, n - 1))
+    assert 0 < stats.welch_p(np.full(3, 1.0), np.full(3, 2.0)) < 1
+    one, two = [np.full(3, 1.0)], [np.full(3, 2.0)]
+    assert 0 < stats.paired_iqm_p(one, two, np.random.default_rng(0)) < 1
+
+
+def test_the_step_of_rounded_values_is_found_and_real_numbers_have_none():
+    rng = np.random.default_rng(0)
+    shares = rng.integers(0, 50, size=30) / 50
+    assert stats.lattice(shares) == pytest.approx(1 / 50)
+    assert stats.lattice(rng.normal(size=6)) == 0.0
+    assert stats.lattice(np.array([0.3, 0.3, np.nan])) == 0.0
+
+
+def test_the_detectable_effect_is_what_seeds_to_separate_inverts():
+    for n in (3, 5, 10, 40):
+        effect = stats.detectable_effect(n, alpha=0.01)
+        assert stats.seeds_to_separate(effect * 1.001, 1.0, alpha=0.01) == n
+    assert stats.detectable_effect(1) == np.inf
+
+
+def test_tests_that_were_not_carried_out_count_in_the_family():
+    assert stats.holm([0.01, 0.02], more=3).tolist() == pytest.approx([0.05, 0.08])
 
 
 def holm_slowly(p):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import mutual_info_score
 
 from bench.contracts.dataset import Split
 from bench.contracts.model import Model

@@ -35,7 +35,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Scale:
-    """`kind` of `bench.store.declarations.SCALES` and the smallest effect of interest: a share for ratios, else in the value's unit."""
+    """A kind of `SCALES` (`bench.store.declarations`) and the smallest effect: a share for ratios, else in the unit."""
 
     kind: str = "linear"
     smallest: float = 0.0

@@ -139,8 +139,9 @@ def load_model(
     settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
     _check_size(tensors, meta, settings, variant)
     call = registry.resolve("variant", parse_call(meta["variant"]))
+    code = model_code(registry, call.name, settings.network)
     if changed == "refuse":
-        _refuse_changed_code(store, record, model_code(registry, call.name, settings.network))
+        _refuse_changed_code(store, record, code)
     model = _built(registry, call, settings, meta)
     own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
     try:

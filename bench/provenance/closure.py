@@ -15,7 +15,7 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.provenance.source import Import, Source, source_of
+from bench.provenance.source import KEPT, Import, Source, source_of
 from bench.spec.registry import PACKAGE
 
 #: Rooms that say what is asked, store and print: what they decide stands in a cell's identity, or is no number.
@@ -35,6 +35,7 @@ def closure(roots: Iterable[Path], without: Iterable[str] = ()) -> dict[Path, So
         walk.add(root, _home(root))
     while walk.todo:
         walk.follow(*walk.todo.pop())
+    KEPT.save()
     return dict(sorted(walk.found.items()))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.provenance.closure import closure, is_installed, package_file
+from bench.provenance.loaded import forget_stale
 from bench.provenance.source import Source, source_of
 from bench.spec.builtin_tables import network_module
 from bench.spec.call import Call
@@ -78,8 +79,7 @@ def plugin_code(registry: Registry, kind: str, name: str) -> Part:
     info = registry.info(kind, name)
     if info.path is None:
         return Part(((str(info.entry_point), ""),))
-    path = info.path.absolute()
-    return _part(closure([path], [NETWORK_TABLE]), path.parent)
+    return _foreign(info.path.absolute())
 
 
 def network_code(call: Call) -> Part:
@@ -93,7 +93,14 @@ def network_code(call: Call) -> Part:
         path = None
     if path is None or is_installed(path.absolute()):
         return Part(((module, _version(module)),))
-    return _part(closure([path.absolute()], [NETWORK_TABLE]), path.absolute().parent)
+    return _foreign(path.absolute())
+
+
+def _foreign(path: Path) -> Part:
+    """The closure of a file that need not belong to this package; what is loaded of an earlier version is forgotten."""
+    files = closure([path], [NETWORK_TABLE])
+    forget_stale(path, files)
+    return _part(files, path.parent)
 
 
 def combined(digests: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.provenance.kept import Kept
 from bench.spec.registry import PACKAGE
 
 
@@ -49,6 +50,10 @@ class Source:
     typing: tuple[Import, ...] = ()
 
 
+#: What was found in sources of this package, by any process.
+KEPT = Kept(Path(__file__))
+
+
 def source_of(path: Path) -> Source:
     """The source in `path`: of this package as it was first read, since that is what runs; of others as it is now."""
     stat = path.stat()
@@ -59,6 +64,24 @@ def source_of(path: Path) -> Source:
 @functools.lru_cache(maxsize=4096)
 def _read(path: Path, stamp: tuple[int, int] | None) -> Source:
     content = path.read_bytes()
+    if stamp is not None:
+        return _found(content)
+    name = hashlib.sha256(content).hexdigest()
+    if (entry := KEPT.get(name)) is not None:
+        with contextlib.suppress(TypeError, ValueError):
+            digest, *statements = entry
+            return Source(digest, *(tuple(_import_of(one) for one in found) for found in statements))
+    source = _found(content)
+    KEPT.set(name, [source.digest, source.imports, source.typing])
+    return source
+
+
+def _import_of(entry: list) -> Import:
+    module, level, names, bound = entry
+    return Import(module, level, None if names is None else tuple(names), tuple(bound))
+
+
+def _found(content: bytes) -> Source:
     try:
         with _no_collection():
             visit = _Visitor()

@@ -25,11 +25,14 @@ def load(
     """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
 
     Args:
-        path: a .npy, .npz, .csv or .tsv file. CSV: UTF-8, the first line names the columns; comma, semicolon or tab.
+        path: a .npy, .npz, .csv or .tsv file. CSV: UTF-8, the first line names the columns; comma, semicolon, tab or |.
+            A first column without a name holds row names and is left out.
         label: where the class labels are: a column's name (CSV), an array's key (.npz), another .npy file (.npy).
         key: which array of a .npz file holds the data; not needed where only one can.
-        scale: "none", "unit" (to [0, 1]), "standard" (mean 0, variance 1), or "auto": values within [0, 1] are kept,
-            images and 8-bit pixels go to [0, 1], other tables are standardised column by column. Training rows decide.
+        scale: "none", "unit" (to [0, 1]), "standard" (mean 0, variance 1), or "auto": pixels and
+            shares within [0, 1] (each column that varies covers a tenth of it; of 64 columns and more, half of them do
+            and the others a 256th) are kept, images and 8-bit pixels go to [0, 1], other tables are standardised column
+            by column. Training rows decide; a column that is constant in them is 0 in every part.
         validation, test: fraction of the rows or number of rows.
         split_seed: which division into parts.
         memory_limit: bytes; a .npy file that takes more as 32-bit numbers is read from disk as needed, other files

@@ -1,4 +1,7 @@
-"""Tensors as safetensors with JSON, arrays as npz without pickle; sizes are checked before memory is used."""
+"""Tensors as safetensors with JSON, arrays as npz without pickle; sizes are checked before memory is used.
+
+`numpy.load` allocates what an array's header promises before it reads; here the header is held against the content.
+"""
 
 from __future__ import annotations
 

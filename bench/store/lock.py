@@ -1,4 +1,8 @@
-"""One writer per run directory: an advisory lock that dies with its process and names its holder."""
+"""One writer per run directory: an advisory lock that dies with its process and names its holder.
+
+(The package filelock, which torch asks for in any release, does neither in all of them: 3.13 empties the file of a lock
+that it does not get, and with it the holder's name, and a forked child that lives on keeps the lock of a killed run.)
+"""
 
 from __future__ import annotations
 

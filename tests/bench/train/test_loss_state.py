@@ -1,6 +1,7 @@
 """State of a loss lies in buffers, with the same numbers alone, stacked, recorded and resumed; else it is refused."""
 
 import collections
+import dataclasses
 import itertools
 
 import numpy as np
@@ -256,6 +257,22 @@ def test_a_running_mean_gives_the_numbers_of_a_plain_loop(pure, seeds, monkeypat
             assert torch.allclose(result.variant.state_dict()[name], value, atol=2e-6), name
         assert not torch.equal(result.variant.centre, attached(running(pure), seed).centre)
     assert any(made[0].recorder.trusts()) is pure
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["alone", "stacked"])
+def test_buffers_that_change_places_do_so_at_once(seeds):
+    class Swapping(Plain):
+        def setup(self, context):
+            self.register_buffer("one", torch.randn(2))
+            self.register_buffer("other", torch.randn(2))
+
+        def loss(self, batch, draw):
+            return super().loss(batch, draw), {"one": self.other, "other": self.one}
+
+    plan = dataclasses.replace(PLAN, steps=25)
+    for seed, result in zip(seeds, trained(Swapping, seeds, plan), strict=True):
+        start = attached(Swapping, seed)
+        assert torch.equal(result.variant.one, start.other) and torch.equal(result.variant.other, start.one)
 
 
 class Memory:

@@ -3,6 +3,8 @@
 import collections
 import dataclasses
 import itertools
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -321,6 +323,19 @@ def test_values_that_fit_no_saved_buffer_are_refused(buffers, words):
     with pytest.raises(PluginError) as caught:
         trained(Wrong)
     assert words in str(caught.value)
+
+
+def test_caches_of_installed_libraries_are_their_own(monkeypatch):
+    library = types.ModuleType("a_library")
+    library.__file__ = "/anywhere/site-packages/a_library.py"
+    exec("CACHE = {}\ndef call():\n    CACHE[len(CACHE)] = 1", library.__dict__)
+    monkeypatch.setitem(sys.modules, "a_library", library)
+    monkeypatch.setitem(globals(), "library_call", library.call)
+    kind = faulty(None, lambda self, z: library_call())  # noqa: F821 (set above)
+    assert trained(kind)[0].diverged_step is None and library.CACHE
+    library.__file__ = "/anywhere/a_library.py"
+    with pytest.raises(PluginError, match="the global CACHE"):
+        trained(kind)
 
 
 def test_marks_name_data_in_containers_and_globals():

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import collections
 import inspect
+import itertools
 import random
 import sys
 import types
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,6 @@ REMEDY = (
 MANY = 10_000
 #: What nn.Module and the harness keep on a module.
 _OWN = {*vars(nn.Module()), "forward"}
-_LIBRARIES = ("torch", "numpy", "bench", "builtins", "collections", "functools", "typing", "abc")
 _PARAMETER = "the parameter "
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
@@ -112,7 +113,8 @@ def marks(variant: Variant, content: bool = False) -> dict[str, Any]:
     counts that.
     """
     found: dict[str, Any] = {}
-    walk = _Walk(found, content)
+    kinds = list(itertools.takewhile(lambda kind: kind.__module__.partition(".")[0] != "bench", type(variant).__mro__))
+    walk = _Walk(found, content, {kind.__module__.partition(".")[0] for kind in kinds})
     saved = variant.state_dict(keep_vars=True).keys()
     for path, module in variant.named_modules():
         prefix = f"self.{path}." if path else "self."
@@ -123,9 +125,7 @@ def marks(variant: Variant, content: bool = False) -> dict[str, Any]:
         for name, buffer in module.named_buffers(recurse=False):
             if f"{path}.{name}".lstrip(".") not in saved:
                 walk(f"{prefix}{name}", buffer)
-    for kind in type(variant).__mro__:
-        if _from_library(kind.__module__):
-            break
+    for kind in kinds:
         walk.class_of(kind)
     return found
 
@@ -147,17 +147,17 @@ def _of_torch(module: nn.Module) -> bool:
     return type(module).__module__.split(".")[0] == "torch"
 
 
-def _from_library(module: str | None) -> bool:
-    first = (module or "").partition(".")[0]
-    return first in _LIBRARIES or first in sys.stdlib_module_names
-
-
 class _Walk:
-    """Follows values into containers, objects and functions, and notes a mark for each piece of data."""
+    """Follows values into containers, objects and functions, and notes a mark for each piece of data.
 
-    def __init__(self, found: dict[str, Any], content: bool) -> None:
+    What belongs to Python, this package or anything installed is taken as it is (libraries keep caches), unless the
+    plugin itself, whose top-level modules are `home`, is part of it.
+    """
+
+    def __init__(self, found: dict[str, Any], content: bool, home: set[str]) -> None:
         self._found = found
         self._content = content
+        self._home = home
         self._seen: set[int] = set()
         self._kept: list[Any] = []  # so that no number of `_seen` is given to another object
 
@@ -180,7 +180,7 @@ class _Walk:
         elif isinstance(value, nn.Module):
             for name, tensor in [*value.named_parameters(), *value.named_buffers()]:
                 self(f"{path}.{name}", tensor)
-        elif not isinstance(value, (type, types.ModuleType)) and not _from_library(type(value).__module__):
+        elif not isinstance(value, (type, types.ModuleType)) and not self._foreign(type(value).__module__):
             for name, one in getattr(value, "__dict__", {}).items():
                 self(f"{path}.{name}", one)
 
@@ -198,6 +198,14 @@ class _Walk:
             return repr(value.bit_generator.state)
         return repr(value) if type(value).__module__ == "itertools" else None
 
+    def _foreign(self, module: str | None) -> bool:
+        first = (module or "builtins").partition(".")[0]
+        if first in self._home:
+            return False
+        path = str(getattr(sys.modules.get(first), "__file__", None) or "")
+        installed = any(folder in Path(path).parts for folder in ("site-packages", "dist-packages"))
+        return first == "bench" or first in sys.stdlib_module_names or not path or installed
+
     def _entries(self, path: str, value: Any) -> None:
         self._found[f"{path} (its length)"] = len(value)
         if len(value) > MANY:
@@ -214,7 +222,7 @@ class _Walk:
     def function(self, path: str, function: Callable) -> None:
         """What a function of the plugin holds: its closure, defaults, attributes, and globals it names."""
         code = getattr(function, "__code__", None)
-        if code is None or _from_library(function.__module__):
+        if code is None or self._foreign(function.__module__):
             return
         for name, value in inspect.getclosurevars(function).nonlocals.items():
             self(f"{name} (of {function.__name__})", value)
@@ -227,7 +235,7 @@ class _Walk:
 
     def _global(self, path: str, value: Any) -> None:
         if isinstance(value, type):
-            if not _from_library(value.__module__):
+            if not self._foreign(value.__module__):
                 self.class_of(value)
         else:
             self(path, value)

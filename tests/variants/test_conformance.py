@@ -60,7 +60,41 @@ def batch_statistics(self, x):
     return z + torch.arange(len(x))[:, None]
 
 
+def counting(self, batch, draw):
+    self.calls = getattr(self, "calls", 0) + 1
+    return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x)}
+
+
+def rebinding(self, batch, draw):
+    self.codebook = self.codebook * 0.9
+    return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x)}
+
+
+def copying(self, batch, draw):
+    cost = self.reconstruction_cost(self.encoder(batch.x) + self.codebook, batch.x)
+    self.codebook.copy_(self.codebook * 0.9 + 0.1)
+    return {"loss": cost}
+
+
+def returning(self, batch, draw):
+    cost = self.reconstruction_cost(self.encoder(batch.x) + self.codebook, batch.x)
+    return {"loss": cost}, {"codebook": self.codebook * 0.9 + 0.1}
+
+
+def codebook(self, context):
+    self.register_buffer("codebook", torch.zeros(context.latent_dim))
+
+
+def drawn(self, context):
+    self.centre = torch.randn(context.latent_dim)
+
+
 FAULTS = {
+    "what outlives a call lies in buffers": [
+        {"loss": counting},
+        {"setup": codebook, "loss": rebinding},
+        {"setup": drawn},
+    ],
     "loss returns finite per-example terms for every cost": [{"loss": scalar_loss}, {"loss": nan_loss}],
     "all randomness comes from draw": [{"loss": own_noise}],
     "the data are left untouched": [{"loss": writes_data}],
@@ -81,3 +115,9 @@ def test_each_check_finds_its_planted_fault(check, methods):
 
 def test_the_unspoilt_base_passes():
     assert all(check.passed for check in check_variant(Base))
+
+
+@pytest.mark.parametrize("loss", [copying, returning])
+def test_state_in_buffers_passes(loss):
+    failed = [check for check in check_variant(faulty(setup=codebook, loss=loss)) if not check.passed]
+    assert not failed

@@ -1,7 +1,10 @@
 """State of a loss lies in buffers, with the same numbers alone, stacked, recorded and resumed; else it is refused."""
 
 import collections
+import dataclasses
 import itertools
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -258,6 +261,22 @@ def test_a_running_mean_gives_the_numbers_of_a_plain_loop(pure, seeds, monkeypat
     assert any(made[0].recorder.trusts()) is pure
 
 
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["alone", "stacked"])
+def test_buffers_that_change_places_do_so_at_once(seeds):
+    class Swapping(Plain):
+        def setup(self, context):
+            self.register_buffer("one", torch.randn(2))
+            self.register_buffer("other", torch.randn(2))
+
+        def loss(self, batch, draw):
+            return super().loss(batch, draw), {"one": self.other, "other": self.one}
+
+    plan = dataclasses.replace(PLAN, steps=25)
+    for seed, result in zip(seeds, trained(Swapping, seeds, plan), strict=True):
+        start = attached(Swapping, seed)
+        assert torch.equal(result.variant.one, start.other) and torch.equal(result.variant.other, start.one)
+
+
 class Memory:
     """A checkpointer that keeps the state of one step and stops the training there."""
 
@@ -304,6 +323,19 @@ def test_values_that_fit_no_saved_buffer_are_refused(buffers, words):
     with pytest.raises(PluginError) as caught:
         trained(Wrong)
     assert words in str(caught.value)
+
+
+def test_caches_of_installed_libraries_are_their_own(monkeypatch):
+    library = types.ModuleType("a_library")
+    library.__file__ = "/anywhere/site-packages/a_library.py"
+    exec("CACHE = {}\ndef call():\n    CACHE[len(CACHE)] = 1", library.__dict__)
+    monkeypatch.setitem(sys.modules, "a_library", library)
+    monkeypatch.setitem(globals(), "library_call", library.call)
+    kind = faulty(None, lambda self, z: library_call())  # noqa: F821 (set above)
+    assert trained(kind)[0].diverged_step is None and library.CACHE
+    library.__file__ = "/anywhere/a_library.py"
+    with pytest.raises(PluginError, match="the global CACHE"):
+        trained(kind)
 
 
 def test_marks_name_data_in_containers_and_globals():

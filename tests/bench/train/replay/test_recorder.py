@@ -70,10 +70,12 @@ def test_a_recording_gives_the_functions_bits(monkeypatch):
         assert bits(recorded.replay(parameters_and(seed)), function(*parameters_and(seed)))
 
 
-def test_without_torchscript_the_list_is_run_as_it_is(monkeypatch):
+@pytest.mark.parametrize("lists", [True, False], ids=["as a list", "as a graph"])
+def test_without_torchscript_the_operations_are_run_by_python(lists, monkeypatch):
     calls = counted(monkeypatch, "scripted", fails=True)
+    lists_made = counted(monkeypatch, "listed", fails=not lists)
     recorded = trusted(Recording(function, inputs(0), 2))
-    assert calls
+    assert calls and lists_made
     assert bits(recorded.replay(parameters_and(5)), function(*parameters_and(5)))
 
 

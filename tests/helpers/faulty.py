@@ -81,7 +81,14 @@ VARIANTS = {
     "changes-data-in-encode": {"encode": "x.mul_(0.5)"},
     "interrupts": {"loss": "raise KeyboardInterrupt"},
     "interrupts-in-init": {"init": "raise KeyboardInterrupt"},
-    "leaves-hooks": {"init": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 1.01)"},
+    "leaves-hooks": {
+        "init": "torch.nn.modules.module.register_module_forward_hook(louder)",
+        "before": """
+
+def louder(module, inputs, output):
+    return output * 1.01 if isinstance(output, torch.Tensor) else output
+""",
+    },
     "leaves-modes": {
         "init": "Louder().__enter__()",
         "before": """from torch.overrides import TorchFunctionMode
@@ -93,7 +100,7 @@ class Louder(TorchFunctionMode):
         return result * 1.01 if function is torch.nn.functional.relu else result
 """,
     },
-    "leaves-flags": {"init": "torch.backends.mkldnn.enabled = False; torch.set_autocast_enabled('cpu', True)"},
+    "leaves-flags": {"init": "torch.backends.mkldnn.enabled = False"},
     "wide-code": {"encode": "return torch.cat([self.encoder(x), self.encoder(x)], -1)"},
 }
 #: Those that only a child process survives.

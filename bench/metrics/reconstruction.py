@@ -27,6 +27,7 @@ class Reconstruction(Metric):
             formula="E||decode(mu(x)) - x||^2 / d",
             core=True,
             primary=True,
+            sees=("averaging", "blur", "contrast", "noise", "shift"),
         ),
         Value(
             "test_mse_sampled",
@@ -46,6 +47,7 @@ class Reconstruction(Metric):
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2",
             core=True,
+            sees=("averaging", "blur", "contrast", "noise", "shift"),
         ),
         *each(
             Value(
@@ -66,6 +68,7 @@ class Reconstruction(Metric):
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2 / E||x - mean||^2",
             core=True,
+            sees=("averaging", "blur", "contrast", "noise", "shift"),
         ),
         Value(
             "test_fvu_sampled",

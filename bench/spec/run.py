@@ -19,7 +19,7 @@ from bench.spec.training import TrainSettings
 from bench.spec.values import READERS, normal_key, read_jobs
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
-DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]")
+DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]", "control:real", "control:cross-fade")
 DEFAULT_DATASETS = ("digits",)
 DEFAULT_SEEDS = 10
 ENGINES = ("local", "dask")

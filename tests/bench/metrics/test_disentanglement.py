@@ -127,10 +127,10 @@ def test_declared_nominal_factors_reach_the_scores(toolbox):
 
 
 def test_noise_has_no_modularity():
-    """Plug-in information of noise is its bias, the same for no factor: without the correction noise scores .7."""
+    """Plug-in information of noise is its bias, the same for no factor: without the correction noise looks modular."""
     rng = np.random.default_rng(0)
     codes, factors = bin_columns(rng.standard_normal((2000, 6))), factors_of(2000)
-    assert modularity(mutual_information(codes, factors)) > 0.5
+    assert modularity(mutual_information(codes, factors)) > 0.3
     assert corrected_information(codes, factors).max() < 1e-3
     assert modularity(corrected_information(codes, factors)) == 0
     perfect = corrected_information(factors, factors)

@@ -84,7 +84,8 @@ def test_real_data_score_as_real(rows):
     floor, ceiling = held_out["frechet_floor"].value, held_out["frechet_ceiling"].value
     assert abs(held_out["frechet_prior"].value - floor) < 0.1 * ceiling
     assert abs(held_out["kid_prior"].value) < 0.15 * held_out["kid_ceiling"].value
-    assert held_out["kid_prior"].value == pytest.approx(held_out["kid_floor"].value, abs=1e-5)
+    floor = held_out["kid_floor"]  # the same rows in another order, which pairs them differently
+    assert held_out["kid_prior"].value == pytest.approx(floor.value, abs=floor.error)
 
 
 def test_the_best_two_sample_accuracy_is_a_half():

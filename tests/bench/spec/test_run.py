@@ -23,11 +23,11 @@ def spec_of(*variants, **settings):
     return RunSpec.from_dict({"variant": list(variants), **settings})
 
 
-def test_the_default_run_is_five_rows_of_ten_seeds_on_digits(registry):
+def test_the_default_run_is_five_rows_of_ten_seeds_on_digits_with_real_data_and_cross_fade(registry):
     cells = RunSpec().cells(registry)
-    assert len(cells) == 50
+    assert len(cells) == 52
     assert list(dict.fromkeys(cell.variant_label for cell in cells)) == [
-        "ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]",
+        "ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]", "control:real", "control:cross-fade",
     ]  # fmt: skip
     assert {cell.dataset_label for cell in cells} == {"digits"}
     assert [cell.seed for cell in cells[:10]] == list(range(10))

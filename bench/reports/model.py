@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.analysis.across import Across, across
 from bench.analysis.catalogue import catalogue
 from bench.analysis.grids import Grid
+from bench.analysis.row_variance import RowVariance, over_test_rows
 from bench.analysis.sections import Section, section_of
 from bench.errors import UsageError
 from bench.reports import header
@@ -58,6 +62,7 @@ class Report:
     core: list[dict[str, Any]] = field(default_factory=list)
     across: Across | None = None
     grids: list[Grid] = field(default_factory=list)
+    test_rows: dict[str, RowVariance] = field(default_factory=dict)
     history: History = field(default=lambda cell_id: {}, repr=False)
 
 
@@ -104,8 +109,21 @@ def load_report(directory: Path | str) -> Report:
         core=core_rows(Path(directory)),
         across=across(sections),
         grids=[grid for section in sections for grid in section.grids],
+        test_rows=_test_rows(sections, data, store),
         history=history,
     )
+
+
+def _test_rows(sections: list[Section], data: RunData, store: RunStore) -> dict[str, RowVariance]:
+    """What other test rows would change, by data set, where the errors of rows are stored."""
+
+    def errors_of(cell_id: str) -> np.ndarray | None:
+        with contextlib.suppress(UsageError):
+            return store.load_arrays(cell_id, "row_errors").get("row_errors")
+        return None
+
+    found = {section.label: over_test_rows(section, data.cells, errors_of) for section in sections}
+    return {label: entry for label, entry in found.items() if entry is not None}
 
 
 def _failures(data: RunData) -> list[Failure]:

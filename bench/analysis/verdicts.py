@@ -110,10 +110,10 @@ def _listed(names: list[str]) -> str:
 def headline(section: Section) -> str:
     """One sentence: who wins most, and what cannot be decided."""
     lines = verdicts(section)
-    if len(section.rows) == 1:
-        return f"{section.rows[0].label} is the only variant here: there is nothing to compare it with."
     if not lines:
         return "There is nothing to rank: no metric with a direction has numbers of a variant that may win."
+    if len(section.rows) == 1:
+        return f"{section.rows[0].label} is the only variant here: there is nothing to compare it with."
     won = Counter(line.winner for line in lines if line.level == "sure")
     open_ = [line for line in lines if line.level != "sure"]
     total = len(lines)

@@ -24,6 +24,8 @@ FIT_ROWS = 2000
 FRAMES = 11
 #: Numbers that one group of examples may hold.
 GROUP_NUMBERS = 2**19
+#: Held-out rows whose own errors are kept, the first of a fixed random order.
+ERROR_ROWS = 10_000
 _GRID_SPAN = 0.02  # the decoded plane covers the central 1 - 2 * span quantiles of the codes in each direction
 _BATCH = 512
 
@@ -33,7 +35,8 @@ def figure_arrays(model: Model, split: Split, seed: int) -> dict[str, np.ndarray
 
     codes (N, L), code_labels (N,); originals, reconstructions (R, *shape) and original_labels (R,); fit_samples and
     prior_samples (M, *shape); strips (P, FRAMES, *shape), strip_ends (P, 2, *shape), strip_unevenness and strip_realism
-    (P,); grid (G, G, *shape), grid_x, grid_y (G,) when L = 2; mu_rms, sigma_median (L,).
+    (P,); grid (G, G, *shape), grid_x, grid_y (G,) when L = 2; mu_rms, sigma_median (L,); row_errors (N,), the squared
+    error per dimension of held-out rows, the same rows for every model.
 
     Args:
         seed: of the noise of samples.
@@ -42,6 +45,7 @@ def figure_arrays(model: Model, split: Split, seed: int) -> dict[str, np.ndarray
         arrays = _rows_and_codes(model, split)
         if model.decode is not None:
             if "codes" in arrays:
+                arrays["row_errors"] = _row_errors(model, split)
                 arrays |= _strips(model, split)
                 arrays |= _fit_samples(model, split, seed)
             if model.prior is not None:
@@ -124,6 +128,15 @@ def _rows_and_codes(model: Model, split: Split) -> dict[str, np.ndarray]:
         arrays["mu_rms"] = np.sqrt(np.mean(mean.astype(np.float64) ** 2, axis=0)).astype(np.float32)
         arrays["sigma_median"] = np.sqrt(np.median(variance, axis=0)).astype(np.float32)
     return arrays
+
+
+def _row_errors(model: Model, split: Split) -> np.ndarray:
+    rows, errors = _subset(len(split.test), ERROR_ROWS, "errors"), []
+    for start in range(0, len(rows), _BATCH):
+        x = _load(split, "test", rows[start : start + _BATCH], model)
+        decoded = model.decode(model.encode(x)).reshape(len(x), -1)
+        errors.append((decoded - x.reshape(len(x), -1)).square().mean(-1).cpu().numpy())
+    return np.concatenate(errors).astype(np.float32)
 
 
 def _fit_samples(model: Model, split: Split, seed: int) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Sequence
@@ -9,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.analysis.across import Across, across
 from bench.analysis.catalogue import catalogue
 from bench.analysis.grids import Grid
+from bench.analysis.row_variance import RowVariance, over_test_rows
 from bench.analysis.sections import Section, section_of
 from bench.errors import UsageError
 from bench.reports import header
@@ -63,6 +67,7 @@ class Report:
     core: list[dict[str, Any]] = field(default_factory=list)
     across: Across | None = None
     grids: list[Grid] = field(default_factory=list)
+    test_rows: dict[str, RowVariance] = field(default_factory=dict)
     history: History = field(default=lambda cell_id: {}, repr=False)
 
 
@@ -113,6 +118,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         core=core_rows(directory),
         across=across(sections),
         grids=[grid for section in sections for grid in section.grids],
+        test_rows=_test_rows(sections, data, store),
         history=history,
     )
 
@@ -128,6 +134,18 @@ def large_values(data: RunData) -> list[str]:
         printable(f"{label} has values up to {largest:.2g}, with which networks train badly; scale=standard helps")
         for label, largest in found.items()
     ]
+
+
+def _test_rows(sections: list[Section], data: RunData, store: RunStore) -> dict[str, RowVariance]:
+    """What other test rows would change, by data set, where the errors of rows are stored."""
+
+    def errors_of(cell_id: str) -> np.ndarray | None:
+        with contextlib.suppress(UsageError):
+            return store.load_arrays(cell_id, "row_errors").get("row_errors")
+        return None
+
+    found = {section.label: over_test_rows(section, data.cells, errors_of) for section in sections}
+    return {label: entry for label, entry in found.items() if entry is not None}
 
 
 def _failures(data: RunData) -> list[Failure]:

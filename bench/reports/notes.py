@@ -18,7 +18,9 @@ LEGEND = (
     "λ is the KL term's weight (eq. 4) and s² the decoder variance at which eq. 4 is an exact ELBO.",
 )
 STATISTICS = (
-    "Intervals and tests speak about training seeds on the one data split named above; another split may differ.",
+    "Which variance is which: intervals and tests speak about training again with other seeds, on the one data split "
+    "named above. Where the errors of test rows are stored, a bootstrap beside them speaks about other test rows for "
+    "the models at hand. Another division into training and test rows changes both, and is in neither.",
     "Differences are paired by seed (same split, initial weights and data order). The seed correlation says whether "
     "pairing bought anything; where it is near zero or negative it did not.",
     "Seeds needed: of a fresh run, to see the measured difference with 80 % power in a paired t test at 5 %, corrected "

@@ -14,7 +14,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.analysis import across, grids
+from bench.analysis import across, grids, row_variance
 from bench.analysis.sections import Section
 from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
 from bench.reports import throughput
@@ -100,6 +100,8 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "across_headline": across.headline,
         "across_notes": across.notes,
         "grids_note": grids.NOTE,
+        "test_rows_note": row_variance.NOTE,
+        "test_rows_columns": row_variance.COLUMNS,
         "legend": (*LEGEND, *STATISTICS),
         "arrays": uses_arrays(report.spec),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.analysis import across, grids
+from bench.analysis import across, grids, row_variance
 from bench.analysis.catalogue import Metric
 from bench.analysis.sections import Cell, Row, Section
 from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
@@ -27,7 +27,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
         lines += ["Data sets: " + ", ".join(escape(section.label) for section in report.sections) + ".", ""]
     lines += _across(report.across)
     for section in report.sections:
-        lines += _summary(section)
+        lines += _summary(section) + _rows_of_test(report, section)
     lines += _grids(report)
     lines += _published(report)
     lines += _counts(report)
@@ -58,6 +58,18 @@ def _summary(section: Section) -> list[str]:
     lines += _numbers(section, section.primary)
     said = family_line(section)
     return lines + ([said, ""] if said else [])
+
+
+def _rows_of_test(report: Report, section: Section) -> list[str]:
+    """The variance over test rows beside that over seeds."""
+    found = report.test_rows.get(section.label)
+    if found is None:
+        return []
+    return [
+        escape(row_variance.NOTE),
+        "",
+        *table(row_variance.COLUMNS, [tuple(map(escape, row)) for row in found.texts]),
+    ]
 
 
 def _across(found: across.Across | None) -> list[str]:

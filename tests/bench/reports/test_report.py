@@ -51,7 +51,7 @@ def rows_of(table: str) -> dict[str, dict[str, str]]:
     """A Markdown table as {row label: {column: text}}."""
     lines = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines()]
     head = [re.sub(r"[\\↑↓]", "", name).partition("(")[0].strip() for name in lines[0]]
-    clean = {re.sub(r"[\\⚠]", "", line[0]).strip(): line for line in lines[2:]}
+    clean = {re.sub(r"[\\⚠✓]", "", line[0]).strip(): line for line in lines[2:]}
     return {label: dict(zip(head, line, strict=True)) for label, line in clean.items()}
 
 
@@ -64,7 +64,7 @@ def test_markdown_html_and_csv_show_the_numbers_of_the_records(run):
         for label, row in rows_of(table).items():
             for metric, shown in row.items():
                 if (label, metric) in expected:
-                    assert re.sub(r"[*★☆† ]+$|\*\*", "", shown).strip(" *★☆†") == expected[label, metric]
+                    assert re.sub(r"[*★☆†° ]+$|\*\*", "", shown).strip(" *★☆†°") == expected[label, metric]
                     seen.add((label, metric))
     assert seen == set(expected)
 
@@ -84,12 +84,13 @@ def test_markdown_html_and_csv_show_the_numbers_of_the_records(run):
 def test_the_top_says_who_wins_what_and_the_collapsed_model_wins_nothing(run):
     text = (run / "report.md").read_text()
     top = text.split("## How it was run")[0]
-    assert "wins" in top and "vae\\[beta=5\\] gets no marks. It is collapsed" in top
+    assert "wins" in top and "No mark for vae\\[beta=5\\]: collapsed" in top
+    assert "No mark for vae\\[beta=0.2\\]: validation data choose vae." in top
     table = next(t for t in re.findall(r"(?m)(?:^\|.*\n)+", top) if t.startswith("| Variant"))
     best = rows_of(table)["vae[beta=5]"]
     assert not any("★" in cell or "☆" in cell for cell in best.values())
     assert float(best["interp_realism"].split(" ± ")[0]) == min(
-        float(row["interp_realism"].strip("* ☆★").split(" ± ")[0]) for row in rows_of(table).values()
+        float(row["interp_realism"].strip("* ☆★°").split(" ± ")[0]) for row in rows_of(table).values()
     )  # it would have won
 
 
@@ -165,7 +166,9 @@ def test_one_seed_has_no_interval_and_no_mark(tmp_path):
     ]
     text = odd_run(tmp_path / "run", cells)
     top = text.split("## How to read")[0]
-    assert "±" not in top.split("## How it was run")[0] and "★" not in top and "one seed gives no interval" in top
+    assert (
+        "±" not in top.split("## How it was run")[0] and "★" not in top and "one seed in common names no winner" in top
+    )
 
 
 def test_a_run_in_which_everything_failed_is_readable(tmp_path):

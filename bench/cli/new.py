@@ -80,7 +80,7 @@ State the source and its licence here.
 
 import numpy as np
 
-from bench.contracts.arrays import split_arrays
+from bench.data.split_arrays import split_arrays
 from bench.contracts.checks import number_in, whole_number
 from bench.contracts.dataset import Split
 

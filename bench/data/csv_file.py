@@ -141,7 +141,8 @@ class _Body:
             if self.label is not None:
                 known = list(self.codes)
                 self.texts += [known[int(code)] for code in table[:, self.label]]
-            self._add(np.delete(table, sorted(self.aside), axis=1).tobytes(), len(table))
+            self.values.frombytes(np.delete(table, sorted(self.aside), axis=1).tobytes())
+            self._count(len(table))
 
     def _parse(self, text: str) -> np.ndarray | None:
         """A block's values, with codes in the place of labels; None where it needs to be read with more care."""
@@ -167,8 +168,7 @@ class _Body:
         return table if table.shape[1] == last + 1 else None
 
     def _read_records(self, found: Iterable[tuple[int, int, list[str]]]) -> None:
-        layout, width = self.layout, len(self.layout.columns)
-        aside = sorted(self.aside, reverse=True)
+        layout, width, aside = self.layout, len(self.layout.columns), sorted(self.aside, reverse=True)
         for line, _, record in found:
             if len(record) != width:
                 raise DataError(
@@ -177,21 +177,20 @@ class _Body:
                 )
             if self.label is not None:
                 self.texts.append(record[self.label])
-            cells = list(record)
+            cells = [*record] if aside else record
             for index in aside:
                 del cells[index]
             try:
-                numbers = array("d", map(float, cells))
+                self.values.extend(map(float, cells))
             except ValueError:
                 raise bad_cell(record, layout, self.label, line, self.what) from None
             plain = "".join(cells)  # float() also reads 1_0 and digits of other scripts
             if not plain.isascii() or "_" in plain or (layout.empty_end and record[-1].strip()):
                 if not all(map(is_number, cells)) or (layout.empty_end and record[-1].strip()):
                     raise bad_cell(record, layout, self.label, line, self.what)
-            self._add(numbers.tobytes(), 1)
+            self._count(1)
 
-    def _add(self, numbers: bytes, rows: int) -> None:
-        self.values.frombytes(numbers)
+    def _count(self, rows: int) -> None:
         self.rows += rows
         if len(self.values) * 8 > self.limit:
             raise DataError(f"{self.what}: values take more than memory_limit={self.limit} bytes; {_ADVICE}")

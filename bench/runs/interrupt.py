@@ -47,7 +47,7 @@ class StopRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
         if self.ended_by:
             os.kill(os.getpid(), self.ended_by)
 
@@ -66,6 +66,10 @@ class StopRequest:
             yield
         finally:
             self._writing -= 1
+
+    def hold(self) -> None:
+        """From here on SIGTERM and SIGHUP interrupt nothing: what is left, the report above all, is finished first."""
+        self._writing += 1
 
     @contextlib.contextmanager
     def listening(self, progress: Progress) -> Iterator[None]:

@@ -107,18 +107,17 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             )
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
-            with stop.undisturbed():
-                training_state.tidy(directory, keeper.unfinished())
-                findings = None if n_run else findings_of_current(directory)
-                if findings is None:
-                    _export(store)
+            stop.hold()
+            training_state.tidy(directory, keeper.unfinished())
+            findings = None if n_run else findings_of_current(directory)
+            if findings is None:
+                _export(store)
             if n_run and not stop.requested and engine.name == "local":
                 measure_core(engine, directory, spec.train, store.data().data_shapes())
     if findings is None:
         if not options.quiet:
             print("drawing the report …", file=sys.stderr, flush=True)
-        with stop.undisturbed():
-            findings = report_run(store)
+        findings = report_run(store)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     counts = (len(cells), failed, statuses["skipped"], n_run)

@@ -40,6 +40,7 @@ class DistributionDistance(Metric):
                 "Kernel distance of decodes of {source} to held-out data, classifier features.",
                 False,
                 formula="unbiased MMD^2, k = (x.y/f + 1)^3",
+                sees=("blur", "classes", "contrast", "duplicates", "shift"),
             ),
             source=("fit", "mixture", "prior"),
         ),

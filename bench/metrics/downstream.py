@@ -28,6 +28,7 @@ class Downstream(Metric):
                 "Held-out accuracy of the 10 nearest training codes, after standardising each code dimension.",
                 True,
                 formula="kNN, k = 10",
+                sees=("noise",),
                 primary=True,
             ),
             Value(

@@ -39,6 +39,7 @@ class Interpolation(Metric):
                 "interp_excess",
                 "How much further from other data a path is than its own decoded ends, in pixels; 1: as a cross-fade.",
                 False,
+                sees=("averaging", "crossfade"),
             ),
             Value(
                 "interp_excess_classifier",
@@ -55,7 +56,6 @@ class Interpolation(Metric):
             ),
             formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade, dist to nearest other datum",
             primary=True,
-            sees=("averaging", "crossfade"),
         ),
         *each(
             Value(
@@ -63,7 +63,6 @@ class Interpolation(Metric):
                 "As interp_excess, for pairs of {pair}.",
                 False,
                 formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade",
-                sees=("averaging", "crossfade"),
             ),
             pair=("same", "cross"),
         ),

@@ -28,6 +28,7 @@ class Neighbourhood(Metric):
             "Whether neighbours in code space are neighbours in data space; 1 is best.",
             True,
             formula="1 - 2/(N k (2N - 3k - 1)) sum of data ranks beyond k = 10 of code neighbours",
+            sees=("noise",),
         ),
         Value(
             "continuity",

@@ -115,7 +115,7 @@ def arrays(variant: str, seed: int, latent_dim: int = 8, images: bool = True) ->
     codes = rng.normal(size=(360, latent_dim)) + 2 * np.eye(10)[labels][:, :latent_dim].repeat(1, axis=0)
     blobs = rng.uniform(size=(40, *shape))
     steps = np.arange(0, 1501, 50)
-    curve = 0.8 + 3 * np.exp(-steps / 300) + 0.02 * rng.normal(size=len(steps))
+    curve = 0.8 + 3 * np.exp(-steps / 150) + 0.02 * rng.normal(size=len(steps))
     out = {
         "codes": codes, "code_labels": labels, "originals": blobs[:8], "reconstructions": blobs[:8] * 0.9,
         "fit_samples": blobs[8:24], "strips": rng.uniform(size=(4, 9, *shape)),

@@ -123,10 +123,11 @@ def test_unevenness_leads_by_its_excess_over_one(tmp_path):
 
 
 def test_a_variant_with_one_surviving_seed_neither_wins_nor_shares(tmp_path):
-    values = {"a": spread(1.0), "b": spread(2.0), "c": [0.1] + [None] * 9}
-    section = planted(tmp_path / "run", values)
-    assert section.leads["test_mse"].marks == {0: "best"}
-    assert excluded(section) == ["No mark for c: too few seeds in common with the others."]
+    for n in (1, 4):  # fewer than half of the others' seeds
+        values = {"a": spread(1.0), "b": spread(2.0), "c": [0.1] * n + [None] * (10 - n)}
+        section = planted(tmp_path / str(n), values)
+        assert section.leads["test_mse"].marks == {0: "best"}
+        assert excluded(section) == ["No mark for c: too few seeds in common with the others."]
 
 
 def test_means_are_over_the_seeds_that_all_have(tmp_path):

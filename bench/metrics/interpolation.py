@@ -56,6 +56,7 @@ class Interpolation(Metric):
             ),
             formula="E[dist(interior) - dist(own ends)] / the same for the cross-fade, dist to nearest other datum",
             primary=True,
+            smallest_effect=0.02,
         ),
         *each(
             Value(

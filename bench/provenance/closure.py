@@ -19,7 +19,10 @@ from bench.provenance.source import KEPT, Import, Source, source_of
 from bench.spec.registry import PACKAGE
 
 #: Rooms that say what is asked, store and print: what they decide stands in a cell's identity, or is no number.
-ASIDE = ("bench.spec", "bench.store", "bench.errors", "bench.text", "bench.files", "bench.provenance")
+ASIDE = (
+    "bench.spec", "bench.store", "bench.errors", "bench.text", "bench.files", "bench.untrusted", "bench.safe_yaml",
+    "bench.provenance",
+)  # fmt: skip
 _FACE = PACKAGE / "__init__.py"
 _INSTALLED = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 

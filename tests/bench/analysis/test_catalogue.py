@@ -11,6 +11,7 @@ from bench.analysis.verdicts import headline, verdicts
 from bench.errors import UsageError
 from bench.reports.model import load_report
 from bench.spec.registry import Registry
+from bench.spec.run import FACTS
 from bench.store.measurements import MetricInfo
 from bench.store.run_store import RunStore
 
@@ -40,7 +41,7 @@ def own_metric_gone(tmp_path_factory):
         patch.setattr("bench.runs.runner.report_run", lambda directory: [])
         patch.setattr("bench.runs.runner.measure_core", lambda *arguments: None)
         for name in ("base", "new"):
-            execute(folder / name, plugins=[str(plugin)], metrics="test_mse,own_spread", steps=5)
+            execute(folder / name, plugins=[str(plugin)], metrics="test_mse,own_spread", steps=5, seeds=3)
     plugin.unlink()
     return folder
 
@@ -60,7 +61,7 @@ def test_ones_own_metric_is_compared_when_its_file_is_gone(own_metric_gone):
 
 
 def test_a_run_says_what_it_measured_and_no_more(own_metric_gone):
-    assert set(RunStore.open(own_metric_gone / "new").load_metrics()) == {"test_mse", "own_spread"}
+    assert set(RunStore.open(own_metric_gone / "new").load_metrics()) == {"test_mse", "own_spread", *FACTS}
 
 
 def test_what_a_run_says_goes_before_todays_code():

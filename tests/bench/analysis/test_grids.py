@@ -174,10 +174,13 @@ def spec_of(*variants, **changes):
 
 
 def test_a_run_with_a_grid_evaluates_what_chooses():
-    assert spec_of("ae", "vae", metrics="test_mse").evaluated == "test_mse"
+    assert spec_of("ae", "vae", metrics="test_mse").evaluated == "test_mse,collapsed,blurred"
     grid = spec_of("ae", "vae", "vae[beta=5]", metrics="test_mse")
-    assert grid.evaluated == "test_mse,val_calibrated_neg_elbo,val_mse"
-    assert spec_of("vae", "vae[beta=5]", metrics="test_mse", select="val_mse").evaluated == "test_mse,val_mse"
+    assert grid.evaluated == "test_mse,collapsed,blurred,val_calibrated_neg_elbo,val_mse"
+    assert (
+        spec_of("vae", "vae[beta=5]", metrics="test_mse", select="val_mse").evaluated
+        == "test_mse,collapsed,blurred,val_mse"
+    )
 
 
 def test_select_takes_validation_metrics_with_a_direction():

@@ -5,6 +5,7 @@ from runs import execute, records
 
 from bench.reports import report_run
 from bench.reports.model import load_report
+from bench.store.run_store import RunStore
 
 NETWORK = """
 from torch import nn
@@ -54,5 +55,5 @@ def test_large_values_are_answered_with_a_hint(tmp_path, monkeypatch, large, sai
     hint = "raw has values up to 1e+07, with which networks train badly; scale=standard helps"
     assert (hint in load_report(tmp_path / "run").notes) == said
     if said:
-        monkeypatch.setattr("bench.reports._written", lambda report, formats: [])
-        assert hint in report_run(tmp_path / "run")
+        monkeypatch.setattr("bench.reports._written", lambda report, formats, tables: [])
+        assert hint in report_run(RunStore.open(tmp_path / "run"))

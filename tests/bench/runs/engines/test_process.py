@@ -21,7 +21,7 @@ from bench.runs.engines.shared_arrays import pack, unpack
 from bench.runs.result_writer import Keeper
 from bench.spec.call import Call
 from bench.spec.registry import ARRAYS
-from bench.spec.run import RunOptions
+from bench.spec.run import RunOptions, RunSpec
 from bench.store.sources import Sources
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_report")
@@ -44,7 +44,8 @@ def born(monkeypatch):
 def test_jobs_or_a_timeout_mean_child_processes():
     assert isinstance(make_engine(resolved(RunOptions())), InlineEngine)
     for options in (RunOptions(n_jobs=2), RunOptions(timeout=5.0)):
-        assert isinstance(make_engine(resolved(options)), ProcessEngine)
+        run = resolved(options, RunSpec().cells(Registry.discover()))
+        assert isinstance(make_engine(run), ProcessEngine)
 
 
 def test_one_warm_child_serves_the_checks_and_every_stack(tmp_path, born):

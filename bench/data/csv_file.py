@@ -121,7 +121,8 @@ class _Body:
     def __init__(self, layout: Layout, label: int | None, limit: int, what: str):
         self.layout, self.label, self.limit, self.what = layout, label, limit, what
         self.aside = layout.left_out | ({label} if label is not None else set())
-        self.values, self.texts, self.rows = array("d"), [], 0
+        self.values, self.rows = array("d"), 0
+        self.texts: list[str] = []
         self.codes: dict[str, int] = {}
 
     def read(self, head: str, stream: TextIO) -> None:

@@ -88,7 +88,7 @@ def find_files(
             f"{name}: no file {missing[0]!r}{others} in {looked}; give the folder that holds the files with root=, "
             f"or fetch them with download=true: '{name}[root={options.root},download=true]'"
         )
-    return [_find(options.folder, folders, names) for names in files]
+    return [path for names in files if (path := _find(options.folder, folders, names)) is not None]
 
 
 def check_part(images: np.ndarray, labels: np.ndarray, name: str) -> Part:

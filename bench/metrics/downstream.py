@@ -83,7 +83,7 @@ def _parts(shared: SharedData) -> list[str]:
 
 
 def _labelled(shared: SharedData, codes: dict[str, Any]) -> LabelledCodes:
-    labels = {part: shared.rows(part).labels for part in codes}
+    labels: dict[str, Any] = {part: shared.rows(part).labels for part in codes}
     return LabelledCodes(codes, labels)
 
 

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import gc
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,7 +172,7 @@ class _Visitor:
             self.imports.append(Import(str(node.args[0].value)))
 
 
-_NOTED = {
+_NOTED: dict[type, Callable[[_Visitor, Any], None]] = {
     ast.Import: _Visitor._import,
     ast.ImportFrom: _Visitor._import_from,
     ast.If: _Visitor._if,

@@ -93,7 +93,7 @@ class BatchOrder:
     def at(self, step: int) -> Tensor:
         """The rows of `step`: (K, B), or fewer columns in an epoch's last batch."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
+        if epoch != self._epoch or self._order is None:
             self._epoch, self._order = epoch, self._permutations(epoch)
         start = position * self.batch_size
         return self._order[:, start : start + self.batch_size]

@@ -200,7 +200,7 @@ def check_loss(result: Any, rows: int, model: Variant) -> None:
     _check_buffers(buffers, model)
 
 
-def check_terms(terms: object, rows: int, variant: type) -> None:
+def check_terms(terms: object, rows: int, variant: type[Variant]) -> None:
     """Raise `PluginError` unless `terms` is what `Variant.loss` promises: a dict of (B,) tensors with "loss"."""
     name = variant.__name__
     if not isinstance(terms, dict) or "loss" not in terms:

@@ -30,8 +30,12 @@ class Engine(Protocol):
     name: str
     plan: str
     device: str
-    threads: int | None
-    workers: int | None
+
+    @property
+    def threads(self) -> int | None: ...
+
+    @property
+    def workers(self) -> int | None: ...
 
     def __enter__(self) -> Any: ...
 

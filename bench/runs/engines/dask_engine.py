@@ -175,9 +175,9 @@ class DaskEngine:
             reason = "its worker died, or was lost, each time that it ran"
             yield from _killed([one.task], reason)
         except Exception as error:  # a worker that cannot run it: other code, no such plugin
-            reason = {"reason": str(error)} if isinstance(error, BenchError) else {}
+            told = {"reason": str(error)} if isinstance(error, BenchError) else {}
             for cell in one.task.cells:
-                yield CellResult(failure_record(one.task, cell, error) | reason)
+                yield CellResult(failure_record(one.task, cell, error) | told)
         else:
             yield from results
 

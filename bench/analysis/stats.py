@@ -83,7 +83,10 @@ def mean_intervals(values: np.ndarray, confidence: float = CONFIDENCE) -> list[I
         half = float(t_quantile(n, confidence)) * sd / np.sqrt(n)
     columns = (column.tolist() for column in (mean, mean - half, mean + half, sd))
     rows = zip(values, whole.tolist(), *columns, strict=True)
-    return [Interval(*numbers, n=n) if ok else mean_interval(row, confidence) for row, ok, *numbers in rows]
+    return [
+        Interval(mean, low, high, sd, n) if ok else mean_interval(row, confidence)
+        for row, ok, mean, low, high, sd in rows
+    ]
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

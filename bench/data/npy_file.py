@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from math import prod
 from pathlib import Path
-from typing import IO, BinaryIO, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -48,7 +48,7 @@ class Header(NamedTuple):
         return f"{self.shape} {self.dtype}"
 
 
-def read_header(stream: BinaryIO, what: str) -> Header:
+def read_header(stream: IO[bytes], what: str) -> Header:
     """Parse and check a .npy header.
 
     Raises:

@@ -157,8 +157,11 @@ def vision_split(name: str, options: Options, train: Part, test: Part, label_nam
     ]
     in_memory = sum(4 * int(np.prod(part.shape)) for part in lazy) <= FLOAT_LIMIT
     sizes = ", ".join(f"{len(part)} {word}" for part, word in zip(lazy, ("train", "validation", "test"), strict=True))
+    first, second, third = [part.load() for part in lazy] if in_memory else lazy
     return Split(
-        *([part.load() for part in lazy] if in_memory else lazy),
+        first,
+        second,
+        third,
         train_labels=train[1][kept].astype(np.int64),
         validation_labels=train[1][rows.validation].astype(np.int64),
         test_labels=test[1].astype(np.int64),

@@ -264,7 +264,7 @@ def _check_operations(content: bytes) -> None:
         tuples += operation.name.startswith("TUPLE")
         if tuples > MOST_TUPLES:
             raise _Refused("tuples within tuples")
-        if operation.name.endswith("PUT") and argument > count:
+        if operation.name.endswith("PUT") and (argument or 0) > count:
             raise _Refused("more memory than it fills")
 
 

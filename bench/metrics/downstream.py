@@ -72,7 +72,7 @@ def _unfit(shared: SharedData) -> Missing | None:
     train, test = shared.rows("train"), shared.rows("test")
     if len(train) < 20 or len(test) == 0:
         return Missing(f"{len(train)} training rows are fewer than 20", "too_few")
-    if len(np.unique(train.labels)) < 2:
+    if train.labels is None or len(np.unique(train.labels)) < 2:
         return Missing("the training data have one class only")
     return None
 

@@ -42,7 +42,7 @@ def networks_named(name: str, params: Mapping[str, Any]) -> Networks:
     return build(**params)
 
 
-def _foreign(name: str, params: dict) -> Networks:
+def _foreign(name: str, params: Mapping[str, Any]) -> Networks:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)

@@ -117,7 +117,7 @@ class _Visitor:
         kind = node.__class__
         write = self.words.append
         write(kind.__name__)
-        if kind is ast.Constant:
+        if type(node) is ast.Constant:
             write(repr(node.value))
             return
         if kind in _NOTED:

@@ -59,6 +59,7 @@ class Stack:
             self.parameters = dict(self.models[0].named_parameters())
             self.buffers = dict(self.models[0].named_buffers())
             return
+        module: Any
         for module in self.models[0].modules():
             if getattr(module, "inplace", False):
                 module.inplace = False  # vectorised, it would cost five copies in the backward pass

@@ -28,7 +28,7 @@ class Tracker:
         self._interval = interval
         self._device = device
         self._names: list[str] = []
-        self._pending: Tensor | None = None  # (interval, terms, K), filled up to _count
+        self._pending: Tensor | Any = None  # (interval, terms, K), filled up to _count
         self._count = 0
         self.points: list[dict[str, Any]] = []
         self.diverged_step = np.full(width, -1, dtype=np.int64)

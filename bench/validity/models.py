@@ -122,6 +122,7 @@ class Bench:
         if sweep in OF_ROWS:
             rows = OF_ROWS[sweep][0](rows, strength, self.material)
         elif sweep == "classes":
+            assert self.pool.labels is not None
             rows = OF_SAMPLES[sweep][0](rows, strength, self.material, self.pool.labels[places])
         elif sweep:
             rows = OF_SAMPLES[sweep][0](rows, strength, self.material)

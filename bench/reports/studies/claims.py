@@ -84,7 +84,7 @@ def _unconverged(evidence: Evidence, *variants: str) -> str:
     unknown = [variant for variant, fall in falls.items() if fall is None]
     if unknown:
         return f"needs the course of the training loss of {', '.join(unknown)}"
-    parts = [f"{variant} by {fall:.0%}" for variant, fall in falls.items() if fall > CONVERGED]
+    parts = [f"{variant} by {fall:.0%}" for variant, fall in falls.items() if fall is not None and fall > CONVERGED]
     return (
         f"needs training to convergence; the loss still falls over the last fifth: {', '.join(parts)}" if parts else ""
     )

@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UsageError
 from bench.text import printable
@@ -40,7 +41,7 @@ def file_errors(action: str, path: Path) -> Iterator[None]:
         raise file_error(action, path, error) from error
 
 
-def safe_id(identifier: str) -> str:
+def safe_id(identifier: Any) -> str:
     """`identifier` if it can be a file name (letters, digits, - and _); a `UsageError` otherwise."""
     if not isinstance(identifier, str) or not _SAFE_ID.fullmatch(identifier):
         raise UsageError(f"{printable(identifier, 80)!r} is not a cell id; expected letters, digits, '-' and '_'")

@@ -124,7 +124,7 @@ def _find_torchscript() -> Callable[[fx.GraphModule, Sequence[Tensor]], Function
     return script
 
 
-def _find_inductor() -> Callable[[fx.GraphModule, list[Tensor]], Function]:
+def _find_inductor() -> Callable[..., Any]:
     from torch._inductor import compile as compile_graph
 
     return compile_graph

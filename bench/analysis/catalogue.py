@@ -107,7 +107,7 @@ def _metric(info: MetricInfo, said: Mapping[str, Any]) -> Metric:
 
 def declarations(registry: Registry, wanted: str = "all") -> dict[str, dict[str, Any]]:
     """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, chosen in registry.metrics_for(wanted):
         found |= {key: said for key, said in _said(registry.info("metric", name)).items() if key in chosen}
     return found

@@ -175,7 +175,7 @@ def compare(
             other += ", or training settings; --across-settings compares what has the same name all the same"
         raise UsageError(f"{printable(base)} and {printable(new)} have no cell in common: {other}")
     labels = list(dict.fromkeys([*sides[0].stacks, *sides[1].stacks]))
-    changes = [change for label in labels for change in _stack_changes(label, *sides, names, listed)]
+    changes = [change for label in labels for change in _stack_changes(label, sides[0], sides[1], names, listed)]
     judge(changes, {name: bool(info.higher_is_better) for name, info in known.items()})
     speed_reason = None if across_machines else _different_machines(stores, runs)
     speeds = [] if speed_reason else _speeds(labels, *sides)
@@ -184,7 +184,7 @@ def compare(
     hashes = [_metric_hashes(store) for store in stores]
     if hashes[0] and hashes[1] and hashes[0] != hashes[1]:
         notes.append("the code of the metrics differs between the runs, so differences may come from the measurement")
-    lost = _lost(*sides, across_settings)
+    lost = _lost(sides[0], sides[1], across_settings)
     return Comparison(printable(base), printable(new), [c for c, _ in changes], speeds, speed_reason, lost, notes)
 
 
@@ -266,7 +266,7 @@ def _stack_changes(label, base: _Side, new: _Side, names, listed) -> list[tuple[
     dataset, variant = label
     common = [key for key in new.stacks.get(label, []) if key in base.cells]
     shared, lost = _shared_reason(label, base, new, common)
-    out = []
+    out: list[tuple[Change, Tested | None]] = []
     for name in names:
         if shared == "" and not any(side.has(name, key) for side in (base, new) for key in common):
             continue  # it applies to neither
@@ -337,8 +337,8 @@ def _other_reason(metric: Metric, common: Sequence[str], base: _Side, new: _Side
             if not any(side_.has(metric.name, key) for key in common):
                 return f"no value in {which}: {_why(metric.name, common, side_)}"
         return "no seed has a value in both runs"
-    variances = [(base.cells[key]["decoder_variance"], new.cells[key]["decoder_variance"]) for key in common]
-    if "likelihood" in metric.needs and not np.allclose(*np.transpose(variances), rtol=1e-9, atol=0, equal_nan=True):
+    before, after = ([side_.cells[key]["decoder_variance"] for key in common] for side_ in (base, new))
+    if "likelihood" in metric.needs and not np.allclose(before, after, rtol=1e-9, atol=0, equal_nan=True):
         return "the decoder variances s² differ, so likelihoods are not compared"
     return ""
 

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.analysis.compare import Change, Comparison
 from bench.analysis.numbers import percent
@@ -28,7 +29,7 @@ class Gate:
     """One rule. `limit` is a share: 0.1 for 10 %; "margin" for each metric's own smallest effect; None for none."""
 
     name: str
-    limit: float | str | None
+    limit: float | Any
 
     @property
     def metric(self) -> str | None:

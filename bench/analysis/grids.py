@@ -140,12 +140,13 @@ def _grid(
         sentence = "No setting is chosen: fewer than two settings have results."
     else:
         sentence = _sentence(settings, lead)
-    separated = lead.marks.get(lead.leader) == "best"
+    separated = lead.leader is not None and lead.marks.get(lead.leader) == "best"
     said = (criterion.metric, criterion.explanation)
     return Grid(dataset, variant, *said, settings, sentence, separated, criterion.higher_is_better)
 
 
 def _sentence(settings: list[Setting], lead: Lead) -> str:
+    assert lead.leader is not None
     chosen = settings[lead.leader]
     text = f"Validation chooses {chosen.row.label}"
     if lead.marks.get(lead.leader) == "best":

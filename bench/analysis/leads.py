@@ -67,16 +67,17 @@ def lead_in(name: str, column: Column, family: Family) -> Lead:
     if not order:
         return Lead()
     rows, seeds = column.common
-    lead = Lead(leader=order[0], seeds=int(seeds.sum()))
+    leader = order[0]
+    lead = Lead(leader=leader, seeds=int(seeds.sum()))
     lead.left_out = [int(row) for row in np.flatnonzero(column.can_win & np.isfinite(column.values).any(1))
                      if row not in rows]  # fmt: skip
     if len(order) == 1:
         return lead
-    against = {row: column.difference(lead.leader, row) for row in order[1:]}
-    p = {row: family.p(name, lead.leader, row) for row in order[1:]}
+    against = {row: column.difference(leader, row) for row in order[1:]}
+    p = {row: family.p(name, leader, row) for row in order[1:]}
     sides = {row: side(against[row], p[row], column.placed.margin) for row in order[1:]}
     lead.rival, lead.rival_p = order[1], p[order[1]]
-    lead.difference = column.raw_difference(lead.leader, lead.rival).mean
+    lead.difference = column.raw_difference(leader, lead.rival).mean
     base = float(np.mean(column.placed.table[lead.rival][seeds]))
     lead.share = column.scale.share(against[lead.rival].mean, base, column.placed.ratios)
     _place(lead, order, sides, p, column)
@@ -96,12 +97,12 @@ def _place(lead: Lead, order: list[int], sides: Mapping[int, str], p: Mapping[in
         return
     lead.p = max((p[row] for row in apart), default=np.nan)
     for row in lead.tied:
-        if row not in lead.same and (why := _noisy(lead.leader, row, order, apart, column)):
+        if row not in lead.same and (why := _noisy(order[0], row, order, apart, column)):
             lead.noisy[row] = why
     if not lead.tied:
-        lead.marks = {lead.leader: "best"}
+        lead.marks = {order[0]: "best"}
     elif apart:
-        lead.marks = {row: "shared" for row in (lead.leader, *lead.tied) if row not in lead.noisy}
+        lead.marks = {row: "shared" for row in (order[0], *lead.tied) if row not in lead.noisy}
 
 
 def _noisy(leader: int, row: int, order: list[int], apart: Sequence[int], column: Column) -> str:

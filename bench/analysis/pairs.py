@@ -129,7 +129,7 @@ class Family:
 
     def p(self, name: str, first: int, second: int) -> float:
         """The adjusted p of a pair, in any order; NaN where it was not tested."""
-        return self._p.get((name, *sorted((first, second))), np.nan)
+        return self._p.get((name, min(first, second), max(first, second)), np.nan)
 
 
 def _pairs(column: Column, base: int | None, others: Sequence[int]) -> tuple[set[tuple[int, int]], int]:
@@ -137,10 +137,10 @@ def _pairs(column: Column, base: int | None, others: Sequence[int]) -> tuple[set
     order = column.order()
     n = len(order)
     whole = n <= MOST_PAIRED
-    pairs = {tuple(sorted((a, b))) for place, a in enumerate(order[: n if whole else 1]) for b in order[place + 1 :]}
+    pairs = {(min(a, b), max(a, b)) for place, a in enumerate(order[: n if whole else 1]) for b in order[place + 1 :]}
     untested = 0 if whole else n * (n - 1) // 2 - len(pairs)
     if base is not None:
-        pairs |= {tuple(sorted((base, row))) for row in others if row != base}
+        pairs |= {(min(base, row), max(base, row)) for row in others if row != base}
     return pairs, untested
 
 

@@ -80,8 +80,8 @@ def over_test_rows(
     best = tables[lead.leader]
     if best is None or len(best) < 2:
         return None
-    rows = [row for row in order if tables[row] is not None and len(tables[row]) == len(best)]
-    errors = np.stack([tables[row] for row in rows])
+    whole = {row: table for row, table in tables.items() if table is not None and len(table) == len(best)}
+    rows, errors = list(whole), np.stack(list(whole.values()))
     behind = errors - best
     halves = row_intervals(np.concatenate([errors, behind]), np.random.default_rng(0))
     first, second = halves[: len(rows)], halves[len(rows) :]

@@ -34,8 +34,8 @@ class Row:
     """
 
     label: str
-    kl_weight_value: float | str
-    decoder_variance_value: float | str
+    kl_weight_value: float | Any
+    decoder_variance_value: float | Any
     n_ok: int
     n_cells: int
     is_control: bool

@@ -46,7 +46,7 @@ def t_quantile(n: int | np.ndarray, confidence: float = CONFIDENCE) -> np.ndarra
     return special.stdtrit(np.where(n > 1, n - 1, np.nan), 0.5 + confidence / 2)
 
 
-def two_sided_t(statistic: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+def two_sided_t(statistic: np.ndarray | float, degrees: np.ndarray | int) -> np.ndarray:
     """P(|T| > statistic) of Student's t, elementwise."""
     return 2 * special.stdtr(degrees, -np.abs(statistic))
 
@@ -83,7 +83,10 @@ def mean_intervals(values: np.ndarray, confidence: float = CONFIDENCE) -> list[I
         half = float(t_quantile(n, confidence)) * sd / np.sqrt(n)
     columns = (column.tolist() for column in (mean, mean - half, mean + half, sd))
     rows = zip(values, whole.tolist(), *columns, strict=True)
-    return [Interval(*numbers, n) if ok else mean_interval(row, confidence) for row, ok, *numbers in rows]
+    return [
+        Interval(mean, low, high, sd, n) if ok else mean_interval(row, confidence)
+        for row, ok, mean, low, high, sd in rows
+    ]
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

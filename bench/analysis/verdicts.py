@@ -45,6 +45,7 @@ def verdicts(section: Section) -> list[Verdict]:
 
 
 def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
+    assert lead.leader is not None
     name, nobody = section.rows[lead.leader].label, "no clear winner"
     if lead.rival is None:
         return nobody, f"there is nothing to compare {name} with", "open"

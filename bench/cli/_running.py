@@ -99,7 +99,7 @@ def describe_plan(run: ResolvedRun) -> str:
     spec, cells = run.spec, run.cells
     trained = [cell for cell in cells if not cell.is_control]
     train = spec.train
-    unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs)
+    unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs or 0)
     how = f"batch {train.batch_size}, L = {train.latent_dim}, {train.network}, {train.recon} cost, {train.optimizer}"
     lines = {
         "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),

@@ -11,16 +11,16 @@ from bench.cli._whole import WHOLE
 from bench.spec.training import SETTINGS, Setting
 
 #: Whole numbers are read strictly.
-_TYPES = {int: WHOLE}
+_TYPES: dict[type, Any] = {int: WHOLE}
 
 
 def _option(name: str, setting: Setting) -> Callable[[Any], Any]:
     """The option that gives a setting of the training."""
     words = [f"-{setting.short}"] if setting.short else []
-    kind = (
+    kind: dict[str, Any] = (
         {"is_flag": True, "default": None} if setting.kind is bool else {"type": _TYPES.get(setting.kind, setting.kind)}
     )
-    metavar = {} if setting.kind is bool else {"metavar": setting.metavar}
+    metavar: dict[str, Any] = {} if setting.kind is bool else {"metavar": setting.metavar}
     return click.option(*words, f"--{name.replace('_', '-')}", **kind, **metavar, help=setting.help)
 
 

@@ -72,7 +72,9 @@ def _data() -> Split:
     labels = np.arange(_ROWS) % 2
     data = rng.normal(size=(_ROWS, _DIMENSION)) * np.linspace(2, 0.5, _DIMENSION) + 2 * labels[:, None]
     data, parts = data.astype(np.float32), (slice(0, 120), slice(120, 160), slice(160, _ROWS))
-    return Split(*(data[part] for part in parts), *(labels[part] for part in parts), description="two clusters")
+    train, validation, test = ((data[part], labels[part]) for part in parts)
+    rows, classes = (train[0], validation[0], test[0]), (train[1], validation[1], test[1])
+    return Split(*rows, *classes, description="two clusters")
 
 
 CHECKS: dict[str, Callable[[type[Metric], PluginInfo], str]] = {

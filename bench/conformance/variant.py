@@ -17,6 +17,7 @@ from torch import Tensor
 from bench.contracts.variant import Batch, Variant
 from bench.errors import Incompatible
 from bench.networks.build import build_model
+from bench.spec.call import parse_call
 from bench.spec.training import TrainSettings
 from bench.train.batches import Rows
 from bench.train.loop import TrainPlan, train
@@ -72,7 +73,7 @@ class Subject:
 
     def model(self, seed: int = 0, cost: str = "squared") -> Variant:
         """A new attached model."""
-        settings = TrainSettings(latent_dim=LATENT_DIM, network="mlp[hidden=[8]]", recon=cost)
+        settings = TrainSettings(latent_dim=LATENT_DIM, network=parse_call("mlp[hidden=[8]]"), recon=parse_call(cost))
         return build_model(
             lambda: self.kind(**self.params),
             settings,

@@ -88,7 +88,7 @@ class Split:
             rows = getattr(self, part)
             digest.update(repr((part, tuple(rows.shape))).encode())
             for span in blocks(tuple(rows.shape)):
-                digest.update(memoryview(np.ascontiguousarray(rows[span], dtype=np.float32)).cast("B"))
+                digest.update(np.ascontiguousarray(rows[span], dtype=np.float32).data.cast("B"))
             for extra in ("labels", "factors"):
                 values = getattr(self, f"{part}_{extra}")
                 if values is not None:

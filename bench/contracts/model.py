@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,17 +36,18 @@ class Model:
     latent_dim: int
     data_shape: tuple[int, ...]
     cost: ReconstructionCost
-    encode: Callable[[Tensor], Tensor] | None = None
-    decode: Callable[[Tensor], Tensor] | None = None
-    decode_params: Callable[[Tensor], Tensor] | None = None
-    posterior: Callable[[Tensor], Distribution] | None = None
-    prior: Callable[[], Distribution] | None = None
-    loss: Callable[[Tensor, Tensor | None, torch.Generator], dict[str, Tensor]] | None = None
+    # `| Any` is for None: whoever calls one has asked (a metric by its `needs`) whether it is there.
+    encode: Callable[[Tensor], Tensor] | Any = None
+    decode: Callable[[Tensor], Tensor] | Any = None
+    decode_params: Callable[[Tensor], Tensor] | Any = None
+    posterior: Callable[[Tensor], Distribution] | Any = None
+    prior: Callable[[], Distribution] | Any = None
+    loss: Callable[[Tensor, Tensor | None, torch.Generator], dict[str, Tensor]] | Any = None
     kl_weight: float | None = None
     distinct_draws: int | None = None
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
     @property
-    def decoder_variance(self) -> float | None:
+    def decoder_variance(self) -> float | Any:
         """s² at which eq. 4 is an exact ELBO (squared: λ/2, gaussian: λ·scale²), or None."""
         return self.cost.decoder_variance(self.kl_weight)

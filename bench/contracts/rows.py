@@ -21,6 +21,7 @@ def gather(array: np.ndarray, rows: np.ndarray | int) -> np.ndarray:
     """`array[rows]`, copied; with bounded resident memory where `array` is a memory map."""
     if getattr(array, "_mmap", None) is None or np.ndim(rows) == 0:
         return array[rows]
+    rows = np.asarray(rows)
     gathered = np.empty((len(rows), *array.shape[1:]), dtype=array.dtype)
     for start in range(0, len(rows), GATHER_ROWS):
         gathered[start : start + GATHER_ROWS] = array[rows[start : start + GATHER_ROWS]]
@@ -45,7 +46,8 @@ class ArraySource(Protocol):
     `source.shape` is (N, ...) and `source[rows]`, with an integer array or a slice, returns a float32 array (n, ...).
     """
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
     def __len__(self) -> int: ...
 

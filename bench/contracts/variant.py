@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -110,9 +110,17 @@ class Variant(nn.Module):
     player_steps: ClassVar[dict[str, int]] = {}
     stackable: ClassVar[bool] = True
 
-    encode: ClassVar[Callable | None] = None
-    posterior: ClassVar[Callable | None] = None
-    prior: ClassVar[Callable | None] = None
+    # `| Any` is for None: whoever calls one has asked whether it is there.
+    encode: ClassVar[Callable[..., Tensor] | Any] = None
+    posterior: ClassVar[Callable[..., Any] | Any] = None
+    prior: ClassVar[Callable[..., Any] | Any] = None
+
+    # What the harness attaches (`bench.networks.build.attach`).
+    latent_dim: int
+    data_shape: tuple[int, ...]
+    cost: ReconstructionCost
+    encoder: nn.Module
+    decoder: nn.Module
 
     #: λ of eq. 4 for reports, None where the variant has no KL term.
     kl_weight_value: float | None = None

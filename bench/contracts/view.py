@@ -26,10 +26,17 @@ class Rows(Protocol):
     Attributes:
         x: (N, *data_shape).
         labels: integer labels (N,), or None.
+        factors: ground-truth factors (N, F), or None.
     """
 
-    x: Tensor
-    labels: np.ndarray | None
+    @property
+    def x(self) -> Tensor: ...
+
+    @property
+    def labels(self) -> np.ndarray | None: ...
+
+    @property
+    def factors(self) -> np.ndarray | None: ...
 
     @property
     def flat(self) -> Tensor:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import codecs
 import io
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -121,7 +121,8 @@ class _Body:
     def __init__(self, layout: Layout, label: int | None, limit: int, what: str):
         self.layout, self.label, self.limit, self.what = layout, label, limit, what
         self.aside = layout.left_out | ({label} if label is not None else set())
-        self.values, self.texts, self.rows = array("d"), [], 0
+        self.values, self.rows = array("d"), 0
+        self.texts: list[str] = []
         self.codes: dict[str, int] = {}
 
     def read(self, head: str, stream: TextIO) -> None:
@@ -148,7 +149,7 @@ class _Body:
         """A block's values, with codes in the place of labels; None where it needs to be read with more care."""
         if '"' in text:
             return None
-        converters = dict.fromkeys(self.layout.left_out, lambda cell: 0.0)
+        converters: dict[int | str, Callable[[str], Any]] = dict.fromkeys(self.layout.left_out, lambda cell: 0.0)
         last = len(self.layout.columns) - 1
         if self.layout.empty_end:
             converters[last] = _nothing

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -48,7 +48,7 @@ class Header(NamedTuple):
         return f"{self.shape} {self.dtype}"
 
 
-def read_header(stream: BinaryIO, what: str) -> Header:
+def read_header(stream: IO[bytes], what: str) -> Header:
     """Parse and check a .npy header.
 
     Raises:
@@ -89,7 +89,7 @@ def open_npy(path: Path) -> np.ndarray:
     if found != header.nbytes:
         trouble = "is truncated" if found < header.nbytes else "has bytes left over"
         raise DataError(f"{what} {trouble}: its header promises {header} = {header.nbytes} bytes, it holds {found}")
-    order = "F" if header.fortran else "C"
+    order: Literal["F", "C"] = "F" if header.fortran else "C"
     return np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
 
 
@@ -181,7 +181,7 @@ def _check_member(member: zipfile.ZipInfo, what: str) -> None:
         raise DataError(f"{what}: compression method {member.compress_type} is not one of numpy.savez")
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str) -> BinaryIO:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str) -> IO[bytes]:
     try:
         return archive.open(member)
     except (NotImplementedError, KeyError) as error:

@@ -88,7 +88,7 @@ def find_files(
             f"{name}: no file {missing[0]!r}{others} in {looked}; give the folder that holds the files with root=, "
             f"or fetch them with download=true: '{name}[root={options.root},download=true]'"
         )
-    return [_find(options.folder, folders, names) for names in files]
+    return [path for names in files if (path := _find(options.folder, folders, names)) is not None]
 
 
 def check_part(images: np.ndarray, labels: np.ndarray, name: str) -> Part:
@@ -157,8 +157,11 @@ def vision_split(name: str, options: Options, train: Part, test: Part, label_nam
     ]
     in_memory = sum(4 * int(np.prod(part.shape)) for part in lazy) <= FLOAT_LIMIT
     sizes = ", ".join(f"{len(part)} {word}" for part, word in zip(lazy, ("train", "validation", "test"), strict=True))
+    first, second, third = [part.load() for part in lazy] if in_memory else lazy
     return Split(
-        *([part.load() for part in lazy] if in_memory else lazy),
+        first,
+        second,
+        third,
         train_labels=train[1][kept].astype(np.int64),
         validation_labels=train[1][rows.validation].astype(np.int64),
         test_labels=test[1].astype(np.int64),

@@ -59,7 +59,9 @@ def read_idx(path: Path, axes: int, row: tuple[int, ...] | None = None, limit: i
         raise DataError(f"{what} cannot be read: {error.strerror or error}") from None
 
 
-def _read(stream: BinaryIO, raw: BinaryIO, axes: int, row: tuple[int, ...] | None, limit: int, what: str) -> np.ndarray:
+def _read(
+    stream: BinaryIO | gzip.GzipFile, raw: BinaryIO, axes: int, row: tuple[int, ...] | None, limit: int, what: str
+) -> np.ndarray:
     header = stream.read(4 + 4 * axes)
     expected = bytes([0, 0, UNSIGNED_BYTE, axes])
     if len(header) < 4 + 4 * axes or header[:4] != expected:
@@ -115,7 +117,7 @@ def read_mat(path: Path, wanted: tuple[str, ...], limit: int = MAT_LIMIT) -> dic
         order = {b"IM": "<", b"MI": ">"}.get(content[126:HEADER])
         if order is None:
             raise DataError(f"{what}: not a MATLAB 5 file")
-        found = {}
+        found: dict[str, Any] = {}
         for kind, body in _elements(memoryview(content)[HEADER:], order):
             if kind == _COMPRESSED:
                 kind, body = next(_elements(memoryview(_decompress(body, limit)), order), (0, body))
@@ -214,7 +216,7 @@ class _Type:
 class _Encoded:
     """Stands for `codecs.encode`, with which bytes are written before protocol 3."""
 
-    def __new__(cls, text: str, encoding: str) -> bytes:
+    def __new__(cls, text: str, encoding: str) -> Any:
         return text.encode("latin-1")
 
     def __setstate__(self, state: Any) -> None:
@@ -262,7 +264,7 @@ def _check_operations(content: bytes) -> None:
         tuples += operation.name.startswith("TUPLE")
         if tuples > MOST_TUPLES:
             raise _Refused("tuples within tuples")
-        if operation.name.endswith("PUT") and argument > count:
+        if operation.name.endswith("PUT") and (argument or 0) > count:
             raise _Refused("more memory than it fills")
 
 

@@ -25,7 +25,7 @@ from bench.evaluate.feature_spaces import principal_components
 from bench.evaluate.latent_density import moments
 
 if TYPE_CHECKING:
-    from bench.evaluate.model_view import View
+    from bench.contracts.view import View
     from bench.evaluate.reference_data import SharedData
 
 #: Share of the prior's variance above which a code dimension's mean counts as active.

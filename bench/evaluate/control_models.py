@@ -129,7 +129,7 @@ class _RowCodes(Distribution):
         super().__init__(event_shape=torch.Size([latent_dim]), validate_args=False)
         self._n_rows = n_rows
 
-    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: list[int] | tuple[int, ...] = ()) -> Tensor:
         count = int(np.prod(sample_shape))
         rounds = [torch.randperm(self._n_rows) for _ in range(-(-count // self._n_rows))]
         codes = torch.zeros(*sample_shape, *self.event_shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ PCA_WIDTH = 50
 #: Above this dimension principal components come from a randomised decomposition of at most 10,000 rows.
 LARGEST_COVARIANCE = 2048
 _BATCH = 1024
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _convolutions(channels: int, *widths: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _seeded(role: str, make: Callable[[], nn.Module]) -> nn.Module:
+def _seeded(role: str, make: Callable[[], _Network]) -> _Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(REFERENCE_SEED, "features", role))
         return make().requires_grad_(False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,7 +113,8 @@ class View(Calls):
 
         def compute() -> tuple[Tensor, Tensor | None]:
             prior, generator = self.model.prior(), self.generator(f"kl {part}")
-            joint, factors = [], []
+            joint: list[Tensor] = []
+            factors: list[Any] = []  # tensors, or all None
             with torch.no_grad():
                 for x in self._batches(part, self.batch_size):
                     posterior = self.model.posterior(x)

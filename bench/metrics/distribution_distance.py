@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value, each
 from bench.contracts.view import View
-from bench.evaluate.feature_spaces import feature_space, space_features
+from bench.evaluate.feature_spaces import FeatureSpace, feature_space, space_features
 from bench.evaluate.reference_data import SharedData
 from bench.metrics.functional.frechet import frechet_distance
 from bench.metrics.functional.mmd import cubic_polynomial, mmd_squared, own_sums
@@ -77,11 +77,11 @@ class DistributionDistance(Metric):
         few = _too_few(len(real), real.shape[1])
         if few is not None:
             return {value.name: few for value in self.values}
-        results = dict(view.shared.once("distance bounds", lambda: _bounds(view.shared)))
+        results = dict(view.shared.once("distance bounds", lambda: _bounds(view.shared, space)))
         for source in ("fit", "mixture", "prior"):
-            missing = view.lacks_source(source)
-            features = None if missing else view.source_features(source, space)
-            missing = missing or _too_few(len(features), real.shape[1])
+            if (missing := view.lacks_source(source)) is None:
+                features = view.source_features(source, space)
+                missing = _too_few(len(features), real.shape[1])
             pair = (missing, missing) if missing else _distances(view.shared, features, real)
             results[f"kid_{source}"], results[f"frechet_{source}"] = pair
         return results
@@ -111,8 +111,7 @@ def _distances(shared: SharedData, features: Tensor, real: Tensor) -> tuple[Esti
     return Estimate(*kernel[0]), Estimate(float(frechet[0]), float(np.std(fifths, ddof=1)) / 5**0.5)
 
 
-def _bounds(shared: SharedData) -> dict[str, Any]:
-    space = feature_space(shared, "classifier")
+def _bounds(shared: SharedData, space: FeatureSpace) -> dict[str, Any]:
     real, test = (space_features(shared, space, part) for part in ("validation", "test"))
     mean = space(shared.train_mean[None]).expand(len(test), -1)
     bounds: dict[str, Any] = {}

@@ -72,7 +72,7 @@ def _unfit(shared: SharedData) -> Missing | None:
     train, test = shared.rows("train"), shared.rows("test")
     if len(train) < 20 or len(test) == 0:
         return Missing(f"{len(train)} training rows are fewer than 20", "too_few")
-    if len(np.unique(train.labels)) < 2:
+    if train.labels is None or len(np.unique(train.labels)) < 2:
         return Missing("the training data have one class only")
     return None
 
@@ -83,7 +83,7 @@ def _parts(shared: SharedData) -> list[str]:
 
 
 def _labelled(shared: SharedData, codes: dict[str, Any]) -> LabelledCodes:
-    labels = {part: shared.rows(part).labels for part in codes}
+    labels: dict[str, Any] = {part: shared.rows(part).labels for part in codes}
     return LabelledCodes(codes, labels)
 
 

@@ -52,7 +52,7 @@ class Realism(Metric):
         space = feature_space(view.shared, "classifier")
         few = Missing(f"{len(view.test)} held-out rows are fewer than {LEAST_ROWS}", "too_few")
         missing = space if isinstance(space, Missing) else few if len(view.test) < LEAST_ROWS else None
-        if missing is not None:
+        if missing is not None or isinstance(space, Missing):
             return {value.name: missing for value in self.values}
         real = space_features(view.shared, space, "test")
         reference = view.shared.once(("own distance", space.name), lambda: float(radii(real, 1).mean()))

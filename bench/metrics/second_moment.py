@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.metric import Metric, Value
-from bench.evaluate.model_view import View
+from bench.contracts.view import View
 
 
 class SecondMoment(Metric):

@@ -53,6 +53,7 @@ class TwoSample(Metric):
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Both scores of all three sources."""
         space = feature_space(view.shared, "pca")
+        assert not isinstance(space, Missing)  # all data have principal components
         few = Missing(f"{len(view.test)} held-out rows are fewer than {LEAST_ROWS}", "too_few")
         null = view.shared.once("memorisation null", lambda: _null(view.shared))
         results: dict[str, Any] = {}
@@ -82,4 +83,4 @@ def _memorisation(view: View, source: str, null: Estimate | Missing) -> Estimate
         return ratio
     if null.value <= 0:
         return Missing("validation rows are copies of training rows, so copies cannot be told from new data")
-    return Estimate(ratio.value / null.value, ratio.error / null.value)
+    return Estimate(ratio.value / null.value, None if ratio.error is None else ratio.error / null.value)

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
+from bench.contracts.view import View
 from bench.evaluate.latent_density import draw
-from bench.evaluate.model_view import POSTERIOR_DRAWS, View
+from bench.evaluate.model_view import POSTERIOR_DRAWS
 
 
 class Validation(Metric):

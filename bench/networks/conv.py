@@ -82,7 +82,7 @@ def conv(
         steps = [Linear(latent_dim, smallest), make_activation(), _ToImage(*sizes[-1], widths[-1])]
         width_in = widths[-1]
         for width_out, (small, large) in zip(widths[::-1], itertools.pairwise(sizes[::-1]), strict=True):
-            grow = tuple(big - (2 * size - 1) for size, big in zip(small, large, strict=True))
+            grow = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
             steps += [nn.ConvTranspose2d(width_in, width_out, 3, 2, 1, output_padding=grow), make_activation()]
             width_in = width_out
         decoder = nn.Sequential(*steps, nn.ConvTranspose2d(width_in, colours, 3, 1, 1))
@@ -104,5 +104,5 @@ def _sizes(data_shape: tuple[int, ...], depth: int) -> tuple[int, list[tuple[int
         raise Incompatible(f"conv needs images of at least 8×8 pixels, but these are {height}×{width}; give mlp")
     sizes = [(height, width)]
     for _ in range(depth):
-        sizes.append(tuple(-(-size // 2) for size in sizes[-1]))
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
     return colours, sizes

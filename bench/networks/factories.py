@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -21,7 +22,7 @@ from bench.networks.mlp import mlp
 NETWORKS: dict[str, Callable[..., Networks]] = {"mlp": mlp, "conv": conv}
 
 
-def networks_named(name: str, params: dict) -> Networks:
+def networks_named(name: str, params: Mapping[str, Any]) -> Networks:
     """The factory for `NAME[p=v]` or for a user's `module:factory[p=v]`.
 
     A user's factory is called as factory(data_shape, head_width, latent_dim, **params).
@@ -41,7 +42,7 @@ def networks_named(name: str, params: dict) -> Networks:
     return build(**params)
 
 
-def _foreign(name: str, params: dict) -> Networks:
+def _foreign(name: str, params: Mapping[str, Any]) -> Networks:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)

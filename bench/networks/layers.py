@@ -48,6 +48,7 @@ def initialiser(name: str) -> Callable[..., None]:
             for layer in network.modules():
                 if isinstance(layer, _LINEAR_MAPS):
                     nn.init.xavier_uniform_(layer.weight)
+                    assert layer.bias is not None
                     nn.init.zeros_(layer.bias)
 
     return initialise

@@ -64,6 +64,8 @@ class Linear(nn.Linear):
     """`torch.nn.Linear` (same parameters, same initial values) for inputs (..., I), fast when seeds are stacked."""
 
     def forward(self, x: Tensor) -> Tensor:
+        weight: Tensor
+        bias: Tensor
         weight, bias = self.weight, self.bias
         kind = x.device.type
         # Autocast itself would cast inside the forward pass and leave the backward pass alone.

@@ -103,7 +103,7 @@ class _Walk:
             return
         source = source_of(init)
         for statement in (*source.imports, *(source.typing if init == _FACE else ())):
-            if name in statement.bound:
+            if statement.names is not None and name in statement.bound:
                 self.add(init, home, follow=False)
                 one = statement.names[statement.bound.index(name)]
                 self._add(statement._replace(names=(one,), bound=(name,)), init, home)

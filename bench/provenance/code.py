@@ -117,8 +117,9 @@ def differences(before: Mapping[str, str], now: Part) -> list[str]:
 @functools.cache
 def _builtin_network(name: str) -> Part:
     """The network's own module, and the table for itself, without the other networks that it leads to."""
-    table = package_file(NETWORK_TABLE)
-    return _part({**closure([package_file(network_module(name))], [NETWORK_TABLE]), table: source_of(table)}, PACKAGE)
+    table, own = package_file(NETWORK_TABLE), package_file(network_module(name))
+    assert table is not None and own is not None
+    return _part({**closure([own], [NETWORK_TABLE]), table: source_of(table)}, PACKAGE)
 
 
 def _part(files: Mapping[Path, Source], home: Path) -> Part:

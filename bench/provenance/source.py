@@ -11,7 +11,7 @@ import contextlib
 import functools
 import gc
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,7 +117,7 @@ class _Visitor:
         kind = node.__class__
         write = self.words.append
         write(kind.__name__)
-        if kind is ast.Constant:
+        if type(node) is ast.Constant:
             write(repr(node.value))
             return
         if kind in _NOTED:
@@ -172,7 +172,7 @@ class _Visitor:
             self.imports.append(Import(str(node.args[0].value)))
 
 
-_NOTED = {
+_NOTED: dict[type, Callable[[_Visitor, Any], None]] = {
     ast.Import: _Visitor._import,
     ast.ImportFrom: _Visitor._import_from,
     ast.If: _Visitor._if,

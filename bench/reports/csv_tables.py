@@ -44,7 +44,7 @@ def results_frame(data: RunData, select: str = AUTO) -> pd.DataFrame:
     safe = np.where(has, row_of_measurement, 0)
     text = np.array([*data.texts, ""], dtype=object)
 
-    def measured(codes: np.ndarray, values: Sequence[Any], empty: Any) -> np.ndarray:
+    def measured(codes: np.ndarray, values: Sequence[Any] | np.ndarray, empty: Any) -> np.ndarray:
         table = np.array([*values, empty], dtype=object)
         return table[np.where(has, codes[safe] if len(codes) else 0, len(values))]
 

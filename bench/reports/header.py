@@ -110,7 +110,7 @@ def environment_lines(environments: Mapping[str, Mapping[str, Any]], data: RunDa
     lines = []
     for key in used or list(environments):
         entry = environments[key]
-        packages = entry.get("packages") if isinstance(entry.get("packages"), dict) else {}
+        packages: dict[str, Any] = found if isinstance(found := entry.get("packages"), dict) else {}
         hardware = [entry.get("cpu"), _plural(entry.get("cpu_count"), "core"), entry.get("accelerator")]
         if entry.get("memory_gib"):
             hardware.append(f"{number(entry['memory_gib'], 3)} GiB memory")

@@ -58,6 +58,7 @@ def difference_rows(section: Section) -> list[DifferenceRow]:
         for d in found:
             if d.n == 0:
                 continue
+            assert section.baseline is not None
             verdict = _said(d.verdict, row, section.rows[section.baseline], d.metric)
             sign = "+" if d.relative > 0 else "-" if d.relative < 0 else ""
             share = f"{sign}{numbers.percent(abs(d.relative))}{d.of_what}"

@@ -59,7 +59,7 @@ class Fingerprints:
         """The files of each part behind such a record, by the part's hash."""
         return {part.digest: dict(part.files) for part in self._by_cell[record["cell_id"]].values()}
 
-    def same_data(self, key: str | None, files: Mapping[str, Iterable[DataFile]]) -> bool:
+    def same_data(self, key: str | None, files: Mapping[str, Iterable[DataFile] | None]) -> bool:
         """Whether the data files that a record names by `key` are what they were; looked at once.
 
         Args:

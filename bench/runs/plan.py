@@ -73,8 +73,8 @@ def _by_group(
     for cell in cells:
         found.setdefault(next((group for group in groups if cell.seed in group), ()), []).append(cell)
     new = found.pop((), [])
-    new = seed_groups(new, group_size(new[0], device)) if new else []
-    return [*found.items(), *((tuple(cell.seed for cell in due), due) for due in new)]
+    parts = seed_groups(new, group_size(new[0], device)) if new else []
+    return [*found.items(), *((tuple(cell.seed for cell in due), list(due)) for due in parts)]
 
 
 def notes(
@@ -87,7 +87,7 @@ def notes(
     """
     lines = []
     if before is not None and before != now:
-        changed = [key.replace("_", "-") for key in (now | before) if before.get(key) != now.get(key)]
+        changed = [key.replace("_", "-") for key in {**now, **before} if before.get(key) != now.get(key)]
         lines.append(f"the directory holds a run with another {_listed(changed)}; only what changed is done anew")
     for verdict, text in (
         (Verdict.CHANGED, "trained again, as their code or data changed"),

@@ -67,7 +67,7 @@ class Keeper:
         self._sources = store.sources()
         facts = environment.describe_environment()
         facts |= {"torch_threads": threads, "accelerator": facts.get("accelerator")} if threads else {}
-        self._provenance = {
+        self._provenance: dict[str, Any] = {
             "run_id": store.directory.name,
             "env_hash": environment.env_hash(facts),
             "git_sha": (facts.get("git") or {}).get("sha"),

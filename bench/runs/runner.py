@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
@@ -19,7 +20,7 @@ from bench.reports import report_run
 from bench.reports.stamp import findings_of_current
 from bench.runs.cells import training_state
 from bench.runs.cells.task import StackTask, label_of
-from bench.runs.engines import Engine, make_engine
+from bench.runs.engines import Engine, LocalEngine, make_engine
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.interrupt import StopRequest
 from bench.runs.plan import checks_for, notes, plan_tasks
@@ -113,7 +114,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             if findings is None:
                 _export(store)
             if n_run and not stop.requested and engine.name == "local":
-                measure_core(engine, directory, spec.train, store.data().data_shapes())
+                measure_core(cast(LocalEngine, engine), directory, spec.train, store.data().data_shapes())
     if findings is None:
         if not options.quiet:
             print("drawing the report …", file=sys.stderr, flush=True)
@@ -130,7 +131,9 @@ def _export(store: RunStore) -> None:
     export(store)
 
 
-def measure_core(engine: Engine, directory: Path, settings: TrainSettings, shapes: Iterable[tuple[int, ...]]) -> None:
+def measure_core(
+    engine: LocalEngine, directory: Path, settings: TrainSettings, shapes: Iterable[tuple[int, ...]]
+) -> None:
     """Time the sampling-and-loss core at the run's sizes, where its stacks have run and while none does."""
     engine.alone("bench.throughput.of_run", "measure_run", directory, settings, sorted(shapes), engine.device)
 

@@ -44,9 +44,10 @@ def _table(module: str, name: str) -> dict[str, ast.expr]:
     """The entries of the dictionary display that `module` binds to `name`."""
     for node in _tree(module).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if getattr(target, "id", None) == name and isinstance(node.value, ast.Dict):
-            pairs = zip(node.value.keys, node.value.values, strict=True)
-            return {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+        display = getattr(node, "value", None)
+        if getattr(target, "id", None) == name and isinstance(display, ast.Dict):
+            pairs = zip(display.keys, display.values, strict=True)
+            return {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
     raise ValueError(f"bench/{module}.py binds no dictionary display to {name}")
 
 
@@ -62,7 +63,7 @@ def _function(module: str, reference: ast.expr) -> tuple[str, ast.FunctionDef]:
     for node in _tree(module).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return module, node
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench."):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bench."):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return _function(node.module.removeprefix("bench."), ast.Name(alias.name))

@@ -58,8 +58,8 @@ def parse_config(text: str, shown: str, also: Sequence[str] = ()) -> dict[str, A
     for key, value in values.items():
         name = normal_key(key)
         if name not in known:
-            error = unknown_name("key", str(key), (word.replace("_", "-") for word in known))
-            raise UsageError(f"{shown}: {error}")
+            unknown = unknown_name("key", str(key), (word.replace("_", "-") for word in known))
+            raise UsageError(f"{shown}: {unknown}")
         if name in settings:
             raise UsageError(f"{shown}: key {key!r} is given twice")
         settings[name] = value

@@ -30,7 +30,7 @@ def keywords_of(names: Iterable[str], home: type, before: str) -> Callable[[Call
             signature.bind(*positional, **given)  # Python's own TypeError for what is not in it
             return function(*positional, **given)
 
-        call.__signature__ = signature
+        vars(call)["__signature__"] = signature
         return call
 
     return decorate

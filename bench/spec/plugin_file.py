@@ -81,7 +81,7 @@ def describe_file(
         attribute: the class or function to describe; "" for the only one.
     """
     name = kebab(name or path.stem)
-    known = {"name": name, "path": path, "entry_point": entry_point}
+    known: dict[str, Any] = {"name": name, "path": path, "entry_point": entry_point}
     text = ""
     try:
         text = read_source(path).decode("utf-8")
@@ -209,7 +209,7 @@ def _declared(call: ast.Call, constants: dict[str, Any]) -> tuple[Value, ...]:
     """The value of a call of `Value`, or the values of a call of `each`."""
     from bench.contracts.metric import Value, each
 
-    group = call.func.id == "each"
+    group = getattr(call.func, "id", "") == "each"
     calls = [list(_declarations(ast.Expression(argument))) for argument in call.args] if group else []
     inner = [value for found in calls for one in found for value in _declared(one, constants)]
     try:

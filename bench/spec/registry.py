@@ -48,6 +48,7 @@ class Registry:
         found: dict[Path, PluginInfo] = {}
         for plugin in plugins:
             for info in _read_given(Path(plugin)):
+                assert info.path is not None
                 found.setdefault(info.path.resolve(), info)
         registry = cls(tuple(found.values()), tuple(str(Path(plugin).resolve()) for plugin in plugins))
         for kind in {info.kind for info in registry._given}:
@@ -170,6 +171,7 @@ class Registry:
     def _module(self, info: PluginInfo) -> Any:
         if info.entry_point:
             return importlib.import_module(info.entry_point.partition(":")[0])
+        assert info.path is not None
         if info.path.parent == PACKAGE / "metrics":
             return importlib.import_module(f"bench.metrics.{info.path.stem}")
         content = read_source(info.path)
@@ -178,6 +180,7 @@ class Registry:
         if unique in sys.modules:
             return sys.modules[unique]
         spec = importlib.util.spec_from_file_location(unique, info.path)
+        assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[unique] = module
         try:

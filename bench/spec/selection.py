@@ -10,6 +10,7 @@ from bench.spec.call import Call
 from bench.text import printable
 
 if TYPE_CHECKING:
+    from bench.contracts.metric import Value
     from bench.spec.registry import Registry
 
 #: The bound where every setting has one, else the error (`bench.analysis.selection`).
@@ -25,7 +26,7 @@ def checked(registry: Registry, select: str) -> str:
         UsageError: unknown, of test data, or without a direction; with the metrics that can choose.
     """
     name = select.strip().replace("-", "_").lower()
-    declared = {}
+    declared: dict[str, Value] = {}
     for metric in registry.names("metric"):
         info = registry.info("metric", metric)
         declared |= {} if info.broken else {value.name: value for value in info.values}

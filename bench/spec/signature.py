@@ -55,7 +55,7 @@ class Parameter:
         """
         if value is None and (self.default is None or self.types is None or "none" in self.types):
             return value
-        if value is None and "str" in self.types:
+        if value is None and "str" in (self.types or ()):
             return typed or "none"  # the word, of a parameter that takes words and cannot be empty
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value

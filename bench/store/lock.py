@@ -44,6 +44,7 @@ class DirectoryLock:
         _held.add(self)
 
     def _acquire(self) -> None:
+        assert self._handle is not None
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -64,6 +65,7 @@ class DirectoryLock:
             os.pwrite(self._handle, json.dumps(holder).encode(), 0)
 
     def _holder(self) -> str:
+        assert self._handle is not None
         try:
             holder = json.loads(os.pread(self._handle, 4096, 0))
             parts = f"pid {holder['pid']} on {holder['host']}, started {holder['started']}"

@@ -26,10 +26,17 @@ MARKERS = ("cells.jsonl", "spec.yaml")
 class PlannedCell(Protocol):
     """What the store needs to know of a cell before it ran (`bench.spec.run.CellSpec` has it)."""
 
-    cell_id: str
-    variant_label: str
-    dataset_label: str
-    seed: int
+    @property
+    def cell_id(self) -> str: ...
+
+    @property
+    def variant_label(self) -> str: ...
+
+    @property
+    def dataset_label(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
 
 
 class RunStore:

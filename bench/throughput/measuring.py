@@ -106,7 +106,11 @@ class _Session:
             if self.compiler.works:
                 torch.compiler.reset()  # kernels have fixed shapes; old ones would count against the compiler's limits
             one_pass = OnePass(inputs, backward, self.compiler)
-            functions = {"idiom": idiom(inputs, backward), "one-pass": one_pass, "cost": one_pass.cost}
+            functions: dict[str, Callable[[], object]] = {
+                "idiom": idiom(inputs, backward),
+                "one-pass": one_pass,
+                "cost": one_pass.cost,
+            }
             if shape.draws:
                 functions |= {"draw": one_pass.draw, "latent": one_pass.latent}
             self._time(shape, stage, functions)

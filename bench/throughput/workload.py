@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ def idiom(inputs: Inputs, backward: bool) -> Callable[[], object]:
     return _under_autograd(inputs, loss, backward)
 
 
-def losses(inputs: Inputs, backward: bool) -> Callable[[], object]:
+def losses(inputs: Inputs, backward: bool) -> Any:
     """What training runs: the functions of `bench.losses` under autograd, noise drawn by a generator."""
     shape, x = inputs.shape, inputs.x
 
@@ -103,7 +104,7 @@ def losses(inputs: Inputs, backward: bool) -> Callable[[], object]:
             rows = rows + gaussian_kl(mean, log_variance).sum(-1)
         return rows.mean(), z
 
-    run = _under_autograd(inputs, loss, backward)
+    run: Any = _under_autograd(inputs, loss, backward)
     run.generators = (inputs.generator,)
     return run
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +34,8 @@ class Rows:
         self.data_shape = tuple(source.shape[1:])
         self._device = device
         self._source = source
-        in_memory = isinstance(source, np.ndarray) and not isinstance(source, np.memmap)
-        self._x = _tensor(source, torch.float32).to(device) if in_memory else None
+        held = source if isinstance(source, np.ndarray) and not isinstance(source, np.memmap) else None
+        self._x = None if held is None else _tensor(held, torch.float32).to(device)
         self._y = None if labels is None else _tensor(labels, torch.int64).to(device)
 
     def __len__(self) -> int:
@@ -88,7 +89,7 @@ class BatchOrder:
         self._seeds = tuple(seeds)
         self._device = device
         self._epoch: int | None = None
-        self._order: Tensor | None = None
+        self._order: Tensor | Any = None  # of `_epoch`, once there is one
 
     def at(self, step: int) -> Tensor:
         """The rows of `step`: (K, B), or fewer columns in an epoch's last batch."""

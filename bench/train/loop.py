@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -252,7 +252,7 @@ class _Run:
             updater.load(tensors(f"optimizer.{term}."))
 
 
-def _players(model: Variant, parameters: dict[str, Tensor]) -> dict[str, list[str]]:
+def _players(model: Variant, parameters: Mapping[str, Tensor]) -> dict[str, list[str]]:
     """Term → names of the parameters it trains; each parameter belongs to the longest prefix that matches it."""
     owned: dict[str, list[str]] = {term: [] for term in model.players}
     for name in parameters:

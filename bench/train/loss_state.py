@@ -269,4 +269,4 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _digest(array: np.ndarray) -> tuple:
-    return array.shape, str(array.dtype), zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return array.shape, str(array.dtype), zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

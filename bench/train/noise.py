@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from bench.seeding import derived_seed
 #: A block holds at most this many numbers per seed, and at most this many steps.
 BLOCK_NUMBERS = 1 << 17
 BLOCK_STEPS = 64
+#: In the place of a request and its tensor when there are no more.
+_NO_PAIR: tuple[None, Any] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class PlannedDraw:
         return self._next("permutation", (n,))
 
     def _next(self, kind: str, shape: tuple[int, ...]) -> Tensor:
-        request, tensor = next(self._pairs, (None, None))
+        request, tensor = next(self._pairs, _NO_PAIR)
         if request is None or request.kind != kind or request.shape != shape:
             raise PluginError(
                 f"loss asked for draw.{kind}({shape}) where an earlier call with the same batch size asked for "

@@ -37,9 +37,9 @@ class Updater:
         self._tensors = list(tensors)
         self._optimizer = kind(self._tensors, **params, **options)
         # The kernel behind fused Adam: on small networks `Optimizer.step` spends longer around it than it takes.
-        self._kernel = (torch_private.found("fused Adam") or {}).get(name)
+        self._kernel: Any = (torch_private.found("fused Adam") or {}).get(name)
         self._rate = self._group["lr"]
-        self._state: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None  # for the kernel, once it is there
+        self._state: tuple[list[Tensor], ...] | None = None  # for the kernel, once it is there
 
     def step(self, gradients: Sequence[Tensor | None], scale: float) -> None:
         """One step along `gradients`, in the order of the tensors and laid out as they are, at `scale` times the rate.

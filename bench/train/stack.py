@@ -59,6 +59,7 @@ class Stack:
             self.parameters = dict(self.models[0].named_parameters())
             self.buffers = dict(self.models[0].named_buffers())
             return
+        module: Any
         for module in self.models[0].modules():
             if getattr(module, "inplace", False):
                 module.inplace = False  # vectorised, it would cost five copies in the backward pass
@@ -200,7 +201,7 @@ def check_loss(result: Any, rows: int, model: Variant) -> None:
     _check_buffers(buffers, model)
 
 
-def check_terms(terms: object, rows: int, variant: type) -> None:
+def check_terms(terms: object, rows: int, variant: type[Variant]) -> None:
     """Raise `PluginError` unless `terms` is what `Variant.loss` promises: a dict of (B,) tensors with "loss"."""
     name = variant.__name__
     if not isinstance(terms, dict) or "loss" not in terms:

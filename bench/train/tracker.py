@@ -5,6 +5,8 @@ Numbers stay on the device between evaluation points, so that a step never waits
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,9 +28,9 @@ class Tracker:
         self._interval = interval
         self._device = device
         self._names: list[str] = []
-        self._pending: Tensor | None = None  # (interval, terms, K), filled up to _count
+        self._pending: Tensor | Any = None  # (interval, terms, K), filled up to _count
         self._count = 0
-        self.points: list[dict[str, np.ndarray | int]] = []
+        self.points: list[dict[str, Any]] = []
         self.diverged_step = np.full(width, -1, dtype=np.int64)
         self.stopped_step = np.full(width, -1, dtype=np.int64)
         self.best_loss = np.full(width, np.inf)
@@ -53,7 +55,7 @@ class Tracker:
             A boolean array (K,): seeds whose validation loss is the best so far.
         """
         values = self._pending[: self._count].cpu().numpy().astype(np.float64)
-        point: dict[str, np.ndarray | int] = {"step": step, "epoch": epoch}
+        point: dict[str, Any] = {"step": step, "epoch": epoch}
         for position, name in enumerate(self._names):
             point[f"train_{name}"] = values[:, position].mean(0)
         for name, value in validation.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,9 +55,9 @@ def markdown(curves: Sequence[Curve], title: str) -> str:
     found = judged(curves)
     lines = [f"# Validity sweeps: {escape(title)}", "", LEGEND, ""]
     for kind, words in KINDS.items():
-        own = [entry for entry in found if entry.kind == kind]
-        if own:
-            lines += [f"## {words}", "", *_verdicts(own)]
+        verdicts = [entry for entry in found if entry.kind == kind]
+        if verdicts:
+            lines += [f"## {words}", "", *_verdicts(verdicts)]
     lines += ["## Numbers", "", "Real data first, then by rising strength; noise is one standard error of real data."]
     lines += [""]
     for kind in KINDS:
@@ -105,7 +106,7 @@ def figure(curves: Sequence[Curve]):
             real, noise = own[0].values[0], max(curve.noise for curve in own)
             axes.axhspan(real - 3 * noise, real + 3 * noise, color="#DDDDDD", zorder=0, linewidth=0)
             for index, curve in enumerate(own):
-                style = {"color": PALETTE[index % len(PALETTE)], "marker": "o", "markersize": 3}
+                style: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": "o", "markersize": 3}
                 axes.plot(np.arange(len(curve.values)), curve.values, label=curve.sweep, **style)
             axes.set_title(SHOWN.get(name, name), color=INK)
             axes.set_xlabel("step of the sweep (0: real data)")

@@ -29,7 +29,7 @@ class Entry:
 
 def entries(metrics: Sequence[Metric], wanted: set[str] | None = None) -> list[Entry]:
     """The values of metrics (of those wanted) that sweeps are measured on and that have a direction, each once."""
-    found = {}
+    found: dict[tuple[str, str], Entry] = {}
     for metric in metrics:
         by_name = {value.name: value for value in metric.values}
         for value in metric.values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,18 +53,18 @@ class Bench:
 
     def __init__(self, split: Split, rows: int) -> None:
         half = min(len(split.train) // 2, 5 * rows)
-        pool = [(split.train, split.train_labels, slice(half, half + 2 * rows))]
+        pool: list[Any] = [(split.train, split.train_labels, slice(half, half + 2 * rows))]
         pool += [(split.validation, split.validation_labels, slice(0, rows))]
         labelled = split.train_labels is not None
-        parts = {
+        parts: dict[str, Any] = {
             "train": split.train[:half],
             "validation": np.concatenate([data[span] for data, _, span in pool]),
             "test": split.test[:rows],
-            "train_labels": split.train_labels[:half] if labelled else None,
+            "train_labels": None if split.train_labels is None else split.train_labels[:half],
             "validation_labels": np.concatenate([labels[span] for _, labels, span in pool]) if labelled else None,
-            "test_labels": split.test_labels[:rows] if labelled else None,
+            "test_labels": split.test_labels[:rows] if labelled and split.test_labels is not None else None,
         }
-        plain = dict.fromkeys(("train_factors", "validation_factors", "test_factors", "factor_names"))
+        plain: dict[str, Any] = dict.fromkeys(("train_factors", "validation_factors", "test_factors", "factor_names"))
         self.split = replace(split, **parts, **plain, nominal_factors=())
         self.shared = SharedData(self.split, SQUARED, CODES)
         self.material = Material(self.shared)
@@ -121,6 +122,7 @@ class Bench:
         if sweep in OF_ROWS:
             rows = OF_ROWS[sweep][0](rows, strength, self.material)
         elif sweep == "classes":
+            assert self.pool.labels is not None
             rows = OF_SAMPLES[sweep][0](rows, strength, self.material, self.pool.labels[places])
         elif sweep:
             rows = OF_SAMPLES[sweep][0](rows, strength, self.material)

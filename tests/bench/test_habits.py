@@ -21,11 +21,18 @@ def test_every_place_names_the_same_ruff():
     assert [found.stdout.strip()] == pinned
 
 
-def test_ci_runs_ruff_then_the_command_of_the_readme_and_the_workflow_runs_nothing_else():
+def test_ci_takes_the_declared_mypy():
+    pinned = [word for word in PROJECT["project"]["optional-dependencies"]["dev"] if word.startswith("mypy==")]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (expression,) = re.findall(r"^mypy=\$\((sed .*)\)$", script, flags=re.M)
+    found = subprocess.run(["bash", "-c", expression], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [found.stdout.strip()] == pinned
+
+
+def test_ci_runs_ruff_then_the_command_of_the_readme_then_mypy_and_the_workflow_runs_nothing_else():
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    places = [
-        lines.index(line) for line in (".venv/bin/ruff check .", ".venv/bin/ruff format --check .", 'eval "$command"')
-    ]
+    commands = (".venv/bin/ruff check .", ".venv/bin/ruff format --check .", 'eval "$command"', ".venv/bin/mypy")
+    places = [lines.index(line) for line in commands]
     assert places == sorted(places)
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
     steps = workflow["jobs"]["test"]["steps"]

@@ -107,7 +107,9 @@ def source_energy(view: View, space_name: str, source: str) -> Estimate | Flagge
     """Relative energy distance of decodes of a latent source in a feature space."""
     missing = view.lacks_source(source)
     space = feature_space(view.shared, space_name)
-    if missing is not None or isinstance(space, Missing):
-        return missing or space
+    if missing is not None:
+        return missing
+    if isinstance(space, Missing):
+        return space
     energy = relative_energy(view.shared, space, view.source_features(source, space)[:DRAWS])
     return beyond_real(energy, real_energy(view.shared, space_name), higher_is_better=False)

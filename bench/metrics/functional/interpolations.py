@@ -220,7 +220,7 @@ def _by_kind(
 ) -> dict[str, Any]:
     """A score of the model's distances and the cross-fade's under `name`, and with suffixes _same and _cross."""
     missing = space if isinstance(space, Missing) else _too_few(view)
-    if missing is not None:
+    if missing is not None or isinstance(space, Missing):
         return {f"{name}{suffix}": missing for suffix in ("", "_same", "_cross")}
     both = _path_distances(view, space)
     results: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,8 @@ def plot_dots(
         interval = mean_interval(x)
         intervals.append((index, interval.mean, interval.low, interval.high))
     for colour, parts in dots.items():
-        ax.scatter(*np.concatenate(parts, axis=1), s=20, color=colour, alpha=0.7, lw=0, zorder=3)
+        x, y = np.concatenate(parts, axis=1)
+        ax.scatter(x, y, s=20, color=colour, alpha=0.7, lw=0, zorder=3)
     if intervals:
         at, mean, low, high = np.array(intervals).T
         ends, gaps = np.stack([low, high, np.full(len(at), np.nan)], 1), np.repeat(at, 3)
@@ -152,17 +154,17 @@ def plot_latent(
     ax = axes_or_new(ax, 4.6, 4.4)
     points, axis_names = project(codes)
     if labels is None or len(np.unique(labels)) > 40:
-        ax.scatter(*points.T, s=7, color=PALETTE[0], alpha=0.55, lw=0)
+        ax.scatter(points[:, 0], points[:, 1], s=7, color=PALETTE[0], alpha=0.55, lw=0)
     else:
         classes = np.unique(labels)
         for index, label in enumerate(classes):
             own = points[labels == label]
-            ax.scatter(*own.T, s=7, color=CLASS_COLOURS[index % len(CLASS_COLOURS)], alpha=0.6, lw=0)
+            ax.scatter(own[:, 0], own[:, 1], s=7, color=CLASS_COLOURS[index % len(CLASS_COLOURS)], alpha=0.6, lw=0)
         for index, label in enumerate(classes):
-            middle = np.median(points[labels == label], axis=0)
+            x, y = np.median(points[labels == label], axis=0)
             name = short((names or {}).get(int(label), str(label)), 12)
             box = {"boxstyle": "round,pad=0.15", "fc": CLASS_COLOURS[index % len(CLASS_COLOURS)], "lw": 0}
-            ax.text(*middle, name, ha="center", va="center", fontsize=9, fontweight="bold", color="white", bbox=box)
+            ax.text(x, y, name, ha="center", va="center", fontsize=9, fontweight="bold", color="white", bbox=box)
     ax.set_xlabel(axis_names[0], fontsize=8.5)
     ax.set_ylabel(axis_names[1], fontsize=8.5)
     ax.tick_params(labelsize=7.5)
@@ -189,7 +191,12 @@ def plot_phase(points: pd.DataFrame, ax: Axes | None = None, order: Sequence[str
             if len(line) > 1:
                 ax.plot(line["log_rms_mu"], line["log_median_sigma"], color=colour_of(label, order), lw=0.9, alpha=0.5)
         last = own.sort_values("step").groupby("seed", sort=False).last()
-        look = {"marker": marker_of(label, order), "color": colour_of(label, order), "edgecolor": "white", "lw": 0.6}
+        look: dict[str, Any] = {
+            "marker": marker_of(label, order),
+            "color": colour_of(label, order),
+            "edgecolor": "white",
+            "lw": 0.6,
+        }
         ax.scatter(last["log_rms_mu"], last["log_median_sigma"], s=34, label=short(label, 30), zorder=3, **look)
     ax.axhline(0, color="#C8C8C8", lw=1, zorder=0)
     ax.axvline(0, color="#C8C8C8", lw=1, zorder=0)

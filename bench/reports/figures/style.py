@@ -6,6 +6,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -25,8 +26,8 @@ CLASS_COLOURS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255
 INK = "#222222"
 QUIET = "#767676"
 
-_SAVE = {"facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.08}
-_RC = {
+_SAVE: dict[str, Any] = {"facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.08}
+_RC: dict[Any, Any] = {
     "font.size": 10,
     "font.family": "DejaVu Sans",
     "axes.titlesize": 11,

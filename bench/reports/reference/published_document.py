@@ -45,7 +45,7 @@ def document(directories: Sequence[Path]) -> str:
         found = verdicts(directory)
         if found:
             runs[found[0].anchor] = directory
-    anchors = {name: read_anchor(name) for name in anchor_names()}
+    anchors = {name: anchor for name in anchor_names() if (anchor := read_anchor(name)) is not None}
     results = {name: verdicts(runs[name]) if name in runs else not_run(anchor) for name, anchor in anchors.items()}
     summary = [(f"[{name}](#{name})", *map(escape, row)) for name, found in results.items() for row in rows(found)]
     judged = [verdict for found in results.values() for verdict in found if verdict.quantity.tolerance is not None]
@@ -69,11 +69,12 @@ def _run_lines(directory: Path) -> list[str]:
     store = RunStore.open(directory)
     records = list(store.records().values())
     environments = store.environments()
-    used = {record.get("env_hash"): environments.get(record.get("env_hash"), {}) for record in records}
+    hashes = [record.get("env_hash", "") for record in records]
+    used = {key: environments.get(key, {}) for key in hashes}
     lines = []
     for facts in used.values():
-        git = facts.get("git") if isinstance(facts.get("git"), dict) else {}
-        packages = facts.get("packages") if isinstance(facts.get("packages"), dict) else {}
+        git: dict[str, Any] = found if isinstance(found := facts.get("git"), dict) else {}
+        packages: dict[str, Any] = found if isinstance(found := facts.get("packages"), dict) else {}
         told = [facts.get("cpu"), f"{facts.get('cpu_count')} cores", facts.get("accelerator")]
         told += [f"torch {packages['torch']}"] if "torch" in packages else []
         told += [f"commit {str(git['sha'])[:12]}"] if git.get("sha") else []

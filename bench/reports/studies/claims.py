@@ -64,7 +64,7 @@ def _need(evidence: Evidence, *wanted: tuple[str, str]) -> list[np.ndarray] | st
     missing = [
         f"{metric} of {variant}" for value, (variant, metric) in zip(found, wanted, strict=True) if value is None
     ]
-    return f"needs {', '.join(missing)}" if missing else found
+    return f"needs {', '.join(missing)}" if missing else [value for value in found if value is not None]
 
 
 def _difference(label: str, high: np.ndarray, low: np.ndarray, threshold: float) -> Component:
@@ -84,7 +84,7 @@ def _unconverged(evidence: Evidence, *variants: str) -> str:
     unknown = [variant for variant, fall in falls.items() if fall is None]
     if unknown:
         return f"needs the course of the training loss of {', '.join(unknown)}"
-    parts = [f"{variant} by {fall:.0%}" for variant, fall in falls.items() if fall > CONVERGED]
+    parts = [f"{variant} by {fall:.0%}" for variant, fall in falls.items() if fall is not None and fall > CONVERGED]
     return (
         f"needs training to convergence; the loss still falls over the last fifth: {', '.join(parts)}" if parts else ""
     )
@@ -115,7 +115,7 @@ def regularising_generalises(evidence: Evidence) -> list[Component] | str:
 def noise_fills(evidence: Evidence) -> list[Component] | str:
     """Claim 3, on the headline of coverage."""
     found = _need(evidence, (AE, "energy_fit"), (SAE, "energy_fit"))
-    return found if isinstance(found, str) else [_difference("AE - eq. 2, energy_fit", *found, 0.005)]
+    return found if isinstance(found, str) else [_difference("AE - eq. 2, energy_fit", found[0], found[1], 0.005)]
 
 
 def _course(evidence: Evidence, variant: str, *terms: str) -> list[np.ndarray] | str:
@@ -124,7 +124,7 @@ def _course(evidence: Evidence, variant: str, *terms: str) -> list[np.ndarray] |
     missing = [term for term, course in zip(terms, found, strict=True) if course is None]
     if missing:
         return f"needs the course of {', '.join(missing)} of {variant} over training"
-    return [end - start for start, end in found]
+    return [course[1] - course[0] for course in found if course is not None]
 
 
 def sigma_vanishes(evidence: Evidence) -> list[Component] | str:
@@ -150,8 +150,11 @@ def kl_stops_both(evidence: Evidence) -> list[Component] | str:
     moved = _course(evidence, VAE, "log_nsr")
     ends = [evidence.course(variant, "log_nsr") for variant in (VAE, SAE)]
     found = _need(evidence, (VAE, "second_moment_error"))
-    if isinstance(moved, str) or isinstance(found, str):
-        return moved if isinstance(moved, str) else found
+    if isinstance(moved, str):
+        return moved
+    if isinstance(found, str):
+        return found
+    assert ends[0] is not None  # or `moved` would be words
     if ends[1] is None:
         return f"needs the course of log_nsr of {SAE} over training"
     return [
@@ -177,7 +180,7 @@ def similar_together(evidence: Evidence) -> list[Component] | str:
     found = _need(evidence, *((variant, name) for name, _ in names for variant in (VAE, AE)))
     if isinstance(found, str):
         return found
-    return [_difference(f"VAE - AE, {n}", *found[2 * k : 2 * k + 2], least) for k, (n, least) in enumerate(names)]
+    return [_difference(f"VAE - AE, {n}", found[2 * k], found[2 * k + 1], least) for k, (n, least) in enumerate(names)]
 
 
 def smooth_interpolation(evidence: Evidence) -> list[Component] | str:
@@ -201,9 +204,9 @@ def prior_is_filled(evidence: Evidence) -> list[Component] | str:
     if isinstance(found, str):
         return found
     return [
-        _difference("AE with mixture - VAE with prior, energy distance", *found[0:2], 0.005),
-        _difference("VAE with prior - AE with mixture, coverage", *found[2:4], 0.02),
-        _difference("VAE with prior - AE with mixture, recall", *found[4:6], 0.02),
+        _difference("AE with mixture - VAE with prior, energy distance", found[0], found[1], 0.005),
+        _difference("VAE with prior - AE with mixture, coverage", found[2], found[3], 0.02),
+        _difference("VAE with prior - AE with mixture, recall", found[4], found[5], 0.02),
         Component("VAE, diversity_prior", found[6], 0.5, 0.5),
     ]
 

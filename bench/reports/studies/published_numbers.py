@@ -173,7 +173,7 @@ def verdicts(run: Path | str | RunStore) -> list[Verdict]:
         UsageError: there is no run in that directory.
     """
     store = run if isinstance(run, RunStore) else RunStore.open(run)
-    name = store.spec.get("name")
+    name = store.spec.get("name", "")
     anchor = read_anchor(name) if name in preset_names() else None
     if anchor is None:
         return []

@@ -49,7 +49,8 @@ def material_of(report: Report, section: Section) -> Material:
     labels = labels[:MOST_ROWS]
     seeds = {label: set(own[own["variant_label"] == label]["seed"]) for label in labels}
     common = set.intersection(*seeds.values()) if seeds else set()
-    histories, shape = [], None
+    histories: list[pd.DataFrame] = []
+    shape = None
     for label in labels:
         seed = min(common) if common else min(seeds[label])
         cell_id = own[(own["variant_label"] == label) & (own["seed"] == seed)]["cell_id"].iloc[0]

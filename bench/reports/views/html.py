@@ -163,7 +163,7 @@ def strips(report: Report) -> dict[tuple[str, int, str], Strip]:
                         (place(cell.low, scale), place(cell.high, scale)) if math.isfinite(cell.low) else (None, None)
                     )
                     out[section.label, row, metric.name] = Strip(
-                        seeds, place(cell.mean, scale), *ends, colour_of(label, order)
+                        seeds, place(cell.mean, scale), ends[0], ends[1], colour_of(label, order)
                     )
     return out
 

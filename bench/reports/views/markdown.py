@@ -88,6 +88,7 @@ def _across(found: across.Across | None) -> list[str]:
             rows.append([named(variant), *(_bold(cell.score_text, cell.mark) for cell in cells)])
         lines += table(("Score", *(escape(metric.name) for metric in found.anchored)), rows)
     if found.compared:
+        assert found.baseline is not None
         rows = [
             [named(variant), *(found.of(variant, metric).improvement_text for metric in found.compared)]
             for variant in found.others[:MOST_ROWS]

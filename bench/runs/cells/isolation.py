@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def _own_interrupts() -> Iterator[None]:
 
     Outside the main thread, no signal raises anything.
     """
-    handler = signal.getsignal(signal.SIGINT)
+    handler: Any = signal.getsignal(signal.SIGINT)
 
     def handle(number: int, frame: object) -> None:
         try:

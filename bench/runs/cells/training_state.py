@@ -120,5 +120,5 @@ def _checksum(state: Mapping[str, Any]) -> int:
     for name in sorted(state):
         values = np.ascontiguousarray(state[name])
         total = zlib.crc32(name.encode(), total)
-        total = zlib.crc32(values.reshape(-1).view(np.uint8), total)
+        total = zlib.crc32(values.reshape(-1).view(np.uint8).data, total)
     return total

@@ -148,4 +148,7 @@ def _misfit(cell: CellSpec, split: Split) -> str:
 def steps_of(cell: CellSpec, split: Split) -> int:
     """Optimiser steps of the cell's training."""
     settings = cell.train
-    return settings.steps or settings.epochs * math.ceil(len(split.train) / settings.batch_size)
+    if settings.steps:
+        return settings.steps
+    assert settings.epochs is not None  # one of the two is set
+    return settings.epochs * math.ceil(len(split.train) / settings.batch_size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.contracts.dataset import Split
@@ -30,8 +30,12 @@ class Engine(Protocol):
     name: str
     plan: str
     device: str
-    threads: int | None
-    workers: int | None
+
+    @property
+    def threads(self) -> int | None: ...
+
+    @property
+    def workers(self) -> int | None: ...
 
     def __enter__(self) -> Any: ...
 
@@ -41,9 +45,13 @@ class Engine(Protocol):
         """Carry out `checks` (see `bench.runs.cells.preflight`); `UsageError` for the first thing that is wrong."""
         ...
 
-    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Iterator[CellResult]:
+    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """Yield one result per cell of every task; after `stop.requested` start no further stack."""
         ...
+
+
+class LocalEngine(Engine, Protocol):
+    """One whose stacks run on this machine; its name is "local"."""
 
     def alone(self, module: str, name: str, *arguments: Any) -> None:
         """`module.name(*arguments)` of this package where stacks run, while none does."""

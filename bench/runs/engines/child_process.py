@@ -67,7 +67,7 @@ class Child:
         self.deadline: float | None = None
         self.limit: float | None = None
         self._begun = False
-        self._send(Setup(plugins, data and (data.index, data.places, data.file.fileno())))
+        self._send(Setup(plugins, None if data is None else (data.index, data.places, data.file.fileno())))
 
     def assign(self, task: Any, limit: float | None) -> None:
         """Give it a task that may take `limit` seconds, or None for as long as it likes."""

@@ -13,7 +13,7 @@ import queue
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,7 @@ class DaskEngine:
 
     def __init__(self, address: str | None, options: RunOptions, spec: RunSpec, arrays: Split | None) -> None:
         cores = usable_cores()
-        self._n_jobs = cores if options.n_jobs == "auto" else options.n_jobs
+        self._n_jobs = cores if isinstance(options.n_jobs, str) else options.n_jobs  # the word is "auto"
         self.threads = options.threads or (max(1, cores // self._n_jobs) if address is None else 1)
         self._address, self._timeout, self._asked = address, options.timeout, spec.device
         self.plan = f"a cluster × {self.threads} thread{'' if self.threads == 1 else 's'} for each stack"
@@ -123,7 +123,7 @@ class DaskEngine:
         if wrong is not None:
             raise UsageError(wrong)
 
-    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Iterator[CellResult]:
+    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell; a stack that was lost with its workers is tried again by itself, at the end."""
         todo, alone = deque(tasks), deque[StackTask]()
         since = time.monotonic()
@@ -175,9 +175,9 @@ class DaskEngine:
             reason = "its worker died, or was lost, each time that it ran"
             yield from _killed([one.task], reason)
         except Exception as error:  # a worker that cannot run it: other code, no such plugin
-            reason = {"reason": str(error)} if isinstance(error, BenchError) else {}
+            told = {"reason": str(error)} if isinstance(error, BenchError) else {}
             for cell in one.task.cells:
-                yield CellResult(failure_record(one.task, cell, error) | reason)
+                yield CellResult(failure_record(one.task, cell, error) | told)
         else:
             yield from results
 

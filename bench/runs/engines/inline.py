@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.contracts.dataset import Split
@@ -63,7 +63,7 @@ class InlineEngine:
             if (check[0], getattr(check[1], check[0])) not in self._dangerous:
                 carry_out(check, self._workshop)
 
-    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Iterator[CellResult]:
+    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell, stack after stack; none is run whose plugin hung or ended its process on trial."""
         for task in tasks:
             if stop.requested:

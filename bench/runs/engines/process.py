@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
 from bench.contracts.dataset import Split
 from bench.runs.cells.task import CellResult, Check, StackTask, label_of
+from bench.runs.engines.child_process import Child
 from bench.runs.engines.limits import SHARE, memory_ceiling
 from bench.runs.engines.process_pool import Crew
 from bench.runs.engines.shared_arrays import pack
@@ -57,7 +58,7 @@ class ProcessEngine:
         """Carry out `checks` in a child; `UsageError` for the first thing that is wrong."""
         self._crew.check(checks)
 
-    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Iterator[CellResult]:
+    def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell; what a child leaves unfinished when it ends becomes a result, too."""
         again: dict[int, tuple[StackTask, list[str]]] = {}
         for task, result in self._results(tasks, self.workers, progress, stop):
@@ -80,7 +81,7 @@ class ProcessEngine:
                 task = queue.popleft()
                 progress.stack(label_of(task.cells), len(task.cells), 0)
                 busy.append(self._crew.assign(task))
-            by_connection = {child.connection: child for child in busy}
+            by_connection: dict[Any, Child] = {child.connection: child for child in busy}
             for connection in wait(list(by_connection), PATIENCE):
                 child = by_connection[connection]
                 task = child.task

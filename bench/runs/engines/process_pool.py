@@ -78,8 +78,8 @@ class Crew:
     def assign(self, task: StackTask | CheckTask | CallTask) -> Child:
         """Give `task` to a child that is free, or to a new one."""
         with self._lock:
-            for child in [child for child in self._children if child.task is None and not child.usable]:
-                self._retire(child)
+            for broken in [child for child in self._children if child.task is None and not child.usable]:
+                self._retire(broken)
             child = next((child for child in self._children if child.usable), None)
             if child is None:
                 child = Child(self._plugins, self._data, self._threads)

@@ -71,7 +71,7 @@ def plan_workers(
         return WorkerPlan(1, threads, memory)
     need = NEED + _PER_FILE_BYTE * _data_bytes(due)
     room = max(1, int(memory * SHARE / need))
-    if options.n_jobs == "auto":
+    if isinstance(options.n_jobs, str):  # "auto"
         alone = device.startswith("cuda") or _only_here(due) or planned_seconds(due) < WORTH_STARTING
         wanted = 1 if alone else min(room, usable_cores() // threads)
     elif options.n_jobs > room:
@@ -103,7 +103,7 @@ def planned_seconds(cells: Sequence[CellSpec]) -> float:
 
 def _seconds(cell: CellSpec) -> float:
     train = cell.train
-    steps = 0 if cell.is_control else train.steps or train.epochs * _EPOCH
+    steps = 0 if cell.is_control else train.steps or (train.epochs or 0) * _EPOCH
     return steps * (_HEAVY_STEP if is_heavy(train) else _STEP) + _EVALUATION
 
 

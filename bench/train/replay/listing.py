@@ -45,7 +45,7 @@ class _Writer:
             self._names[node] = f"x{len(self.inputs)}"
             self.inputs.append(self._names[node])
         elif node.op == "get_attr":
-            self._names[node] = self._bind(getattr(self._graph, node.target))
+            self._names[node] = self._bind(getattr(self._graph, str(node.target)))
         elif node.op == "call_function":
             self._names[node] = name = f"v{len(self._names)}"
             given = [self._text(one) for one in node.args]

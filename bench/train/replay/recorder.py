@@ -104,7 +104,7 @@ class Recording:
         graph = simplified(torch_private.recorded(function, inputs), examples)
         self._ways = _ways(graph, examples, fixed, compiled)
         self._tolerance = TOLERANCE if compiled or inputs[0].device.type == "cuda" else 0.0
-        self._way: Function | None = None
+        self._way: Function | Any = None  # a function once it is trusted
         self._agreed = 0
 
     @property

@@ -8,6 +8,7 @@ of the transforms, modes and gradients that are at work where the question is as
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -94,6 +95,42 @@ def written_times(tensor: Tensor) -> int | None:
         return tensor._version
     except (AttributeError, RuntimeError):  # inference tensors do not count
         return None
+
+
+#: Where torch keeps hooks that concern every module or optimiser; versions that lack one have nothing to put back.
+_HOOKS = {
+    torch.nn.Module: (
+        "_global_forward_hooks", "_global_forward_pre_hooks", "_global_forward_hooks_always_called",
+        "_global_forward_hooks_with_kwargs", "_global_backward_hooks", "_global_backward_pre_hooks",
+        "_global_buffer_registration_hooks", "_global_module_registration_hooks",
+        "_global_parameter_registration_hooks",
+    ),
+    torch.optim.Optimizer: ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks"),
+}  # fmt: skip
+
+
+def keep_hooks() -> Callable[[], None]:
+    """Note the hooks on all modules and optimisers; what is returned puts them back."""
+    homes = [(sys.modules[kind.__module__], name) for kind, names in _HOOKS.items() for name in names]
+    tables = [table for home, name in homes if isinstance(table := getattr(home, name, None), dict)]
+    before = [dict(table) for table in tables]
+    full = getattr(torch.nn.modules.module, "_global_is_full_backward_hook", None)
+
+    def put_back() -> None:
+        for table, entries in zip(tables, before, strict=True):
+            table.clear()
+            table.update(entries)
+        torch.nn.modules.module._global_is_full_backward_hook = full
+
+    return put_back
+
+
+def entered_modes() -> tuple[list[Any], list[Any]]:
+    """The function modes and the dispatch modes that are entered, outermost first; none where torch does not tell."""
+    import torch.utils._python_dispatch as dispatch
+
+    functions = getattr(torch.overrides, "_get_current_function_mode_stack", list)
+    return functions(), getattr(dispatch, "_get_current_dispatch_mode_stack", list)()
 
 
 def _find_make_fx() -> Callable[[Function], Callable[..., fx.GraphModule]]:

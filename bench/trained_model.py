@@ -196,6 +196,11 @@ def _trusted_registry(
     registry = Registry.discover(given) if given else Registry.discover_present(named if trust else ())
     name = parse_call(meta["variant"]).name
     if kebab(name) not in registry.names("variant"):
+        if trust:
+            raise UsageError(
+                f"variant {printable(name, 100)!r} is not in {printable(', '.join(named) or 'the package', 200)} any more; "
+                "give the file or folder that holds it with plugins="
+            )
         where = f" ({printable(', '.join(named), 200)})" if named else ""
         raise UsageError(
             f"the variant {printable(name, 100)!r} is a plugin of this run{where}, and its code is not run unasked; "

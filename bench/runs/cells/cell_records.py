@@ -6,6 +6,7 @@ import traceback as tracebacks
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from bench.contracts.dataset import Split, value_range
 from bench.contracts.model import Model
@@ -78,12 +79,16 @@ def failure_record(task: StackTask, cell: CellSpec, error: BaseException) -> dic
     }
 
 
+#: Layers that take their statistics from the batch.
+_OVER_BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.InstanceNorm1d, nn.InstanceNorm2d)
+
+
 def _batch_of_one(error: BaseException, cell: CellSpec) -> str:
     """What torch's "Expected more than 1 value per channel" means: which layer, which batch, what to do; else ""."""
     if not (isinstance(error, ValueError) and "more than 1 value per channel" in str(error)):
         return ""
     frames = [frame.f_locals.get("self") for frame, _ in tracebacks.walk_tb(error.__traceback__)]
-    layers = [str(layer) for layer in frames if isinstance(layer, torch.nn.modules.batchnorm._NormBase)]
+    layers = [str(layer) for layer in frames if isinstance(layer, _OVER_BATCH)]
     layer = layers[-1] if layers else "a normalisation over the batch"
     size = cell.train.batch_size
     return printable(

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.utils._python_dispatch
 
 from bench.errors import PluginError, UserInterrupt
+from bench.torch_private import entered_modes, keep_hooks
 
 
 @contextlib.contextmanager
@@ -110,16 +110,6 @@ def _own_interrupts() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-#: Where torch keeps hooks that concern every module or optimiser; versions that lack one have nothing to put back.
-_HOOKS = {
-    torch.nn.Module: (
-        "_global_forward_hooks", "_global_forward_pre_hooks", "_global_forward_hooks_always_called",
-        "_global_forward_hooks_with_kwargs", "_global_backward_hooks", "_global_backward_pre_hooks",
-        "_global_buffer_registration_hooks", "_global_module_registration_hooks",
-        "_global_parameter_registration_hooks",
-    ),
-    torch.optim.Optimizer: ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks"),
-}  # fmt: skip
 #: Switches that change numbers.
 _SWITCHES = (
     (torch.backends.cudnn, "enabled"),
@@ -134,47 +124,27 @@ _SWITCHES = (
 @contextlib.contextmanager
 def _torch_hooks() -> Iterator[None]:
     """Hooks on all modules and optimisers: they would go on in the stacks of others."""
-    found = (getattr(sys.modules[kind.__module__], name, None) for kind, names in _HOOKS.items() for name in names)
-    tables = [table for table in found if isinstance(table, dict)]
-    before = [dict(table) for table in tables]
-    full = getattr(torch.nn.modules.module, "_global_is_full_backward_hook", None)
+    put_back = keep_hooks()
     try:
         yield
     finally:
-        for table, entries in zip(tables, before, strict=True):
-            table.clear()
-            table.update(entries)
-        torch.nn.modules.module._global_is_full_backward_hook = full
+        put_back()
 
 
 @contextlib.contextmanager
 def _torch_modes() -> Iterator[None]:
     """Function and dispatch modes that were entered and not left, automatic mixed precision, anomaly detection."""
-    depth = _depths()
+    depths = [len(modes) for modes in entered_modes()]
     autocast, anomalies = torch.is_autocast_enabled("cpu"), torch.is_anomaly_enabled()
     try:
         yield
     finally:
-        for mode in reversed(_function_modes()[depth[0] :]):
-            with contextlib.suppress(Exception):
-                mode.__exit__(None, None, None)
-        for mode in reversed(_dispatch_modes()[depth[1] :]):
-            with contextlib.suppress(Exception):
-                mode.__exit__(None, None, None)
+        for kind, depth in enumerate(depths):
+            for mode in reversed(entered_modes()[kind][depth:]):
+                with contextlib.suppress(Exception):
+                    mode.__exit__(None, None, None)
         torch.set_autocast_enabled("cpu", autocast)
         torch.autograd.set_detect_anomaly(anomalies)
-
-
-def _depths() -> tuple[int, int]:
-    return len(_function_modes()), len(_dispatch_modes())
-
-
-def _function_modes() -> list:
-    return torch.overrides._get_current_function_mode_stack()
-
-
-def _dispatch_modes() -> list:
-    return torch.utils._python_dispatch._get_current_dispatch_mode_stack()
 
 
 @contextlib.contextmanager

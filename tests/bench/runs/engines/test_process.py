@@ -20,8 +20,7 @@ from bench.runs.engines.process import ProcessEngine
 from bench.runs.engines.shared_arrays import pack, unpack
 from bench.runs.result_writer import Keeper
 from bench.spec.call import Call
-from bench.spec.registry import Registry
-from bench.spec.registry import ARRAYS
+from bench.spec.registry import ARRAYS, Registry
 from bench.spec.run import RunOptions, RunSpec
 from bench.store.sources import Sources
 

@@ -198,8 +198,8 @@ def _trusted_registry(
     if kebab(name) not in registry.names("variant"):
         if trust:
             raise UsageError(
-                f"variant {printable(name, 100)!r} is not in {printable(', '.join(named) or 'the package', 200)} any more; "
-                "give the file or folder that holds it with plugins="
+                f"variant {printable(name, 100)!r} is not in {printable(', '.join(named) or 'the package', 200)} any "
+                "more; give the file or folder that holds it with plugins="
             )
         where = f" ({printable(', '.join(named), 200)})" if named else ""
         raise UsageError(

@@ -170,7 +170,7 @@ def fit_scaling(summary: Summary, scale: str, dtype: np.dtype, names: Names) -> 
     >>> names = Names("measurements")
     >>> fitted = fit_scaling(summarise(rows, np.arange(3), names), "unit", rows.dtype, names)
     >>> fitted.shift.tolist(), fitted.scale.tolist(), fitted.constant
-    ([0.0, 5.0], [4.0, 1.0], (1,))
+    ([0.0, 5.0], [4.0, inf], (1,))
     """
     one_of("scale", scale, SCALES)
     if summary.constant.all():

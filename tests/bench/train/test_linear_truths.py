@@ -11,6 +11,7 @@ import torch
 from bench.contracts.variant import Context
 from bench.data.spectrum import covariance_spectrum
 from bench.losses import ReconstructionCost, auto_kl_weight
+from bench.networks.build import attach
 from bench.networks.factories import mlp
 from bench.spec.registry import Registry
 from bench.train import TrainPlan, train
@@ -39,8 +40,9 @@ def trained(data, name, seeds=(0, 1), steps=6000, batch=256, lr=1e-2, **params):
     cost = ReconstructionCost("squared")
     spectrum = covariance_spectrum(data)
     models = [
-        REGISTRY.load("variant", name)(**params).attach(
-            Context((D,), L, cost, mlp([]), seed, N, None, lambda: auto_kl_weight(spectrum, L, cost))
+        attach(
+            REGISTRY.load("variant", name)(**params),
+            Context((D,), L, cost, mlp([]), seed, N, None, lambda: auto_kl_weight(spectrum, L, cost)),
         )
         for seed in seeds
     ]

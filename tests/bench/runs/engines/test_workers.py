@@ -43,7 +43,12 @@ def shape(found):
 
 def test_the_default_run_uses_every_core_with_one_thread_each(machine):
     assert [shape(plan()) for _ in (machine(1),)] == [(1, 1)]
-    for cores, expected in ((2, 2), (4, 4), (10, 10), (16, 10)):  # five variants × two groups of five seeds
+    for cores, expected in (
+        (2, 2),
+        (4, 4),
+        (10, 10),
+        (16, 12),
+    ):  # five variants × two groups of five seeds, two controls
         machine(cores)
         assert shape(plan()) == (expected, 1)
 
@@ -56,7 +61,7 @@ def test_one_variant_is_split_into_its_groups_of_seeds(machine):
 
 def test_cells_with_results_need_no_worker(machine):
     cells = RunSpec().cells(Registry.discover(()))
-    assert shape(plan(done={cell.cell_id for cell in cells[:40]})) == (2, 1)
+    assert shape(plan(done={cell.cell_id for cell in cells[:40]})) == (4, 1)  # two groups, two controls
     assert plan(done={cell.cell_id for cell in cells}).inline
 
 

@@ -182,7 +182,7 @@ def test_sigterm_while_the_report_is_written_waits_for_it(tmp_path):
     before = (
         "import bench.runs.runner, os, pathlib, signal, time\n"
         "def report(d):\n"
-        "    os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.2); (d.directory / "seen").touch(); return []\n"
+        "    os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.2); (d.directory / 'seen').touch(); return []\n"
         "bench.runs.runner.report_run = report"
     )
     code, _, err = finish(start(tmp_path / "run", before, variant=["ae"], seeds=1))

@@ -7,7 +7,7 @@ from bench.reports.reference.control_table import document, judge, main
 
 
 def test_a_run_with_controls_becomes_a_document_and_a_wrong_score_stands_out(tmp_path, capsys):
-    names = "test_fvu,collapsed,blurred,diversity_fit,recall_fit,interp_unevenness,interp_degenerate,cycle_error_fit,test_mse"
+    names = "test_fvu,collapsed,blurred,diversity_fit,recall_fit,interp_unevenness,interp_degenerate,cycle_error_fit"
     bench.run(
         variants=["ae"], seeds=1, steps=1, controls=True, metrics=names, output=tmp_path / "run", quiet=True
     )  # fmt: skip

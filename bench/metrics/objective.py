@@ -13,8 +13,7 @@ import torch
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value, each
 from bench.contracts.view import View
-from bench.evaluate.latent_density import draw
-from bench.evaluate.model_view import POSTERIOR_DRAWS
+from bench.metrics.functional.posterior_costs import mean_costs
 
 
 class Objective(Metric):
@@ -95,7 +94,7 @@ def _loss(view: View) -> float | Missing:
 def _bernoulli_bound(view: View) -> Estimate | Missing:
     if view.model.cost.name != "bernoulli" or view.model.decode_params is None:
         return Missing("the reconstruction cost is not bernoulli")
-    return view.once("bernoulli bound", lambda: _bound(view, _bernoulli_costs(view)))
+    return view.once("bernoulli bound", lambda: _bound(view, mean_costs(view, "test", "elbo")))
 
 
 def _negative_elbo(view: View) -> Estimate | Missing:
@@ -111,14 +110,3 @@ def _bound(view: View, costs: torch.Tensor) -> Estimate:
     """Mean cost over draws (S,) plus the mean KL, with the Monte-Carlo error of the draws."""
     kl = float(view.kl("test")[0].double().mean())
     return Estimate(float(costs.mean()) + kl, float(costs.std()) / len(costs) ** 0.5)
-
-
-def _bernoulli_costs(view: View) -> torch.Tensor:
-    """Mean Bernoulli cost over the test split for each of 16 posterior draws, (16,)."""
-    model, generator, n = view.model, view.generator("elbo"), 0
-    total = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64)
-    for x in view.shared.batches("test", max(1, view.batch_size // POSTERIOR_DRAWS)):
-        z = draw(model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
-        total += model.cost(model.decode_params(z), x).double().sum(1).cpu()
-        n += len(x)
-    return total / n

@@ -20,8 +20,7 @@ import torch
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value
 from bench.contracts.view import View
-from bench.evaluate.latent_density import draw
-from bench.evaluate.model_view import POSTERIOR_DRAWS
+from bench.metrics.functional.posterior_costs import mean_costs
 
 
 class Validation(Metric):
@@ -48,7 +47,7 @@ class Validation(Metric):
             return {"val_calibrated_neg_elbo": Missing("there are no validation rows", "too_few")}
         kl = float(view.kl("validation")[0].double().mean())
         if view.model.cost.name == "bernoulli":
-            costs = _bernoulli_costs(view)
+            costs = mean_costs(view, "validation", "validation bound")
             return {"val_calibrated_neg_elbo": _estimate(costs, float(costs.mean()) + kl, 1.0)}
         errors = view.sampled_squared_errors("validation")
         total = float(errors.mean())
@@ -65,14 +64,3 @@ def calibrated_bound(error: float, kl: float, dimension: int) -> float:
 
 def _estimate(draws: torch.Tensor, value: float, slope: float) -> Estimate:
     return Estimate(value, slope * float(draws.std()) / len(draws) ** 0.5)
-
-
-def _bernoulli_costs(view: View) -> torch.Tensor:
-    """Mean Bernoulli cost over the validation split for each of 16 posterior draws, (16,)."""
-    model, generator, n = view.model, view.generator("validation bound"), 0
-    total = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64)
-    for x in view.shared.batches("validation", max(1, view.batch_size // POSTERIOR_DRAWS)):
-        z = draw(model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
-        total += model.cost(model.decode_params(z), x).double().sum(1).cpu()
-        n += len(x)
-    return total / n

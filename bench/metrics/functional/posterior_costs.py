@@ -1,0 +1,25 @@
+"""The reconstruction cost over draws of the posterior, of which bounds are made."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.contracts.view import View
+from bench.evaluate.latent_density import draw
+from bench.evaluate.model_view import POSTERIOR_DRAWS
+
+
+def mean_costs(view: View, part: str, role: str) -> Tensor:
+    """Mean of the model's own cost over a part of the data, for each of S = 16 draws Z ~ q(z|x): (S,) float64.
+
+    Args:
+        part: "test" or "validation". role: of the generator that draws.
+    """
+    model, generator, n = view.model, view.generator(role), 0
+    total = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64)
+    for x in view.shared.batches(part, max(1, view.batch_size // POSTERIOR_DRAWS)):
+        z = draw(model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
+        total += model.cost(model.decode_params(z), x).double().sum(1).cpu()
+        n += len(x)
+    return total / n

@@ -120,7 +120,7 @@ def embed(figure: FigureFile) -> Embedded:
 def facts_line(report: Report) -> str:
     """Size and completeness of the run on one line."""
     total, done = sum(report.counts.values()), report.counts.get("ok", 0)
-    n_variants = len({row.label for section in report.sections for row in section.rows})
+    n_variants = len({row.label for section in report.sections for row in section.rows if not row.is_control})
     n_seeds = len({seed for section in report.sections for seed in section.seeds})
     parts = [
         _plural(n_variants, "variant"),

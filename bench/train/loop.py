@@ -41,6 +41,8 @@ class TrainPlan:
         precision: "float32", "tf32" or "bf16", of products in training (`bench.train.precision`); the validation part
             is always looked at in float32.
         compile: whether recurring steps are compiled (`bench.train.replay.recorder`).
+        record_from: calls that a training must plan for its steps, or its looks at the validation part, to be recorded:
+            recording costs what some hundred ordinary calls do.
     """
 
     steps: int
@@ -53,6 +55,7 @@ class TrainPlan:
     precision: str = "float32"
     compile: bool = False
     schedule_params: dict[str, Any] = field(default_factory=dict)
+    record_from: int = 150
 
 
 @dataclass
@@ -128,7 +131,6 @@ class _Run:
         self.rows = train_rows
         self.stack = Stack(models, len(train_rows))
         whole = plan.early_stopping is not None
-        self.validation = Validation(self.stack, validation_rows, self.seeds, device, whole, plan.binarise)
         self.order = BatchOrder(len(train_rows), plan.batch_size, self.seeds, device)
         self.noise = NoiseSource(self.seeds, device, "train")
         self.pixels = NoiseSource(self.seeds, device, "pixels")
@@ -139,6 +141,10 @@ class _Run:
         self.interval = per_epoch if plan.early_stopping else max(per_epoch * whole_epochs, 1)
         if plan.steps < self.interval:
             self.interval = max(1, plan.steps // 10)
+        looks = plan.steps // self.interval
+        self.validation = Validation(
+            self.stack, validation_rows, self.seeds, device, whole, plan.binarise, looks >= plan.record_from
+        )
         self.tracker = Tracker(len(self.seeds), self.interval, plan.early_stopping, device)
         self.players = _players(self.stack.models[0], self.stack.parameters)
         self.updaters = {
@@ -146,7 +152,8 @@ class _Run:
             for term, names in self.players.items()
         }
         precision = functools.partial(network_products, plan.precision, self.stack.models[0], device)
-        self.gradients = Gradients(self.stack, self.players, precision, compiled=plan.compile)
+        recorded = plan.steps >= plan.record_from
+        self.gradients = Gradients(self.stack, self.players, precision, replay=recorded, compiled=plan.compile)
         steps_of = type(self.stack.models[0]).player_steps
         self.substeps = {term: steps_of.get(term, 1) for term in self.players}
         self.best: dict[str, Tensor] | None = None

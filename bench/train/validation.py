@@ -30,16 +30,24 @@ class Validation:
         device: where everything is.
         whole: all rows instead of the first `HISTORY_ROWS`.
         binarise: "dynamic" draws pixels from Bernoulli(x).
+        record: whether looks may be recorded.
     """
 
     def __init__(
-        self, stack: Stack, rows: Rows, seeds: Sequence[int], device: torch.device, whole: bool, binarise: str
+        self,
+        stack: Stack,
+        rows: Rows,
+        seeds: Sequence[int],
+        device: torch.device,
+        whole: bool,
+        binarise: str,
+        record: bool = True,
     ) -> None:
         self._stack, self._rows, self._seeds, self._device = stack, rows, tuple(seeds), device
         self._limit = None if whole else HISTORY_ROWS
         self._dynamic = binarise == "dynamic"
         self._block = max(256, READ_VALUES // max(int(np.prod(rows.data_shape)), 1))
-        self._recorder = Recorder(lambda: stack.recordable)
+        self._recorder = Recorder(lambda: record and stack.recordable)
         self._terms: list[str] = []
 
     def __call__(self, progress: Tensor) -> dict[str, np.ndarray]:

@@ -51,7 +51,7 @@ def weights(seeds=(0, 1)):
     contexts = [Context((1, 4, 4), 4, cost, mlp([8]), seed, len(X), None, lambda: 0.1) for seed in seeds]
     models = [attach(Registry.discover().load("variant", "vae")(), context) for context in contexts]
     rows = Rows(X, None, CPU)
-    results, _ = train(models, seeds, rows, rows, TrainPlan(24, 32, "adam", {"lr": 3e-3}, "cosine"), CPU)
+    results, _ = train(models, seeds, rows, rows, TrainPlan(24, 32, "adam", {"lr": 3e-3}, "cosine", record_from=0), CPU)
     return [{name: value.clone() for name, value in result.variant.state_dict().items()} for result in results]
 
 

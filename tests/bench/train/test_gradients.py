@@ -21,7 +21,7 @@ from bench.train.replay.compiler import compiler_for
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).random((200, 1, 4, 4), dtype=np.float32)
-PLAN = TrainPlan(80, 64, "adam", {"lr": 3e-3}, "cosine")
+PLAN = TrainPlan(80, 64, "adam", {"lr": 3e-3}, "cosine", record_from=0)
 
 
 class Adversarial(Variant):
@@ -47,7 +47,7 @@ class Adversarial(Variant):
 def trained(kind, seeds, monkeypatch, replay, plan=PLAN):
     made = []
 
-    def gradients(stack, players, precision, compiled):
+    def gradients(stack, players, precision, compiled, **given):
         made.append(Gradients(stack, players, precision, replay, compiled))
         return made[-1]
 
@@ -129,3 +129,15 @@ def test_steps_per_player_are_kept(monkeypatch):
     monkeypatch.setattr(loop._Run, "update", counted)
     trained(Adversarial, (0,), monkeypatch, replay=True)
     assert steps == {"loss": PLAN.steps, "loss_critic": 2 * PLAN.steps}
+
+
+@pytest.mark.parametrize(("steps", "records"), [(60, False), (160, True)])
+def test_short_trainings_record_nothing_and_long_ones_do(steps, records, monkeypatch):
+    calls = []
+    monkeypatch.setattr(recorder, "_recorded", lambda *given: calls.append(given))
+    cost = ReconstructionCost("squared")
+    kind = Registry.discover().load("variant", "ae")
+    models = [attach(kind(), Context((1, 4, 4), 4, cost, mlp([16]), 0, 200, None, lambda: 0.1))]
+    rows = Rows(X, None, CPU)
+    train(models, (0,), rows, rows, TrainPlan(steps, 64, "adam", {"lr": 3e-3}, "cosine"), CPU)
+    assert bool(calls) is records

@@ -22,7 +22,7 @@ from bench.train.loss_state import MANY, marks
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).random((48, 1, 3, 3), dtype=np.float32)
-PLAN = TrainPlan(24, 16, "sgd", {"lr": 0.01}, "constant")
+PLAN = TrainPlan(24, 16, "sgd", {"lr": 0.01}, "constant", record_from=0)
 
 
 def attached(kind, seed, networks=mlp([6])):  # noqa: B008 (a function)

@@ -36,7 +36,7 @@ def trained(kind, seeds, data, how, steps=80, network=None):
     networks = network or mlp([32])
     models = [attach(kind(), Context(shape, 4, cost, networks, seed, n, None, lambda: 0.08)) for seed in seeds]
     rows, validation = (Rows(part, None, CPU) for part in data)
-    plan = TrainPlan(steps, 64, "adam", {"lr": 3e-3}, "cosine", precision=how)
+    plan = TrainPlan(steps, 64, "adam", {"lr": 3e-3}, "cosine", precision=how, record_from=0)
     return train(models, seeds, rows, validation, plan, CPU)[0]
 
 
@@ -77,7 +77,7 @@ def test_products_forward_and_backward_run_in_the_format_asked_for(digits, how, 
     kind = REGISTRY.load("variant", "vae")
     models = [attach(kind(), Context((1, 8, 8), 4, cost, network, s, 64, None, lambda: 0.08)) for s in seeds]
     rows = Rows(digits[0][:128], None, CPU)
-    plan = TrainPlan(2, 64, "adam", {"lr": 3e-3}, "constant", precision=how)
+    plan = TrainPlan(2, 64, "adam", {"lr": 3e-3}, "constant", precision=how, record_from=0)
     run = loop._Run(models, seeds, rows, rows, plan, CPU)
     run.one_step()  # the first finds out in float32 what the loss draws
     formats = set()
@@ -147,7 +147,7 @@ def test_a_bf16_step_is_recorded_and_replayed_to_the_same_bits(digits, seeds, mo
     made = []
 
     class Kept(loop.Gradients):
-        def __init__(self, *arguments, compiled):
+        def __init__(self, *arguments, compiled, **given):
             super().__init__(*arguments, replay=bool(made), compiled=compiled)
             made.append(self)
 

@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 X = RNG.random((300, 1, 6, 6), dtype=np.float32)
 Y = RNG.integers(0, 3, 300)
-PLAN = TrainPlan(60, 32, "adam", {"lr": 3e-3}, "cosine")
+PLAN = TrainPlan(60, 32, "adam", {"lr": 3e-3}, "cosine", record_from=0)
 
 
 def models_of(kind, seeds, **params):
@@ -133,7 +133,7 @@ class Memory:
 @pytest.mark.parametrize("early_stopping", [None, 20])
 def test_interrupted_training_goes_on_to_the_same_bits(early_stopping):
     kind = REGISTRY.load("variant", "vae")
-    plan = TrainPlan(100, 32, "adam", {"lr": 3e-3}, "cosine", early_stopping)
+    plan = TrainPlan(100, 32, "adam", {"lr": 3e-3}, "cosine", early_stopping, record_from=0)
     undisturbed = run(kind, (0, 1), plan)
     memory = Memory()
     with pytest.raises(KeyboardInterrupt):

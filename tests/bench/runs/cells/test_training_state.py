@@ -105,7 +105,7 @@ def load_players():
 )
 def test_a_training_goes_on_from_any_step_to_the_same_bits(tmp_path, step, optimizer, params, shape, network, stopping):
     kind = load_players()
-    plan = TrainPlan(40, 32, optimizer, params, "cosine", stopping)
+    plan = TrainPlan(40, 32, optimizer, params, "cosine", stopping, record_from=0)
     undisturbed = trained(kind, shape, network, plan)
     path = tmp_path / "state.safetensors"
     with pytest.raises(Stop):

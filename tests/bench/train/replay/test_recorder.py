@@ -201,5 +201,7 @@ def validation_losses(name, seeds, device):
     contexts = [Context((1, 4, 4), 4, cost, mlp([16]), seed, 256, None, lambda: 0.1) for seed in seeds]
     models = [attach(kind(), context).to(device) for context in contexts]
     rows = Rows(np.random.default_rng(0).random((256, 1, 4, 4), dtype=np.float32), None, device)
-    results, _ = train(models, seeds, rows, rows, TrainPlan(100, 64, "adam", {"lr": 3e-3}, "constant"), device)
+    results, _ = train(
+        models, seeds, rows, rows, TrainPlan(100, 64, "adam", {"lr": 3e-3}, "constant", record_from=0), device
+    )
     return [result.history["validation_loss"][-1] for result in results]

@@ -41,8 +41,8 @@ class TrainPlan:
         precision: "float32", "tf32" or "bf16", of products in training (`bench.train.precision`); the validation part
             is always looked at in float32.
         compile: whether recurring steps are compiled (`bench.train.replay.recorder`).
-        record_from: calls that a training must plan for its steps, or its looks at the validation part, to be recorded:
-            recording costs what some hundred ordinary calls do.
+        record_from: steps, or looks at the validation part, that a training must plan for them to be recorded, because
+            recording costs what some hundred ordinary ones do; compiled steps are always recorded.
     """
 
     steps: int
@@ -152,7 +152,7 @@ class _Run:
             for term, names in self.players.items()
         }
         precision = functools.partial(network_products, plan.precision, self.stack.models[0], device)
-        recorded = plan.steps >= plan.record_from
+        recorded = plan.compile or plan.steps >= plan.record_from
         self.gradients = Gradients(self.stack, self.players, precision, replay=recorded, compiled=plan.compile)
         steps_of = type(self.stack.models[0]).player_steps
         self.substeps = {term: steps_of.get(term, 1) for term in self.players}

@@ -131,13 +131,22 @@ def test_steps_per_player_are_kept(monkeypatch):
     assert steps == {"loss": PLAN.steps, "loss_critic": 2 * PLAN.steps}
 
 
-@pytest.mark.parametrize(("steps", "records"), [(60, False), (160, True)])
-def test_short_trainings_record_nothing_and_long_ones_do(steps, records, monkeypatch):
-    calls = []
-    monkeypatch.setattr(recorder, "_recorded", lambda *given: calls.append(given))
-    cost = ReconstructionCost("squared")
-    kind = Registry.discover().load("variant", "ae")
-    models = [attach(kind(), Context((1, 4, 4), 4, cost, mlp([16]), 0, 200, None, lambda: 0.1))]
+@pytest.mark.parametrize(
+    ("steps", "stopping", "compile", "recorded"),
+    [
+        (149, None, False, set()),
+        (150, None, False, {"flat"}),
+        (20, None, True, {"flat"}),  # what a user asks for is done, however short the training
+        (149 * 4, 500, False, {"flat"}),
+        (150 * 4, 500, False, {"flat", "sums"}),  # a look after each epoch of four steps
+    ],
+)
+def test_what_is_called_too_seldom_to_pay_for_it_is_not_recorded(steps, stopping, compile, recorded, monkeypatch):
+    tried = set()
+    monkeypatch.setattr(recorder, "_recorded", lambda function, *given: tried.add(function.__name__))
+    context = Context((1, 4, 4), 4, ReconstructionCost("squared"), mlp([16]), 0, 200, None, lambda: 0.1)
+    models = [attach(Registry.discover().load("variant", "ae")(), context)]
     rows = Rows(X, None, CPU)
-    train(models, (0,), rows, rows, TrainPlan(steps, 64, "adam", {"lr": 3e-3}, "cosine"), CPU)
-    assert bool(calls) is records
+    plan = TrainPlan(steps, 64, "adam", {"lr": 3e-3}, "constant", stopping, compile=compile)
+    train(models, (0,), rows, rows, plan, CPU)
+    assert tried == recorded

@@ -1,6 +1,7 @@
 """Settings shared by all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 # Before torch is loaded, so that the suite stands a busy machine: threads that wait for each other by spinning make it
@@ -10,6 +11,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 from hypothesis import settings
+
+# However the suite was started (`nohup`, `&`): processes hand on which signals they ignore.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Property tests never fail for being slow, because machines differ, and try the same cases each time, so that a change
 # is judged by itself; `--hypothesis-profile explore` tries new ones.

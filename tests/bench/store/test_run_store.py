@@ -154,9 +154,9 @@ def test_the_lock_dies_with_its_process_even_when_a_forked_child_lives_on(tmp_pa
         from bench.store.run_store import RunStore
         store = RunStore.create({str(tmp_path / "run")!r}, FakeSpec())
         if os.fork() == 0:
+            print("locked", flush=True)  # the child says so: before it runs, its copy of the lock is still open
             time.sleep(30)
             os._exit(0)
-        print("locked", flush=True)
         time.sleep(30)
     """
     process = subprocess.Popen(

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, format_value
+from bench.spec.path_given import path_given
 from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab, read_source
 from bench.spec.plugin_sources import entry_point_infos, python_files
 from bench.spec.signature import fill_parameters
@@ -78,7 +79,7 @@ class Registry:
         """What is known of one plugin; an unknown name raises `UsageError` with the nearest ones."""
         table = self._table(kind)
         if kebab(name) not in table:
-            raise unknown_name({"dataset": "data set"}.get(kind, kind), name, table)
+            raise path_given(kind, name) or unknown_name({"dataset": "data set"}.get(kind, kind), name, table)
         return table[kebab(name)]
 
     def resolve(self, kind: str, call: Call) -> Call:

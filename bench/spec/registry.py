@@ -232,15 +232,15 @@ def _read_given(path: Path) -> list[PluginInfo]:
     try:
         files = python_files(path) if path.is_dir() else [path]
         if not path.exists():
-            raise UsageError(f"--plugins {path}: no such file or folder")
+            raise UsageError(f"{path}: no such file or folder; give a .py file of a plugin or a folder of such")
         if not path.is_dir() and path.suffix != ".py":
-            raise UsageError(f"--plugins {path}: a plugin is a .py file or a folder of such files")
+            raise UsageError(f"{path}: a plugin is a .py file or a folder of such files")
     except OSError as error:
-        raise UsageError(f"--plugins {path}: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read for plugins: {error.strerror}") from error
     infos = [info for file in files if (info := describe_file(file))]
     if not infos:
         raise UsageError(
-            f"--plugins {path}: no plugin found; a file holds one class derived from Variant, GaussianVariant or "
+            f"{path}: no plugin found; a file holds one class derived from Variant, GaussianVariant or "
             "Metric, or a function load"
         )
     return infos

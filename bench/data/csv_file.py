@@ -29,8 +29,6 @@ LONGEST_LINE = 1 << 24
 MOST_COLUMNS = 1 << 20
 #: Lines and characters (beyond the first line) that tell the layout.
 SAMPLE_LINES, SAMPLE_CHARACTERS = 64, 1 << 20
-#: Rows from which on a column that counts them is no accident.
-COUNTED = 10
 #: Characters that are parsed at once.
 BLOCK = 1 << 22
 _ADVICE = "save it as .npy, which is read as needed"
@@ -114,19 +112,7 @@ def _read(stream: TextIO, path: Path, label: str | None, limit: int, what: str) 
     elif layout.heading is not None:
         notes = (*notes, f"line {layout.named} read as data, the file has no column names")
     labels = None if position is None else body.texts[first:]
-    return Table(values, columns, labels, (*notes, *_counting(values, columns)), path, layout, first)
-
-
-def _counting(values: np.ndarray, columns: list[str]) -> list[str]:
-    """A note on each column that counts the rows from 0 or 1: most likely row numbers that were given a name."""
-    if len(values) < COUNTED:
-        return []
-    start = np.isin(values[0], (0.0, 1.0)) & (values[1] == values[0] + 1)  # (D,), before whole columns are looked at
-    return [
-        f"column {columns[index]!r} counts the rows and is read as data; remove it where it only numbers them"
-        for index in np.flatnonzero(start).tolist()
-        if (np.diff(values[:, index]) == 1).all()
-    ]
+    return Table(values, columns, labels, notes, path, layout, first)
 
 
 class _Body:

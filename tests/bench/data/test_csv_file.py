@@ -173,23 +173,6 @@ def test_the_index_of_pandas_is_left_out_and_said(read):
     assert "column 2 ('Unnamed: 0') read as row names and left out" in table.notes
 
 
-@pytest.mark.parametrize("start", [0, 1])
-def test_row_numbers_with_a_name_are_data_and_it_is_said(read, start):
-    frame = FRAME.copy()
-    frame.insert(0, "Id", range(start, start + 40))
-    table = read(text(frame, index=False))
-    same(table, frame, ["Id", "a", "b", "c"])
-    assert [note for note in table.notes if "counts the rows" in note] == [
-        "column 'Id' counts the rows and is read as data; remove it where it only numbers them"
-    ]
-
-
-@pytest.mark.parametrize("numbers", [range(2, 42), [*range(39), 40], [0, *range(39)], [0.5 + n for n in range(40)]])
-def test_a_column_that_does_not_count_the_rows_is_not_said_to(read, numbers):
-    notes = read(text(FRAME.assign(a=numbers), index=False)).notes
-    assert not any("counts the rows" in note for note in notes)
-
-
 @pytest.mark.parametrize("corner", ['"",', ""], ids=["write.csv", "write.table"])
 def test_the_row_names_of_r_are_left_out(read, corner):
     body = "".join(f'"row {i}",{",".join(map(repr, row))},"{kind}"\n'

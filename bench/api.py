@@ -90,7 +90,7 @@ def run(
         given["dataset"] = Call(ARRAYS, {"checksum": split.checksum()})
     elif labels is not None:
         raise UsageError("labels are given without data")
-    request = resolve(given, read_preset(preset) if preset else None, config)
+    request = resolve(given, None if preset is None else read_preset(preset), config)
     if split is None and request.on_arrays:
         raise UsageError("this run's data are arrays; give them as data=… to go on with it")
 

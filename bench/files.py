@@ -21,6 +21,7 @@ _ADVICE = {
     errno.EROFS: "give another directory with --output",
     errno.EACCES: "give a directory you may write to with --output",
     errno.EPERM: "give a directory you may write to with --output",
+    errno.EEXIST: "a file is in its place; give another directory with --output",
     errno.ENOTDIR: "a part of the path is a file; give another directory with --output",
 }
 
@@ -53,6 +54,19 @@ def make_directory(path: Path) -> Path:
     with file_errors("create", path):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def refuse_unwritable(directory: Path) -> None:
+    """Raise `UsageError` where `directory` could not be made or written into, before the work that is to go there."""
+    with file_errors("create", directory):
+        place = Path(directory)
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            number = errno.EEXIST if place == directory else errno.ENOTDIR
+            raise OSError(number, os.strerror(number))
+        if not os.access(place, os.W_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextlib.contextmanager

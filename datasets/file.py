@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.contracts.checks import existing_file, whole_bytes
+from bench.contracts.checks import existing_file, existing_path, whole_bytes
 from bench.contracts.dataset import Split
 from bench.data.csv_file import read_csv
 from bench.data.npy_file import Header, list_npz, open_npy, read_npz
@@ -38,6 +38,10 @@ def load(
         memory_limit: bytes; a .npy file that takes more as 32-bit numbers is read from disk as needed, other files
             are refused.
     """
+    if existing_path("path", path).is_dir():
+        raise UsageError(
+            f"path={str(path)!r} is a folder; give a file, or read a folder of pictures with image-folder[path=…]"
+        )
     file = existing_file("path", path)
     limit = whole_bytes("memory_limit", memory_limit)
     settings = {"scale": scale, "validation": validation, "test": test, "split_seed": split_seed}

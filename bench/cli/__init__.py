@@ -100,7 +100,7 @@ def _answer(arguments: Sequence[str] | None) -> object:
     except BenchError as error:
         return _fail(str(error))
     except click.ClickException as error:
-        return _fail(error.format_message())
+        return _fail(_with_help(error))
     except Terminated as end:
         name = signal.Signals(end.number).name
         click.echo(f"ended by {name}; the same command again goes on where it stopped", err=True)
@@ -111,6 +111,12 @@ def _answer(arguments: Sequence[str] | None) -> object:
     except BrokenPipeError:  # the reader of our output has gone, e.g. `aebench list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _with_help(error: click.ClickException) -> str:
+    """The message, and where the words that a command takes are listed."""
+    context, message = getattr(error, "ctx", None), error.format_message().rstrip(".")
+    return f"{message}{'' if message.endswith('?') else ';'} see {context.command_path} --help" if context else message
 
 
 def _end_left_behind() -> None:

@@ -28,7 +28,7 @@ def carry_out(preset: str | None, config: str | None, given: Mapping[str, Any]) 
         config: path of a YAML file, or None.
         given: the command line's own values; None says nothing.
     """
-    layer = read_preset(preset) if preset else {}
+    layer = {} if preset is None else read_preset(preset)
     return _members(layer, config, given) if layer.get("presets") else _one(layer, config, given)[0]
 
 
@@ -86,7 +86,7 @@ def _members(preset: Mapping[str, Any], config: str | None, given: Mapping[str, 
 
 def _lacks_device(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]) -> bool:
     """Whether a preset asks for a GPU, nothing says otherwise, and there is none."""
-    device = combine(preset, read_config(Path(config)) if config else {}, given).get("device")
+    device = combine(preset, {} if config is None else read_config(Path(config)), given).get("device")
     if given.get("dry_run") or not str(device).startswith("cuda") or given.get("device"):
         return False
     import torch

@@ -46,7 +46,7 @@ def find_plugins(plugin: str, plugins: Sequence[str]) -> tuple[Registry, list[tu
     Raises:
         UsageError: nothing is there.
     """
-    if plugin.endswith(".py") or "/" in plugin or Path(plugin).is_dir():
+    if plugin.endswith(".py") or "/" in plugin or (plugin and Path(plugin).is_dir()):
         registry = Registry.discover([plugin, *plugins])
         inside = Path(plugin).resolve()
         infos = [registry.info(kind, name) for kind in KINDS for name in registry.names(kind)]

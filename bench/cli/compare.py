@@ -46,15 +46,17 @@ def command(
 
     gates = parse_gates(rules)
     names = None
-    if metrics:
+    if metrics is not None:
         names = directed_metrics(new) if metrics.strip() == "all" else _names(metrics)
+        if not names:
+            raise UsageError("--metrics names no metric; give all, or names separated by commas")
     extra = [gate.metric for gate in gates if gate.metric]
     comparison = compare(base, new, names, across_machines, extra, across_settings)
     outcome = judge_gates(comparison, gates)
     text = comparison_markdown(comparison, [*outcome.failed, *outcome.undecided], only_changed)
-    if output:
-        write_text(Path(output), text)
     click.echo(text)
+    if output is not None:
+        write_text(Path(output), text)
     if outcome.failed:
         context.exit(1)
     if outcome.undecided:

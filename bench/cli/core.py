@@ -32,12 +32,17 @@ def command(variants, costs, batch_sizes, dims, latent_dim, device, compile_choi
     """
     import torch
 
+    from bench.files import refuse_unwritable
     from bench.losses import ReconstructionCost
+    from bench.spec.run import check_device
     from bench.throughput import document, measure
     from bench.throughput.measuring import facts_of
     from bench.train.device import resolve_device
 
+    check_device(device)
     chosen = torch.device(resolve_device(device))
+    directory = output or Path("results") / f"core-{chosen.type}"
+    refuse_unwritable(directory)
     rows = measure(
         variants=variants or _VARIANTS,
         costs=[ReconstructionCost(name) for name in costs or _COSTS[:2]],
@@ -49,7 +54,6 @@ def command(variants, costs, batch_sizes, dims, latent_dim, device, compile_choi
         quick=quick,
         note=(lambda text: None) if quiet else (lambda text: click.echo(f"measuring {text}", err=True)),
     )
-    directory = output or Path("results") / f"core-{chosen.type}"
     facts = facts_of(chosen, "never" if quick else compile_choice)
     paths = document.write_files(rows, facts, directory)
     if not quiet:

@@ -20,8 +20,10 @@ def command(kind: str, name: str) -> None:
 
     name = kebab(name)
     stem = name.replace("-", "_")
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", stem) or keyword.iskeyword(stem):
-        raise UsageError(f"{name!r} is not a plugin name; give letters, digits and -, e.g. my-{kind}")
+    word = keyword.iskeyword(stem)
+    if word or not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", stem):
+        why = "it is a word of Python" if word else "one begins with a letter, and goes on with letters, digits and -"
+        raise UsageError(f"{name!r} is not a plugin name; {why}: give another, e.g. my-{kind}")
     registry = Registry.discover()
     if name in registry.names(kind):
         raise UsageError(f"there is a {kind} {name!r} already ({registry.info(kind, name).origin}); give another name")

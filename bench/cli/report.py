@@ -23,8 +23,10 @@ def command(run: str, plugins: tuple[str, ...], formats: str) -> None:
             raise unknown_name("format", name, FORMATS)
     if not wanted:
         raise UsageError("--format names no format; give some of md,csv,html")
-    if not Path(run).is_dir():
-        raise UsageError(f"{run}: no such directory; give the directory of a run, e.g. results/digits-…")
+    if not run or not Path(run).is_dir():
+        raise UsageError(
+            f"{run or 'an empty name'}: no such directory; give the directory of a run, e.g. results/digits-…"
+        )
     from bench.reports import write_report
     from bench.spec.registry import Registry
 

@@ -24,6 +24,16 @@ def _option(name: str, setting: Setting) -> Callable[[Any], Any]:
     return click.option(*words, f"--{name.replace('_', '-')}", **kind, **metavar, help=setting.help)
 
 
+def _refuse_words(context: click.Context, _parameter: click.Parameter, words: tuple[str, ...]) -> None:
+    """Words without an option: names of variants or data sets, or brackets that a shell has taken apart."""
+    if words:
+        raise click.UsageError(
+            f"{words[0]!r} stands alone; variants are named with -m and data sets with -d, brackets in quotes: "
+            "-m 'vae[beta=[1, 2]]' -d digits",
+            context,
+        )
+
+
 def _training_options(command: Any) -> Any:
     """Adds an option for every setting of the training."""
     for name, setting in reversed(SETTINGS.items()):
@@ -60,6 +70,7 @@ def _training_options(command: Any) -> Any:
 @click.option("--tensorboard", is_flag=True, default=None, help="Also write event files (extra aebench[tensorboard]).")
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")
 @click.option("-q", "--quiet", is_flag=True, default=None, help="No progress.")
+@click.argument("words", nargs=-1, metavar="", expose_value=False, callback=_refuse_words)
 @click.pass_context
 def command(context: click.Context, preset: str | None, config: str | None, **given: Any) -> None:
     """Train every variant on every data set with every seed, evaluate on held-out data, and write a report.

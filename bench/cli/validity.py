@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from bench.errors import PluginError, UsageError, one_line
+
+if TYPE_CHECKING:
+    from bench.contracts.dataset import Split
+    from bench.contracts.metric import Metric
+    from bench.spec.call import Call
+    from bench.spec.registry import Registry
 
 
 @click.command("validity", short_help="Sweeps that a metric must pass to rank models.")
@@ -21,25 +30,53 @@ def command(context: click.Context, dataset, metrics, rows, plugins, output, qui
     A metric that ranks models must score real data best, beyond noise, and get steadily worse in every sweep that it
     claims to see; exit code 1 if one does not. Writes validity.csv, validity.md and validity.png.
     """
-    from bench.data.check_split import check_split
-    from bench.spec.call import parse_call
+    from bench.files import refuse_unwritable
     from bench.spec.registry import Registry
     from bench.validity.document import failures, write_files
     from bench.validity.measure import sweep_all
 
     registry = Registry.discover(plugins)
     chosen = registry.metrics_for(metrics)
-    call = registry.resolve("dataset", parse_call(dataset))
-    split = check_split(registry.load("dataset", call.name)(**call.params), call.name)
-    instances = [registry.load("metric", name)() for name, _ in chosen]
+    call = _data_set(registry, dataset)
+    split = _loaded(registry, call)
+    instances = [_built(registry, name) for name, _ in chosen]
+    directory = output or Path("results") / f"validity-{call.name}"
+    refuse_unwritable(directory)
     wanted = {value for _, values in chosen for value in values}
     note = (lambda text: None) if quiet else (lambda text: click.echo(f"measuring {text}", err=True))
     curves = sweep_all(split, instances, wanted, rows, note)
     title = f"{call.name}, {min(rows, len(split.test)):,} held-out rows"
-    for path in write_files(curves, title, output or Path("results") / f"validity-{call.name}"):
+    for path in write_files(curves, title, directory):
         click.echo(path)
     broken = failures(curves)
     for line in broken:
         click.echo(line)
     click.echo("every metric that ranks keeps its claims" if not broken else f"{len(broken)} fail")
     context.exit(1 if broken else 0)
+
+
+def _data_set(registry: Registry, text: str) -> Call:
+    """The one data set that `text` names, with all its parameters."""
+    from bench.spec.values import read_calls
+
+    calls = read_calls("dataset", text)
+    if len(calls) > 1:
+        raise UsageError(f"-d {text} names {len(calls)} data sets; sweeps are of one: give one value per parameter")
+    return registry.resolve("dataset", calls[0])
+
+
+def _loaded(registry: Registry, call: Call) -> Split:
+    """The data, as a run loads and checks them."""
+    from bench.runs.cells.worker_state import Workshop
+    from bench.spec.run import CellSpec
+    from bench.spec.training import TrainSettings
+
+    return Workshop(registry).split(CellSpec(call, call, 0, TrainSettings()))
+
+
+def _built(registry: Registry, name: str) -> Metric:
+    kind = registry.load("metric", name)
+    try:
+        return kind()
+    except Exception as error:
+        raise PluginError(f"metric {name!r} cannot be built: {one_line(error)}") from error

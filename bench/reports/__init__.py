@@ -58,14 +58,14 @@ def report_run(store: RunStore) -> list[str]:
     """
     from bench.analysis.verdicts import headline
     from bench.reports.csv_tables import TABLES
-    from bench.reports.model import large_values, load_report
+    from bench.reports.model import data_hints, load_report
     from bench.reports.stamp import made_from, write_stamp
 
     sources = made_from(store.directory)
     report = load_report(store)
     written = _written(report, FORMATS, [store.directory / name for name in TABLES])
     winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
-    findings = winners + large_values(report.data)
+    findings = winners + data_hints(report.data)
     write_stamp(store.directory, sources, written, findings)
     return findings
 

@@ -106,7 +106,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         store.spec,
         asked,
         lines,
-        [*data.notes, *large_values(data)],
+        [*data.notes, *data_hints(data)],
         sections,
         _failures(data),
         counts,
@@ -123,17 +123,20 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
     )
 
 
-def large_values(data: RunData) -> list[str]:
-    """A hint for each data set whose values are too large for networks as they start."""
-    found = {}
+def data_hints(data: RunData) -> list[str]:
+    """What to know of each data set before its numbers are read: warnings of its reader; values that train badly."""
+    facts: dict[str, dict[str, Any]] = {}
     for label, text in zip(data.cells["dataset_label"], data.cells["split"], strict=True):
-        largest = json.loads(text).get("largest") if label not in found else None
+        if not facts.get(label):
+            facts[label] = found if isinstance(found := json.loads(text), dict) else {}
+    hints = []
+    for label, known in facts.items():
+        hints += [f"{label}: {part.strip('; ')}" for part in str(known.get("description", "")).split("WARNING: ")[1:]]
+        largest = known.get("largest")
         if isinstance(largest, (int, float)) and largest > LARGE:
-            found[label] = largest
-    return [
-        printable(f"{label} has values up to {largest:.2g}, with which networks train badly; scale=standard helps")
-        for label, largest in found.items()
-    ]
+            why = f"has values up to {largest:.2g}, with which networks train badly"
+            hints.append(f"{label} {why}; scale=standard helps")
+    return [printable(hint) for hint in hints]
 
 
 def _test_rows(sections: list[Section], data: RunData, store: RunStore) -> dict[str, RowVariance]:

@@ -16,6 +16,7 @@ from typing import cast
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
 from bench.errors import Terminated
+from bench.files import refuse_unwritable
 from bench.reports import report_run
 from bench.reports.stamp import findings_of_current
 from bench.runs.cells import training_state
@@ -76,6 +77,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     spec, options, registry, cells, directory = run.spec, run.options, run.registry, run.cells, run.directory
     if options.tensorboard:
         need_tensorboard()
+    refuse_unwritable(directory)
     refuse_second_writer(directory)
     fingerprints = Fingerprints(registry, spec.evaluated)
     history, known = _known(directory, options.force, fingerprints, cells)

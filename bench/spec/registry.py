@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, format_value
+from bench.spec.path_given import path_given
 from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab, read_source
 from bench.spec.plugin_sources import entry_point_infos, python_files
 from bench.spec.signature import fill_parameters
@@ -78,7 +79,7 @@ class Registry:
         """What is known of one plugin; an unknown name raises `UsageError` with the nearest ones."""
         table = self._table(kind)
         if kebab(name) not in table:
-            raise unknown_name({"dataset": "data set"}.get(kind, kind), name, table)
+            raise path_given(kind, name) or unknown_name({"dataset": "data set"}.get(kind, kind), name, table)
         return table[kebab(name)]
 
     def resolve(self, kind: str, call: Call) -> Call:
@@ -231,15 +232,15 @@ def _read_given(path: Path) -> list[PluginInfo]:
     try:
         files = python_files(path) if path.is_dir() else [path]
         if not path.exists():
-            raise UsageError(f"--plugins {path}: no such file or folder")
+            raise UsageError(f"{path}: no such file or folder; give a .py file of a plugin or a folder of such")
         if not path.is_dir() and path.suffix != ".py":
-            raise UsageError(f"--plugins {path}: a plugin is a .py file or a folder of such files")
+            raise UsageError(f"{path}: a plugin is a .py file or a folder of such files")
     except OSError as error:
-        raise UsageError(f"--plugins {path}: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read for plugins: {error.strerror}") from error
     infos = [info for file in files if (info := describe_file(file))]
     if not infos:
         raise UsageError(
-            f"--plugins {path}: no plugin found; a file holds one class derived from Variant, GaussianVariant or "
+            f"{path}: no plugin found; a file holds one class derived from Variant, GaussianVariant or "
             "Metric, or a function load"
         )
     return infos

@@ -54,7 +54,7 @@ def resolve(
     """
     if given.get("steps") is not None and given.get("epochs") is not None:
         raise UsageError("both steps and epochs are given; give one of them")
-    layers = [read_config(Path(config))] if config else []
+    layers = [] if config is None else [read_config(Path(config))]
     base = preset or {}
     spec, options = build_run(combine(base, *(over_preset(base, layer) for layer in (*layers, given))))
     registry = Registry.discover(spec.plugins)

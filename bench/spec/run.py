@@ -127,7 +127,7 @@ class RunSpec:
                 raise UsageError(f"seed {seed!r} is not a whole number of at least 0")
         if not self.name:
             object.__setattr__(self, "name", "+".join(dict.fromkeys(map(_called, self.datasets))))
-        _check_device(self.device)
+        check_device(self.device)
 
     def validate(self, registry: Registry) -> RunSpec:
         """This spec with canonical names and all parameters filled in; equal requests become equal specs.
@@ -271,7 +271,8 @@ def _called(dataset: Call) -> str:
     return (Path(path).stem if isinstance(path, str) else "") or dataset.name
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise `UsageError` unless `device` is auto, cpu, cuda or cuda:N; whether it is there is not looked at."""
     kind, _, index = device.partition(":")
     if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isascii() and index.isdigit()):
         raise UsageError(f"device {device!r} is not known; give auto, cpu, cuda or cuda:N")

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.spec.call import Call, expand_grid, parse_call, split_list
+from bench.spec.path_given import path_given
 
 
 def normal_key(key: Any) -> str:
@@ -56,8 +57,15 @@ def read_calls(key: str, value: Any) -> tuple[Call, ...]:
     items = [value] if isinstance(value, (str, Call)) else value
     if not isinstance(items, (list, tuple)):
         raise UsageError(f"{key}={value!r} cannot be read; give NAME[p=v] or a list of these")
-    calls = (item if isinstance(item, Call) else parse_call(item) for item in items)
+    calls = (item if isinstance(item, Call) else _call(key, item) for item in items)
     return tuple(expanded for call in calls for expanded in expand_grid(call))
+
+
+def _call(key: str, text: Any) -> Call:
+    try:
+        return parse_call(text)
+    except UsageError as error:
+        raise (path_given(key, text) if isinstance(text, str) else None) or error from None
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.numbers import number
-from bench.files import write_bytes, write_text
+from bench.files import make_directory, write_bytes, write_text
 from bench.text import escape, table
 from bench.validity.judge import BLIND, GAUGE, SEES, UNSTEADY, WON, Curve, Judged, judged
 
@@ -118,7 +118,7 @@ def write_files(curves: Sequence[Curve], title: str, directory: Path) -> list[Pa
     """validity.csv, validity.md and validity.png in `directory`, which is made."""
     from bench.reports.figures.style import png_bytes
 
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     paths = [directory / f"validity.{ending}" for ending in ("csv", "md", "png")]
     write_text(paths[0], frame(curves).to_csv(index=False))
     write_text(paths[1], markdown(curves, title) + "\n![Sweeps](validity.png)\n")

@@ -123,6 +123,13 @@ def test_a_device_that_does_not_exist_is_named_before_anything_is_written(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_file_in_the_place_of_the_directory_is_named_before_the_data_are_looked_at(tmp_path):
+    (tmp_path / "taken").write_text("kept")
+    with pytest.raises(UsageError, match=r"cannot create .*taken: File exists; a file is in its place; give another"):
+        bench.run("ae", "file[path=gone.csv]", output=tmp_path / "taken")
+    assert (tmp_path / "taken").read_text() == "kept"
+
+
 def test_presets_and_files_combine_with_arguments(executed, tmp_path):
     (tmp_path / "mine.yaml").write_text("steps: 7\n")
     bench.run(preset="quick", config=tmp_path / "mine.yaml", seeds=1)
@@ -142,6 +149,8 @@ def test_presets_and_files_combine_with_arguments(executed, tmp_path):
         ({"latent_dim": 0}, "latent_dim=0"),
         ({"seeds": 0}, "at least 1 seed"),
         ({"preset": "nope"}, "unknown preset"),
+        ({"preset": ""}, "unknown preset ''"),
+        ({"datasets": "data/iris.csv"}, "write 'file[path=data/iris.csv]'"),
         ({"datasets": f"{ARRAYS}[checksum=x]"}, "give them as data="),
         ({"variants": 5}, "variant=5 cannot be read"),
         ({"plugins": "gone.py"}, "no such file"),

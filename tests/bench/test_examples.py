@@ -14,6 +14,7 @@ MODULES = (
     "bench.data.splitting",
     "bench.losses.costs",
     "bench.spec.call",
+    "bench.spec.path_given",
     "bench.text",
     *(f"bench.metrics.functional.{name}" for _, name, _ in pkgutil.iter_modules(bench.metrics.functional.__path__)),
 )

@@ -263,7 +263,7 @@ def test_other_types_of_file_are_refused(read, name):
     "parameters, message",
     [
         ({"path": "absent.npy"}, r"path='absent.npy' does not exist \(looked in "),
-        ({"path": "."}, "is a folder; give a file"),
+        ({"path": "."}, r"is a folder; give a file, or read a folder of pictures with image-folder\[path"),
         ({"path": ""}, "is not a path"),
         ({"path": 5}, "is not a path"),
         ({"path": "a\0b"}, "is not a path"),

@@ -160,9 +160,10 @@ def test_a_plugin_that_cannot_be_imported_fails_with_the_reason(call, tmp_path):
     ("plugin", "expected"),
     [
         ("vea", "unknown plugin 'vea'; did you mean vae"),
-        ("gone.py", "no such file"),
+        ("gone.py", "error: gone.py: no such file or folder; give a .py file"),
         ("vae[bta=1]", "did you mean beta?"),
         ("vae[beta=-1]", "beta=-1.0 is out of range"),
+        ("", "a name is expected"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(call, plugin, expected):

@@ -32,6 +32,7 @@ def test_paths_of_the_report_are_printed(call, written, tmp_path):
     ("arguments", "expected"),
     [
         (["gone"], "gone: no such directory"),
+        ([""], "an empty name: no such directory"),
         ([".", "--format", "pdf"], "unknown format 'pdf'"),
         ([".", "--format", ","], "names no format"),
         ([], "RUN"),

@@ -205,6 +205,14 @@ BAD = {
     "missing plugins": (["--plugins", "gone.py"], "no such file or folder"),
     "broken plugin": (["--plugins", "bad.py", "-m", "bad"], "is broken: line 1"),
     "empty output": (["-o", ""], "is not a path"),
+    "empty preset": (["--preset", ""], "unknown preset ''"),
+    "empty config": (["--config", ""], "cannot read ."),
+    "no option before a name": (["digits"], "'digits' stands alone; variants are named with -m and data sets with -d"),
+    "brackets taken apart": (["-m", "vae", "[beta=1]"], "brackets in quotes"),
+    "a file as a data set": (["-d", "data.csv"], "write 'file[path=data.csv]'"),
+    "a file elsewhere": (["-d", "/data/a.npy[label=b]"], "write 'file[path=/data/a.npy,label=b]'"),
+    "a folder as a data set": (["-d", "pictures"], "write 'image-folder[path=pictures]'"),
+    "a file as a variant": (["-m", "./my_vae.py"], "write --plugins ./my_vae.py -m my-vae"),
 }
 
 
@@ -213,6 +221,7 @@ def test_bad_input_is_one_line_and_code_2_and_writes_nothing(call, executed, tmp
     (tmp_path / "broken.yaml").write_text("seeds: 3\n  steps: [\n")
     (tmp_path / "unknown.yaml").write_text("sedes: 3\n")
     (tmp_path / "bad.py").write_text("class Bad(Variant):: pass\n")
+    (tmp_path / "pictures").mkdir()
     before = sorted(tmp_path.iterdir())
     arguments, expected = BAD[case]
     code, out, err = call("run", *arguments)

@@ -1,0 +1,38 @@
+"""README's commands can be planned and its code runs: what a newcomer copies first."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.conformance.variant import Subject, loss_terms
+from bench.spec.registry import Registry
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    shlex.split(inline or line, comments=True)[1:]
+    for inline, line in re.findall(r"`(aebench run[^`]*)`|^(aebench run.*)$", README, flags=re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_run_of_the_readme_can_be_planned(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["new", "variant", "my-ae"], [*words, "--dry-run"]):
+        with pytest.raises(SystemExit) as raised:
+            main(arguments)
+        assert raised.value.code == 0, capsys.readouterr().err
+
+
+def test_the_variant_of_the_readme_is_one_and_tells_its_weight(tmp_path):
+    (source,) = re.findall(r"```python\n(from bench import GaussianVariant\n.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "my_vae.py").write_text(source, encoding="utf-8")
+    subject = Subject(Registry.discover([tmp_path / "my_vae.py"]).load("variant", "my-vae"), {"weight": 0.5})
+    loss_terms(subject)
+    assert subject.model().kl_weight_value == 0.5
+
+
+def test_commands_were_found():
+    assert len(COMMANDS) >= 7 and ["run"] in COMMANDS and any("--plugins" in words for words in COMMANDS)

@@ -145,8 +145,8 @@ def _torch_modes() -> Iterator[None]:
             for mode in reversed(entered_modes()[kind][depth:]):
                 with contextlib.suppress(Exception):
                     mode.__exit__(None, None, None)
-        for kind, enabled in autocast.items():
-            torch.set_autocast_enabled(kind, enabled)
+        for device, enabled in autocast.items():
+            torch.set_autocast_enabled(device, enabled)
         torch.autograd.set_detect_anomaly(anomalies)
 
 

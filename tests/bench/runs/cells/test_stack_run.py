@@ -25,10 +25,10 @@ METRIC = """from bench import Metric, Value
 
 
 class Own(Metric):
-    family = "own"
+    family = "objective"
     values = (Value(name="own", summary="one", higher_is_better=None),)
 
-    def compute(self, view):
+    def compute(self, view, rng):
         return {"own": 1.0}
 """
 

@@ -98,9 +98,9 @@ class TrainedModel:
         with torch.no_grad():
             parts = [
                 function(torch.from_numpy(np.ascontiguousarray(rows[start : start + BATCH_ROWS]))).numpy()
-                for start in range(0, len(rows), BATCH_ROWS)
+                for start in range(0, max(len(rows), 1), BATCH_ROWS)  # no rows go through, too: they have a shape
             ]
-        return np.concatenate(parts) if parts else np.zeros((0, self.variant.latent_dim), np.float32)
+        return np.concatenate(parts)
 
 
 def load_model(

@@ -115,7 +115,10 @@ def _place(statement: Import, importer: Path, home: Path | None) -> tuple[Path |
     """The folder below which a statement's module lies, and the parts of its name there; None for foreign code."""
     parts = [part for part in statement.module.split(".") if part]
     if statement.level:
-        return importer.parents[statement.level - 1], parts
+        above = tuple(importer.parents)
+        return (above[statement.level - 1] if statement.level <= len(above) else None), parts
+    if not parts:
+        return None, parts
     if parts[0] == "bench":
         return PACKAGE, parts[1:]
     if parts[0] in sys.stdlib_module_names:

@@ -28,6 +28,8 @@ _SYSTEM = tuple(f"/{name}/" for name in ("proc", "sys", "dev", "etc", "usr/share
     for prefix in {sys.prefix, sys.base_prefix}
     for name in ("bin", "include", "lib", "lib64", "Lib", "share")
 )
+#: But for files that are kept in memory because they are read often.
+_IN_MEMORY = "/dev/shm/"
 _CODE = (".py", ".pyc", ".so", ".pyd")
 
 
@@ -71,7 +73,7 @@ class DataFile:
         return entry
 
 
-@dataclass
+@dataclass(eq=False)  # several are at work at a time, and each is itself, whatever it has seen
 class Seen:
     """What was opened and listed, as absolute paths."""
 
@@ -79,16 +81,43 @@ class Seen:
     written: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
 
-    def entries(self, params: Mapping[str, Any]) -> list[DataFile]:
-        """The state of everything that counts, given the data set's parameters."""
+    def entries(self, params: Mapping[str, Any], trees: bool | None = None) -> list[DataFile]:
+        """The state of everything that counts, given the parameters of what read it.
+
+        Args:
+            trees: whether all that lies in folders that parameters name counts; None where no file was seen.
+        """
         scratch = os.path.realpath(tempfile.gettempdir()) + os.sep
         own = {path for path in self.written if os.path.realpath(path).startswith(scratch)}
         files = {path for path in self.files - own if os.path.isfile(path)}
         named = [os.path.abspath(os.path.expanduser(text)) for text in _texts(params.values())]
-        trees = [] if files else [path for path in named if os.path.isdir(path)]
+        trees = not files if trees is None else trees
         files |= {path for path in named if os.path.isfile(path)}
-        entries = [DataFile(path, "tree", _mark(path, "tree")) for path in trees]
+        entries = [DataFile(path, "tree", _mark(path, "tree")) for path in named if trees and os.path.isdir(path)]
         return _folded(files, {path for path in self.folders if os.path.isdir(path)}) + entries
+
+
+def elsewhere(entries: Iterable[DataFile], params: Mapping[str, Any]) -> bool:
+    """Whether parameters name, from the present working folder, other files than those of the entries of a load.
+
+    A file that is named is always among these, by itself or in its folder. Of a folder nothing need have been read: it
+    is another one where they lie in a folder of the same relative name.
+    """
+    places = {entry.path for entry in entries}
+    named = {text: os.path.abspath(os.path.expanduser(text)) for text in _texts(params.values())}
+    return any(_other_file(path, places) or _other_folder(text, path, places) for text, path in named.items())
+
+
+def _other_file(path: str, places: set[str]) -> bool:
+    return os.path.isfile(path) and not {path, os.path.dirname(path)} & places
+
+
+def _other_folder(text: str, path: str, places: set[str]) -> bool:
+    if os.path.isabs(os.path.expanduser(text)) or not os.path.isdir(path):
+        return False
+    here = any(f"{place}{os.sep}".startswith(path + os.sep) for place in places)
+    name = os.path.normpath(text).removeprefix(os.curdir).replace(os.pardir + os.sep, "")
+    return not here and any(f"{os.sep}{name}{os.sep}" in f"{place}{os.sep}" for place in places if name)
 
 
 @contextlib.contextmanager
@@ -155,7 +184,8 @@ _EVENTS = {"open": _opened, "os.listdir": _listed, "os.scandir": _listed}
 
 
 def _counts(path: str) -> bool:
-    return not (path.startswith(_SYSTEM) or path.endswith(_CODE) or f"{os.sep}site-packages{os.sep}" in path)
+    system = path.startswith(_SYSTEM) and not path.startswith(_IN_MEMORY)
+    return not (system or path.endswith(_CODE) or f"{os.sep}site-packages{os.sep}" in path)
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:
@@ -221,9 +251,21 @@ def _stats(path: str, endings: Collection[str], deep: bool) -> str:
 
 
 def _tree(path: str, *_: Any) -> str:
-    places = ((place, name) for place, _, names in os.walk(path) for name in names)
-    files = (os.path.join(place, name) for place, name in places)
-    return _digest(f"{os.path.relpath(file, path)} {_stat(file)}" for file in files if os.path.isfile(file))
+    walked, found = {os.path.realpath(path)}, []
+    for place, folders, names in os.walk(path, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _is_new(os.path.join(place, name), walked)]
+        files = (os.path.join(place, name) for name in names)
+        found += [f"{os.path.relpath(file, path)} {_stat(file)}" for file in files if os.path.isfile(file)]
+    return _digest(found)
+
+
+def _is_new(folder: str, walked: set[str]) -> bool:
+    """Whether no folder of `walked` is this one or lies in it, by whatever name; it is added to them then."""
+    place = os.path.realpath(folder)
+    if any(f"{one}{os.sep}".startswith(place.rstrip(os.sep) + os.sep) for one in walked):
+        return False
+    walked.add(place)
+    return True
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code, suite_code, training_code
-from bench.provenance.data_files import DataFile
+from bench.provenance.data_files import DataFile, elsewhere
+from bench.spec.call import Call
 from bench.spec.registry import Registry
 from bench.spec.run import CellSpec
 
 #: Facts of a training that an evaluation alone cannot know.
 TRAINING_FACTS = ("t_train", "samples_per_second", "flops", "stack_seeds", "steps_run", "timing_valid")
+#: What must agree between a training and a later evaluation for the timings of both to stand in one record.
+PLACE = ("env_hash", "device", "num_threads", "workers")
 
 
 class Fingerprints:
@@ -59,23 +62,31 @@ class Fingerprints:
         """The files of each part behind such a record, by the part's hash."""
         return {part.digest: dict(part.files) for part in self._by_cell[record["cell_id"]].values()}
 
-    def same_data(self, key: str | None, files: Mapping[str, Iterable[DataFile] | None]) -> bool:
-        """Whether the data files that a record names by `key` are what they were; looked at once.
+    def same_data(
+        self, key: str | None, files: Mapping[str, Sequence[DataFile] | None], calls: tuple[Call, ...] = ()
+    ) -> bool:
+        """Whether the data files that a record names by `key` are what they were, which is looked at once.
 
         Args:
             key: of the entry in `files`; None or "" where no file was read.
+            calls: what read them; their parameters must not name other files now, as from another working folder.
         """
         if not key:
             return True
+        entries = files.get(key)
         if key not in self._same:
-            entries = files.get(key)
             self._same[key] = entries is not None and all(entry.now() == entry.mark for entry in entries)
-        return self._same[key]
+        return self._same[key] and not any(elsewhere(entries or (), call.params) for call in calls)
 
     @staticmethod
     def carry_over(earlier: Mapping[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-        """The record of a second evaluation with the training's facts from the earlier record."""
-        return record | {name: earlier[name] for name in TRAINING_FACTS if name in earlier}
+        """The record of a second evaluation with the training's facts from the earlier record.
+
+        Its timings are valid where both were, in one place.
+        """
+        valid = record.get("timing_valid") is True and all(earlier.get(name) == record.get(name) for name in PLACE)
+        facts = {name: earlier[name] for name in TRAINING_FACTS if name in earlier}
+        return record | facts | {"timing_valid": valid and facts.get("timing_valid") is True}
 
 
 def _hash(parts: Mapping[str, Part]) -> str:

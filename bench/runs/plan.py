@@ -59,6 +59,7 @@ def plan_tasks(
                     together=seeds,
                     weights={cell_id: str(store.checkpoint_path(cell_id).absolute()) for cell_id in again},
                     code_hash=fingerprints.code_hash(part[0]),
+                    metrics_hash=fingerprints.metrics_hash,
                     **settings,
                 )
             )

@@ -100,16 +100,18 @@ class Keeper:
     def _keep(self, result: CellResult) -> dict[str, Any]:
         record, store = result.record, self._store
         cell_id = record["cell_id"]
-        earlier = self._earlier.get(cell_id)
+        # weights that the process did not see were trained anew: what came before is the history of others
+        earlier = self._earlier.get(cell_id) if result.tensors is None else None
         if result.tensors is not None:
             store.save_checkpoint(cell_id, result.tensors, result.meta)
         if result.arrays:
             history = {} if earlier is None else store.load_arrays(cell_id, "history_")
             store.save_arrays(cell_id, {**history, **result.arrays})
+        record = {**record, **self._provenance}
         if earlier is not None and record["status"] == "ok":
             record = self._fingerprints.carry_over(earlier, record)
         marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result)}
-        store.append({**record, **self._provenance, **marks})
+        store.append({**record, **marks})
         self.statuses[cell_id] = record["status"]
         if has_failed_metric(record):
             self.incomplete.add(cell_id)

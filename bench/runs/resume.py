@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.provenance.data_files import DataFile
-from bench.runs.fingerprints import TRAINING_FACTS, Fingerprints
+from bench.runs.fingerprints import PLACE, TRAINING_FACTS, Fingerprints
 from bench.spec.run import CellSpec
 from bench.store.run_store import RunStore
 
 #: Entries of a record that decide what is done with its cell.
-REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", *TRAINING_FACTS)
+REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", *TRAINING_FACTS, *PLACE)
 #: Statuses that trying again would not change.
 FINAL = ("ok", "diverged", "skipped")
 
@@ -85,7 +85,8 @@ def _verdict(cell: CellSpec, history: History, store: RunStore, fingerprints: Fi
     code, record = fingerprints.code_hash(cell), history.latest.get(cell.cell_id)
     if record is None:
         return Verdict.TRAIN
-    if record["code_hash"] != code or not fingerprints.same_data(record.get("data_hash"), history.data_files):
+    read = (cell.dataset, cell.variant)
+    if record["code_hash"] != code or not fingerprints.same_data(record.get("data_hash"), history.data_files, read):
         return Verdict.CHANGED
     if record["status"] not in FINAL:
         return Verdict.RETRY

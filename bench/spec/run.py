@@ -208,7 +208,7 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is carried out; nothing here changes a number.
+    """How a run is carried out; nothing here changes a number, but for last bits that `threads` can change.
 
     Attributes:
         output: its directory; None for results/<name>-<spec hash>.

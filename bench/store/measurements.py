@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ JSON_COLUMNS = ("variant_params", "dataset_params", "split", "metric_seconds")
 _NUMERIC = ("t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "samples_per_second", "kl_weight",
             "decoder_variance", "num_threads", "workers", "diverged_step", "steps_run")  # fmt: skip
 
+#: Packages whose version changes no number: this one's code has hashes of its own.
+_COMPUTE_NOTHING = {"aebench", "distributed"}
 #: Metrics, and lines on metrics that failed, that a note lists before it counts.
 _LISTED = 6
 
@@ -158,6 +160,27 @@ def failed_metrics(data: RunData) -> list[str]:
         lines.append(printable(f"{listed}: {seeds - len(cells)} of {seeds} seeds have a number, because {reason}", 400))
     more = [f"{len(lines) - _LISTED} more metrics failed; results.csv has the reasons"] if len(lines) > _LISTED else []
     return lines[:_LISTED] + more
+
+
+def mixtures(data: RunData, environments: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What cells with results were not all computed with: versions of libraries, kinds of device; one line each.
+
+    Neither is a reason to train a cell again, so that a run which goes on can come to hold several.
+
+    Args:
+        environments: by `env_hash`.
+    """
+    cells = data.cells[data.cells["status"] == "ok"]
+    named = [environments.get(key, {}).get("packages") for key in cells["env_hash"].dropna().unique()]
+    packages = [known for known in named if known]
+    names = sorted({name for known in packages for name in known} - _COMPUTE_NOTHING)
+    found = {name: {str(known.get(name, "none")) for known in packages} for name in names}
+    found["kinds of device"] = {str(device).partition(":")[0] for device in cells["device"].dropna()}
+    mixed = [f"{name} ({' and '.join(sorted(kinds))})" for name, kinds in found.items() if len(kinds) > 1]
+    if not mixed:
+        return []
+    what = printable(", ".join(mixed), 400)
+    return [f"cells were computed with several of: {what}; to have one in all, run again with --force"]
 
 
 def _cell_row(record: dict[str, Any]) -> dict[str, Any]:

@@ -169,6 +169,8 @@ class RunStore:
         if plan is not None and len(data.cells) < len(plan):
             data.notes.append(f"{len(plan) - len(data.cells)} of {len(plan)} planned cells have not run yet")
         data.notes += measurements.failed_metrics(data)
+        with contextlib.suppress(UsageError):  # a damaged file of environments tells nothing of them
+            data.notes += measurements.mixtures(data, self.environments())
         return data
 
     # -- plan and environment -----------------------------------------------------------------------------------

@@ -62,6 +62,15 @@ def test_raw_rows_become_what_was_trained_on(name):
     np.testing.assert_allclose(model.reconstruct(raw), arrange(raw).astype(float), rtol=1e-6, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", RAW)
+def test_no_rows_have_the_shape_of_rows(name):
+    split = split_arrays(RAW[name], validation=0, test=1)
+    model = TrainedModel(Flat(split.data_shape), split.shift, split.scale, {})
+    none = np.zeros((0, *split.data_shape))
+    assert model.encode(none).shape == (0, model.variant.latent_dim)
+    assert model.reconstruct(none).shape == (0, *split.data_shape)
+
+
 def test_a_column_constant_in_training_is_the_same_for_every_row_given_later():
     raw = RAW["constant column"]
     split = split_arrays(raw, validation=0, test=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
 from bench.evaluate.figure_arrays import figure_arrays
 from bench.evaluate.reference_data import SharedData
+from bench.posix import resource
 from bench.runs.cells.cell_records import base_record, checkpoint_meta, split_facts
 from bench.runs.cells.task import CellResult, StackTask
 from bench.spec.call import format_call

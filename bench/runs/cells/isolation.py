@@ -110,6 +110,8 @@ def _own_interrupts() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
+#: Kinds of device that have mixed precision of their own.
+_AUTOCAST = ("cpu", "cuda")
 #: Switches that change numbers.
 _SWITCHES = (
     (torch.backends.cudnn, "enabled"),
@@ -135,7 +137,7 @@ def _torch_hooks() -> Iterator[None]:
 def _torch_modes() -> Iterator[None]:
     """Function and dispatch modes that were entered and not left, automatic mixed precision, anomaly detection."""
     depths = [len(modes) for modes in entered_modes()]
-    autocast, anomalies = torch.is_autocast_enabled("cpu"), torch.is_anomaly_enabled()
+    autocast, anomalies = {kind: torch.is_autocast_enabled(kind) for kind in _AUTOCAST}, torch.is_anomaly_enabled()
     try:
         yield
     finally:
@@ -143,7 +145,8 @@ def _torch_modes() -> Iterator[None]:
             for mode in reversed(entered_modes()[kind][depth:]):
                 with contextlib.suppress(Exception):
                     mode.__exit__(None, None, None)
-        torch.set_autocast_enabled("cpu", autocast)
+        for device, enabled in autocast.items():
+            torch.set_autocast_enabled(device, enabled)
         torch.autograd.set_detect_anomaly(anomalies)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from bench.contracts.dataset import Split
+from bench.errors import PluginError
 from bench.evaluate.control_models import CONTROLS
 from bench.networks.build import cost_of
 from bench.provenance.data_files import digest_of
@@ -24,6 +25,7 @@ from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import CellResult, StackTask
 from bench.runs.cells.training import Trainer, n_parameters
 from bench.runs.cells.worker_state import Workshop, check_fit, steps_of
+from bench.runs.fingerprints import Fingerprints
 from bench.spec.registry import CONTROL
 from bench.spec.run import CellSpec
 from bench.store.array_files import load_tensors
@@ -66,6 +68,7 @@ def run_stack(
 
 def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) -> Iterator[CellResult]:
     first = task.cells[0]
+    _refuse_other_code(task, workshop)
     split = workshop.split(first)
     if first.is_control:
         build = CONTROLS[first.variant.name.removeprefix(CONTROL)]
@@ -82,18 +85,34 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) 
     fresh = [cell for cell in task.cells if cell.cell_id not in weights]
     if not fresh:
         return
-    data = digest_of(workshop.data_files(first))
     trainer = Trainer(
         workshop,
         split,
         steps_of(first, split),
         device,
         on_step,
-        checkpoint=lambda seeds: checkpoints(seeds, data),
+        checkpoint=lambda seeds: checkpoints(seeds, digest_of(workshop.data_files(first))),
         undisturbed=functools.partial(timing_valid, task),
     )
     for cell, trained, facts in trainer.outcomes(fresh, task.together):
         yield _finished(task, workshop, cell, split, trained, facts)
+
+
+def _refuse_other_code(task: StackTask, workshop: Workshop) -> None:
+    """Raise `PluginError` where files hold other code than the run was planned with, whose hash its results would bear.
+
+    Plugins are imported when they are first needed, which in a long run is long after it was planned.
+    """
+    if not task.code_hash:
+        return
+    here = Fingerprints(workshop.registry, task.metrics)
+    same = here.code_hash(task.cells[0]) == task.code_hash
+    if not same or here.metrics_hash != task.metrics_hash:
+        what = "a metric" if same else "its code"
+        raise PluginError(
+            f"{what} was changed after this run began; what is done keeps the earlier code's numbers: "
+            "run the same command again"
+        )
 
 
 def _evaluated_again(task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, path: Path) -> CellResult:

@@ -72,7 +72,7 @@ class StackTask:
             because the last bits of a seed can depend on the width of its stack.
         weights: cell_id → file with saved weights, for cells that are evaluated again; trained where the
             file is not there.
-        code_hash: of the code that is expected to run.
+        code_hash, metrics_hash: of the code that is expected to train and to evaluate; "" where nobody looks.
         progress: where long trainings keep their state, or None to keep none.
     """
 
@@ -86,6 +86,7 @@ class StackTask:
     together: tuple[int, ...] = ()
     weights: dict[str, str] = field(default_factory=dict)
     code_hash: str = ""
+    metrics_hash: str = ""
     progress: Place | None = None
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from bench.contracts.dataset import Split, value_range
+from bench.contracts.rows import LazyRows
 from bench.contracts.variant import Variant
 from bench.data.check_split import check_split
 from bench.data.spectrum import covariance_spectrum
@@ -37,6 +39,7 @@ class Workshop:
         self.registry = registry
         self._arrays = arrays
         self._held: dict[str, tuple[Hashable, Any]] = {}
+        self._files: dict[Hashable, dict[str, DataFile]] = {}
 
     def held(self, name: str, key: Hashable, make: Callable[[], Any]) -> Any:
         """What `make` returned for this `name` and `key` last time; only the last key of a name is kept."""
@@ -50,9 +53,21 @@ class Workshop:
         return self._data(cell)[0]
 
     def data_files(self, cell: CellSpec) -> list[DataFile]:
-        """The files that the cell's data were read from; none where they are not loaded."""
+        """The files that the cell's data were read from, and those that its models so far were built from."""
         key, loaded = self._held.get("data", (None, None))
-        return loaded[1] if key == format_call(cell.dataset) else []
+        found = {entry.path: entry for entry in loaded[1]} if key == format_call(cell.dataset) else {}
+        for built in _built_from(cell):
+            found |= self._files.get(built, {})
+        return list(found.values())
+
+    @contextlib.contextmanager
+    def _noting(self, key: Hashable, params: Mapping[str, Any]) -> Iterator[None]:
+        """Keep what is read meanwhile, such as weights that a variant begins with, among the files of `key`."""
+        with recorded() as seen:
+            yield
+        noted = self._files.setdefault(key, {})
+        for entry in seen.entries(params, trees=False):  # a word such as "data" may be the name of a folder here
+            noted.setdefault(entry.path, entry)
 
     def _data(self, cell: CellSpec) -> tuple[Split, list[DataFile]]:
         return self.held("data", format_call(cell.dataset), functools.partial(self._loaded, cell))
@@ -74,10 +89,12 @@ class Workshop:
             check_split(split, cell.dataset_label)
         except DataError as error:  # the plugin's fault, not the user's: recorded, and other data sets go on
             raise PluginError(str(error)) from error
-        for part in (split.train, split.validation, split.test):
+        parts = (split.train, split.validation, split.test)
+        for part in parts:
             if isinstance(part, np.ndarray) and not isinstance(part, np.memmap):
                 part.flags.writeable = False
-        return split, seen.entries(cell.dataset.params)
+        later = not all(isinstance(part, (np.ndarray, LazyRows)) for part in parts)  # files may be opened row by row
+        return split, seen.entries(cell.dataset.params, trees=True if later else None)
 
     def rows(self, cell: CellSpec, device: torch.device) -> tuple[Rows, Rows]:
         """Training and validation rows on `device`."""
@@ -100,7 +117,9 @@ class Workshop:
 
     def variant(self, cell: CellSpec) -> Variant:
         """A new, unattached instance of the cell's variant."""
-        kind = self.registry.load("variant", cell.variant.name)
+        imported, _ = _built_from(cell)
+        with self._noting(imported, {}):
+            kind = self.registry.load("variant", cell.variant.name)
         try:
             return kind(**cell.variant.params)
         except BenchError:
@@ -110,15 +129,22 @@ class Workshop:
 
     def attached(self, cell: CellSpec, split: Split) -> Variant:
         """The cell's model with its initial weights."""
-        return build_model(
-            functools.partial(self.variant, cell),
-            cell.train,
-            data_shape=split.data_shape,
-            n_train=len(split.train),
-            n_classes=split.n_classes,
-            seed=cell.seed,
-            auto_kl_weight=functools.partial(self.auto_weight, cell),
-        )
+        _, built = _built_from(cell)
+        with self._noting(built, {**cell.variant.params, "network": list(cell.train.network.params.values())}):
+            return build_model(
+                functools.partial(self.variant, cell),
+                cell.train,
+                data_shape=split.data_shape,
+                n_train=len(split.train),
+                n_classes=split.n_classes,
+                seed=cell.seed,
+                auto_kl_weight=functools.partial(self.auto_weight, cell),
+            )
+
+
+def _built_from(cell: CellSpec) -> tuple[Hashable, Hashable]:
+    """What the files of a cell's model are noted under: those of its variant's import, and of its building."""
+    return cell.variant.name, (cell.variant, cell.train.network)
 
 
 def check_fit(cell: CellSpec, split: Split) -> None:
@@ -129,6 +155,11 @@ def check_fit(cell: CellSpec, split: Split) -> None:
         raise UsageError(
             f"{cell.dataset_label} has {len(split.train)} training rows, fewer than one batch of "
             f"{cell.train.batch_size}; give a smaller --batch-size or more data"
+        )
+    if cell.train.early_stopping and len(split.validation) == 0:
+        raise UsageError(
+            f"{cell.dataset_label} has no validation rows, so that --early-stopping would never stop a seed; "
+            "leave it out or give validation rows"
         )
     if len(split.test) == 0:
         raise UsageError(f"{cell.dataset_label} has no test rows, so nothing held out can be measured")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from bench.runs.cells.task import CellResult, Check, StackTask
     from bench.runs.progress import Progress
     from bench.spec.request import ResolvedRun
-    from bench.spec.run import RunOptions, RunSpec
 
 
 class Engine(Protocol):
@@ -67,7 +66,7 @@ def make_engine(run: ResolvedRun, arrays: Split | None = None, done: Collection[
     options, spec = run.options, run.spec
     kind, _, address = options.engine.partition("=")
     if kind == "dask":
-        return _dask(options, spec, arrays, address)
+        return _dask(run, arrays, done, address)
     from bench.runs.engines.local_device import local_device
     from bench.runs.engines.workers import plan_workers
 
@@ -82,11 +81,15 @@ def make_engine(run: ResolvedRun, arrays: Split | None = None, done: Collection[
     return ProcessEngine(plan, device, options.timeout, spec.plugins, arrays)
 
 
-def _dask(options: RunOptions, spec: RunSpec, arrays: Split | None, address: str) -> Engine:
+def _dask(run: ResolvedRun, arrays: Split | None, done: Collection[str], address: str) -> Engine:
     if importlib.util.find_spec("distributed") is None:
         raise UsageError("--engine dask needs dask.distributed; install it with: pip install 'aebench[dask]'")
-    if address and options.n_jobs not in ("auto", 1):
+    if not address:
+        from bench.runs.engines.workers import plan_workers
+
+        plan_workers(run.options, run.cells, done)  # it refuses more workers than this machine's memory holds
+    elif run.options.n_jobs not in ("auto", 1):
         raise UsageError("--n-jobs is for one's own cluster; a running one has as many workers as were started")
     from bench.runs.engines.dask_engine import DaskEngine
 
-    return DaskEngine(address or None, options, spec, arrays)
+    return DaskEngine(address or None, run.options, run.spec, arrays)

@@ -12,7 +12,8 @@ from bench.provenance.code import plugin_code
 from bench.spec.registry import PACKAGE, Registry, builtin_folder
 
 _KINDS = ("variant", "dataset", "metric")
-_LIBRARIES = ("torch", "numpy", "safetensors")
+#: What models, data and metrics are computed and read with.
+_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "safetensors")
 
 
 def code_facts(plugins: tuple[str, ...] = ()) -> dict[str, str]:

@@ -59,10 +59,19 @@ class Crew:
             self._children.clear()
 
     def start(self, count: int) -> None:
-        """Start so many children, which load torch at the same time."""
-        with self._lock:
-            while len(self._children) < count:
-                self._children.append(Child(self._plugins, self._data, self._threads))
+        """Start so many children, which load torch at the same time.
+
+        Raises:
+            UsageError: the system gives no more processes; those that have started are ended.
+        """
+        try:
+            with self._lock:
+                while len(self._children) < count:
+                    self._children.append(Child(self._plugins, self._data, self._threads))
+        except OSError as error:
+            self.__exit__()
+            what = f"cannot start {count} worker processes ({error.strerror})"
+            raise UsageError(f"{what}; give a smaller --n-jobs") from error
 
     def widen(self, ceiling: int, reason: str) -> None:
         """From now on a child may use `ceiling` bytes; call it while none is at work."""

@@ -162,7 +162,14 @@ def test_local_imports_are_followed_wherever_they_stand(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["import helper\nfrom helper import (\n", "import nothing_of_this_name\n", "import mine\n"]
+    "text",
+    [
+        "import helper\nfrom helper import (\n",
+        "import nothing_of_this_name\n",
+        "import mine\n",
+        "import importlib\nimportlib.import_module('.', __package__)\n",
+        f"from {'.' * 99} import above_everything\n",
+    ],
 )
 def test_broken_missing_and_circular_imports_raise_nothing(tmp_path, text):
     write(tmp_path, mine=text, helper="import mine\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from runs import execute, records
 
-from bench.provenance.data_files import MANY, DataFile, digest_of, recorded
+from bench.provenance.data_files import MANY, DataFile, Seen, digest_of, elsewhere, recorded
 from bench.store.run_store import RunStore
 
 RNG = np.random.default_rng(0)
@@ -26,7 +27,7 @@ def load(table: str = "", depth: int = 1) -> Split:
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(monkeypatch, tmp_path):
+def own_scratch(monkeypatch, tmp_path):
     """No report, and files written while loading count although tests live in the scratch folder."""
     monkeypatch.setattr("bench.runs.runner.report_run", lambda run: [])
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
@@ -64,6 +65,15 @@ def test_every_way_of_opening_is_seen_and_nothing_of_the_interpreter(tmp_path):
     assert paths(seen.entries({})) == {"a.npy", "b.npz", "c.csv", "d.bin", "e.txt"}
 
 
+def test_each_of_several_that_listen_hears_until_its_own_end(tmp_path):
+    (tmp_path / "a.txt").write_text("1")
+    with recorded() as outer:
+        with recorded() as inner:
+            pass
+        (tmp_path / "a.txt").read_text()
+    assert paths(outer.entries({})) == {"a.txt"} and not inner.entries({})
+
+
 def test_what_is_opened_below_python_counts_where_a_parameter_names_it(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "x.h5").write_text("1")
@@ -79,6 +89,48 @@ def test_what_is_opened_below_python_counts_where_a_parameter_names_it(tmp_path,
     assert paths(entries, "tree") == {"folder"} and not changed(entries)
     (tmp_path / "folder" / "deep" / "y.arrow").write_text("other")
     assert changed(entries) == {"folder"}
+
+
+def test_links_in_a_folder_of_which_nothing_was_seen_are_followed_once(tmp_path):
+    for name in ("data", "far"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "far" / "y.arrow").write_text("1")
+    (tmp_path / "data" / "train").symlink_to(tmp_path / "far")
+    (tmp_path / "data" / "again").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "back").symlink_to(tmp_path)
+    entries = Seen().entries({"path": str(tmp_path / "data")})
+    assert paths(entries, "tree") == {"data"} and not changed(entries)
+    (tmp_path / "beside.txt").write_text("above the folder")
+    assert not changed(entries)
+    (tmp_path / "far" / "y.arrow").write_text("other")
+    assert changed(entries) == {"data"}
+
+
+def test_files_that_are_kept_in_memory_are_somebodys_data():
+    folder = "/dev/shm"
+    if not os.access(folder, os.W_OK):
+        pytest.skip(f"no {folder} here")
+    with tempfile.NamedTemporaryFile("w", dir=folder) as file:
+        with recorded() as seen, open(file.name) as again, open("/proc/self/stat") as state:
+            assert again.read() == "" != state.read()
+        assert paths(seen.entries({})) == {os.path.basename(file.name)}
+
+
+def test_the_same_words_in_another_working_folder_are_other_files(tmp_path, monkeypatch):
+    for place in ("one", "two"):
+        (tmp_path / place / "pets").mkdir(parents=True)
+        (tmp_path / place / "scale").mkdir()
+        for name in ("x.csv", "pets/1.png"):
+            (tmp_path / place / name).write_text("same")
+    params = {"path": "x.csv", "folder": "./pets", "word": "scale", "n": 3}
+    monkeypatch.chdir(tmp_path / "one")
+    entries = [*Seen().entries(params, trees=False), *walk("pets")]
+    named = [params, {"path": "x.csv"}, {"folder": "pets/"}, {"word": "scale"}, {"path": str(tmp_path / "one/x.csv")}]
+    assert [elsewhere(entries, one) for one in named] == [False] * 5
+    monkeypatch.chdir(tmp_path / "two")
+    assert [elsewhere(entries, one) for one in named] == [True, True, True, False, False]
+    monkeypatch.chdir(tmp_path)
+    assert [elsewhere(entries, one) for one in named] == [False] * 5
 
 
 def walk(folder):
@@ -173,3 +225,92 @@ def test_without_a_usable_list_of_files_the_cells_are_trained_again(tmp_path, da
     else:
         assert execute(tmp_path / "run", **settings).n_run == 1
         assert execute(tmp_path / "run", **settings).n_run == 0
+
+
+def test_a_run_from_another_working_folder_reads_the_file_that_lies_there(tmp_path, monkeypatch):
+    settings = {**SMALL, "dataset": ["file[path=x.npy]"]}
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        np.save("x.npy", RNG.random((60, 4)))
+        assert [execute(tmp_path / "run", **settings).n_run for _ in range(2)] == [1, 0], place
+
+
+LATE = """import os
+from pathlib import Path
+
+import numpy as np
+
+from bench import Split
+
+
+class Rows:
+    def __init__(self, folder, numbers):
+        self.folder, self.numbers = folder, np.asarray(numbers)
+        self.shape = (len(self.numbers), 4)
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, rows):
+        files = [os.path.join(self.folder, f"{n}.npy") for n in np.atleast_1d(self.numbers[rows])]
+        return np.stack([np.load(file) for file in files])
+
+
+def load(folder: str) -> Split:
+    n = int(Path(folder, "count.txt").read_text())
+    parts = [Rows(folder, range(start, n, 3)) for start in range(3)]
+    return Split(*parts, description="rows of files that are opened when they are asked for")
+"""
+
+
+def test_files_that_are_opened_row_by_row_count_beside_an_index_that_is_read_at_once(tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "count.txt").write_text("60")
+    for number in range(60):
+        np.save(tmp_path / "rows" / f"{number}.npy", RNG.random(4).astype(np.float32))
+    settings = {**SMALL, "dataset": [f"late[folder={tmp_path / 'rows'}]"], "plugins": [tmp_path / "late.py"]}
+    assert [execute(tmp_path / "run", **settings).n_run for _ in range(2)] == [1, 0]
+    np.save(tmp_path / "rows" / "7.npy", np.ones((4, 1)).astype(np.float32)[:, 0])
+    assert [execute(tmp_path / "run", **settings).n_run for _ in range(2)] == [1, 0]
+
+
+WARM = """import json
+from pathlib import Path
+
+import torch
+
+from bench import Variant
+
+SCALE = json.loads((Path(__file__).parent / "scale.json").read_text())
+
+
+class Warm(Variant):
+    def __init__(self, weights: str = "") -> None:
+        super().__init__()
+        self.weights = weights
+
+    def setup(self, context) -> None:
+        shift = torch.tensor(json.loads(Path(self.weights).read_text()))
+        self.register_buffer("shift", SCALE * shift)
+
+    def encode(self, x):
+        return self.encoder(x) + self.shift
+
+    def loss(self, batch, draw):
+        return {"loss": self.reconstruction_cost(self.encode(batch.x), batch.x)}
+"""
+
+
+@pytest.mark.parametrize("jobs", ["auto", 2])
+def test_what_a_variant_reads_when_it_is_imported_or_built_counts_too(tmp_path, jobs):
+    (tmp_path / "warm.py").write_text(WARM)
+    (tmp_path / "scale.json").write_text("1.0")
+    (tmp_path / "start.json").write_text("0.5")
+    own = f"warm[weights={tmp_path / 'start.json'}]"
+    settings = {**SMALL, "variant": [own, "ae"], "plugins": [tmp_path / "warm.py"], "n_jobs": jobs}
+    assert [execute(tmp_path / "run", **settings).n_run for _ in range(2)] == [2, 0]
+    for name in ("start.json", "scale.json") if jobs == 2 else ("start.json",):
+        (tmp_path / name).write_text("0.25")
+        assert [execute(tmp_path / "run", **settings).n_run for _ in range(2)] == [1, 0], name

@@ -255,6 +255,25 @@ def test_spec_and_plan_and_environment_come_back(tmp_path):
     assert set(reader.environments()) == {"e1", "e2"}
 
 
+def test_a_run_that_several_versions_or_devices_computed_says_so(tmp_path):
+    versions = {"torch": "2.6", "scipy": "1.11", "aebench": "1"}
+    with new_store(tmp_path) as store:
+        for name, more in {"e1": {}, "e2": {"aebench": "2"}, "e3": {"torch": "2.14"}, "e4": None}.items():
+            store.save_environment({"packages": {} if more is None else versions | more}, name)
+        said = []
+        for cell, key, device in zip(CELLS, ("e1", "e2", "e3"), ("cpu", "cpu", "cuda:1"), strict=True):
+            store.append(record(cell, env_hash=key, device=device))
+            said.append([note for note in store.data().notes if "several" in note])
+        assert said[:2] == [[], []]
+        (line,) = said[2]
+        assert "torch (2.14 and 2.6), kinds of device (cpu and cuda);" in line and "--force" in line
+        store.append(record(CELLS[2], env_hash="e4", device="cpu"))
+        assert not [note for note in store.data().notes if "several" in note]
+        store.append(record(CELLS[2], env_hash="e3", status="error", reason="no result"))
+        (tmp_path / "run" / "environment.json").write_text("{")
+        assert "several" not in str(store.data().notes)
+
+
 @pytest.mark.parametrize(
     "content", ["[1, 2", "- a\n- b", "!!python/object/apply:os.system ['true']", "a: &a [*a, *a]\nb: ["]
 )

@@ -57,6 +57,10 @@ CHANGES = {
         lambda: len(torch.utils._python_dispatch._get_current_dispatch_mode_stack()),
     ),
     "autocast": (lambda: torch.set_autocast_enabled("cpu", True), lambda: torch.is_autocast_enabled("cpu")),
+    "autocast on a GPU": (
+        lambda: torch.set_autocast_enabled("cuda", True),
+        lambda: torch.is_autocast_enabled("cuda"),
+    ),
     "anomalies": (lambda: torch.autograd.set_detect_anomaly(True), torch.is_anomaly_enabled),
     "mkldnn": (lambda: setattr(torch.backends.mkldnn, "enabled", False), lambda: torch.backends.mkldnn.enabled),
     "type": (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),

@@ -216,6 +216,12 @@ def test_differences_name_what_differs():
     assert differences(dict.fromkeys("abcde", "1"), {}).endswith("; and 2 more")
 
 
+def test_facts_name_every_library_that_computes():
+    facts = code_facts()
+    assert {"torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas"} <= facts.keys()
+    assert "scikit-learn 0 there" in differences(facts, facts | {"scikit-learn": "0"})
+
+
 def test_facts_see_every_source(tmp_path):
     (tmp_path / "slow.py").write_text(SLOW)
     facts = code_facts((str(tmp_path / "slow.py"),))

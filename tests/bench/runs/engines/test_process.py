@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,9 @@ from runs import assert_same_tables, execute, records, resolved, wait_for
 
 from bench.contracts.dataset import Split
 from bench.data.split_arrays import split_arrays
+from bench.errors import UsageError
 from bench.runs.cells.task import CellResult
-from bench.runs.engines import child_process, limits, make_engine, process
+from bench.runs.engines import child_process, limits, make_engine, process, process_pool
 from bench.runs.engines.inline import InlineEngine
 from bench.runs.engines.process import ProcessEngine
 from bench.runs.engines.shared_arrays import pack, unpack
@@ -195,3 +197,20 @@ def test_results_that_cannot_be_stored_are_a_failed_cell_and_not_a_failed_run(tm
 
 def _refuse(*_):
     raise ValueError("too many bytes")
+
+
+def test_a_system_that_gives_no_more_processes_is_one_line(monkeypatch, tmp_path):
+    started = []
+
+    class Scarce(process_pool.Child):
+        def __init__(self, *arguments):
+            if started:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            super().__init__(*arguments)
+            started.append(self)
+
+    monkeypatch.setattr(process_pool, "Child", Scarce)
+    with pytest.raises(UsageError, match=r"cannot start 2 worker processes \(Resource temp.* give a smaller --n-jobs"):
+        execute(tmp_path / "run", n_jobs=2)
+    assert started[0].process.returncode is not None and not (tmp_path / "run").exists()
+    assert not any(thread.name == "aebench-watch" for thread in threading.enumerate())

@@ -108,6 +108,15 @@ def test_memory_bounds_the_workers_and_refuses_more(machine):
     assert shape(plan()) == shape(plan(n_jobs=1)) == (1, 1)
 
 
+def test_memory_bounds_the_workers_of_ones_own_cluster_too(machine):
+    pytest.importorskip("distributed")
+    machine(8, memory=3.5 * NEED)
+    cells = RunSpec().cells(Registry.discover(()))
+    with pytest.raises(UsageError, match="3 workers need about"):
+        make_engine(resolved(RunOptions(engine="dask", n_jobs=3), cells))
+    make_engine(resolved(RunOptions(engine="dask", n_jobs=2), cells))
+
+
 def test_data_that_every_worker_reads_count(machine, tmp_path):
     machine(8, memory=8 * NEED / workers.SHARE)
     (tmp_path / "rows.csv").write_bytes(b"0" * (NEED // 400))

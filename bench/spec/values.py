@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.spec.call import Call, expand_grid, parse_call, split_list
+from bench.spec.splits import read_splits
 
 
 def normal_key(key: Any) -> str:
@@ -51,6 +52,19 @@ def read_jobs(value: Any) -> int | str:
     raise UsageError(f"n_jobs={value} is neither a whole number of at least 1 nor auto")
 
 
+def read_rows(value: Any) -> int | str:
+    """`--likelihood-rows`: "auto", "all", or how many held-out rows, also as text.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
+    if value in ("auto", "all") or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise UsageError(f"likelihood_rows={value} is neither a whole number of at least 1 nor all nor auto")
+
+
 def read_calls(key: str, value: Any) -> tuple[Call, ...]:
     """Calls from one text or a list of texts (or `Call`s), grids expanded."""
     items = [value] if isinstance(value, (str, Call)) else value
@@ -90,7 +104,9 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "variant": read_calls,
     "dataset": read_calls,
     "seeds": lambda key, value: read_seeds(value),
+    "splits": lambda key, value: read_splits(value),
     "metrics": _metrics,
+    "likelihood_rows": lambda key, value: read_rows(value),
     "controls": _switch,
     "baseline": _text,
     "select": _text,

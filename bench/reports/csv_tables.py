@@ -204,11 +204,11 @@ def _over_splits(data: RunData, stack_of_cell: np.ndarray, group: np.ndarray, co
     n_metrics = max(len(data.metrics), 1)
     order = np.argsort(group, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        design = designs[group[rows[0]] // n_metrics] if len(rows) else None
-        if design is not None and design.is_crossed:
-            values = np.full(len(design.seeds), np.nan)
+        own = designs[group[rows[0]] // n_metrics] if len(rows) else None
+        if own is not None and own.is_crossed:
+            values = np.full(len(own.seeds), np.nan)
             values[place[data.cell[rows]]] = data.value[rows]
-            interval = design.interval(values)
+            interval = own.interval(values)
             for column, value in zip(columns, (interval.mean, interval.sd, interval.low, interval.high), strict=True):
                 column[group[rows[0]]] = value
 

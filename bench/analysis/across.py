@@ -170,7 +170,7 @@ def _widened(interval: Interval, own: Sequence[tuple[Section, dict[str, int]]], 
     return replace(interval, low=max(low, least), high=min(high, most), sd=by * interval.sd)
 
 
-def _mark(out: Across, metric: Metric, strata: dict[str, list[np.ndarray]], widening: float) -> None:
+def _mark(out: Across, metric: Metric, strata: dict[str, list[np.ndarray]], widening: float = 1.0) -> None:
     """★ for the variant whose score is separated from every other that may win, ☆ for those that share the lead.
 
     Bonferroni's correction for all pairs, because the leader was chosen by looking.

@@ -2,8 +2,8 @@
 
 2E‖x-y‖ - E‖x-x'‖ - E‖y-y'‖ (Székely and Rizzo 2013) by unbiased estimates: 0 for real data, 1 for a point at the
 training mean. Unlike coverage and recall, which averaging and noise win, it puts real data first and gets worse with
-every degradation of them (`aebench validity`). In pixel space, in the features of the data set's own classifier, and on
-its first 50 principal components. A value below that of real validation rows beyond Monte-Carlo error is flagged.
+every degradation of them (`aebench validity`). In pixel space and in the features of the data set's own classifier. A
+value below that of real validation rows beyond Monte-Carlo error is flagged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from bench.metrics.functional.energy import real_energy, source_energy
 
 #: Degradations of real data that raise it, on digits and on MNIST; a classifier hardly notices noise, nor averages.
 IN_PIXELS = ("averaging", "blur", "classes", "contrast", "duplicates", "noise", "shift")
-IN_COMPONENTS = ("averaging", "blur", "classes", "contrast", "duplicates", "shift")
 IN_FEATURES = ("blur", "classes", "contrast", "duplicates", "shift")
 
 
@@ -59,13 +58,6 @@ class Energy(Metric):
             needs=("encode", "decode"),
         ),
         *each(
-            Value(
-                "energy_{source}_pca", "Energy distance of decodes of {source} to held-out data, PCA features.", False
-            ),
-            source=("fit", "mixture", "prior"),
-            sees=IN_COMPONENTS,
-        ),
-        *each(
             Value("energy_real", "Energy distance of real validation rows, which no model should beat, pixels.", None),
             Value(
                 "energy_real_classifier",
@@ -75,7 +67,6 @@ class Energy(Metric):
             ),
             core=True,
         ),
-        Value("energy_real_pca", "Energy distance of real validation rows, which no model should beat, PCA.", None),
         formula="(2E|x-y| - E|x-x'| - E|y-y'|) / the same for the training mean; 0 real data, 1 a constant",
         # Two samples of real data differ by about this much on digits and MNIST (`aebench validity`).
         smallest_effect=0.005,
@@ -84,7 +75,7 @@ class Energy(Metric):
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Every source in every space, each computed only where it is asked for."""
         results: dict[str, Any] = {}
-        for space, suffix in (("pixels", ""), ("classifier", "_classifier"), ("pca", "_pca")):
+        for space, suffix in (("pixels", ""), ("classifier", "_classifier")):
             results[f"energy_real{suffix}"] = partial(real_energy, view.shared, space)
             for source in ("fit", "mixture", "prior"):
                 results[f"energy_{source}{suffix}"] = partial(source_energy, view, space, source)

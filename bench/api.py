@@ -32,8 +32,10 @@ def run(
     data: Any = None,
     labels: Any = None,
     seeds: int | str | Sequence[int] | None = None,
+    splits: int | None = None,
     device: str | None = None,
     metrics: str | Sequence[str] | None = None,
+    likelihood_rows: int | str | None = None,
     controls: bool | None = None,
     baseline: str | None = None,
     select: str | None = None,
@@ -59,6 +61,7 @@ def run(
             `bench.Split`; divided by seed 0 and scaled as `file[path=…]` does.
         labels: (N,) for `data`, or None.
         seeds: how many (10 means 0 … 9), or which.
+        splits: random splits of the data, each with every seed; the frame then has a column `split_number`.
         output: directory of the run; results/<name>-<hash> if None.
         plugins: files or folders with foreign plugins.
         n_jobs: processes that share the work, "auto" by default; a run of more than a few seconds uses as many as cores
@@ -77,8 +80,9 @@ def run(
 
     given = {
         **training,
-        "variant": variants, "dataset": datasets, "seeds": seeds, "device": device, "metrics": metrics,
-        "controls": controls, "baseline": baseline, "select": select, "output": output, "plugins": plugins or None,
+        "variant": variants, "dataset": datasets, "seeds": seeds, "splits": splits, "device": device,
+        "metrics": metrics, "likelihood_rows": likelihood_rows, "controls": controls, "baseline": baseline,
+        "select": select, "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
         "quiet": quiet or None, "tensorboard": tensorboard or None,
     }  # fmt: skip

@@ -109,6 +109,7 @@ def load_model(
     seed: int = 0,
     dataset: str | None = None,
     *,
+    split: int = 0,
     plugins: str | Path | Sequence[str | Path] = (),
     trust: bool = False,
     changed: str = "refuse",
@@ -122,6 +123,7 @@ def load_model(
         variant: its label in the report, e.g. "vae" or "vae[beta=5]".
         seed: which seed.
         dataset: the data set's label, needed only when the run has several.
+        split: which split of the data, where the run has several.
         plugins: files or folders of your own that hold the variant, where it is a plugin.
         trust: whether the plugins and the `module:factory` network that the run itself names may be imported.
         changed: "refuse" or "allow" that the code of the variant or of its network is not what it was in training.
@@ -132,7 +134,7 @@ def load_model(
     """
     one_of("changed", changed, ("refuse", "allow"))
     store = RunStore.open(run)
-    record = _find(_planned(store), variant, seed, dataset)
+    record = _find(_planned(store), variant, seed, dataset, split)
     tensors, meta = store.load_checkpoint(record["cell_id"])
     _check_meta(tensors, meta, variant)
     registry = _trusted_registry(store.spec, meta, plugins, trust)
@@ -173,7 +175,10 @@ def _planned(store: RunStore) -> list[dict[str, Any]]:
     """The latest records of the cells that the run asks for today."""
     plan, records = store.load_plan(), store.records()
     wanted = records if plan is None else [cell["cell_id"] for cell in plan]
-    return [records[cell_id] for cell_id in wanted if cell_id in records]
+    found = [records[cell_id] for cell_id in wanted if cell_id in records]
+    named = {} if plan is None else {cell["cell_id"]: cell for cell in plan}
+    keys = ("dataset_label", "split_number")
+    return [record | {key: named[record["cell_id"]][key] for key in keys if named} for record in found]
 
 
 def _trusted_registry(
@@ -272,7 +277,7 @@ def _check_size(
         raise UsageError(f"the checkpoint of {printable(variant, 80)} holds other networks than it names; run it again")
 
 
-def _find(records: list[dict], variant: str, seed: int, dataset: str | None) -> dict:
+def _find(records: list[dict], variant: str, seed: int, dataset: str | None, split: int) -> dict:
     labels = sorted({record["variant_label"] for record in records})
     of_variant = [record for record in records if variant in (record["variant_label"], record["variant"])]
     exact = [record for record in of_variant if record["variant_label"] == variant] or of_variant
@@ -283,6 +288,10 @@ def _find(records: list[dict], variant: str, seed: int, dataset: str | None) -> 
         exact = [record for record in exact if dataset in (record["dataset_label"], record["dataset"])]
         if not exact:
             raise unknown_name(f"data set of {variant}", dataset, known)
+    splits = sorted({record["split_number"] or 0 for record in exact})
+    if split not in splits:
+        raise UsageError(f"{variant} has no split {split} here; splits: {', '.join(map(str, splits))}")
+    exact = [record for record in exact if (record["split_number"] or 0) == split]
     cells = [record for record in exact if record["seed"] == seed]
     if not cells:
         seeds = sorted({record["seed"] for record in exact})

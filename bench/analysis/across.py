@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,7 +138,7 @@ def _score(out: Across, metric: Metric, own: Sequence[tuple[Section, dict[str, i
             unfinished = asked and table == NEEDS_CONTROLS
             reasons.append(f"the controls have no result on {section.label} yet" if unfinished else table)
         else:
-            tables.append((section, place, table))
+            tables.append((section, place, section.design.units(table)))
     reasons = list(dict.fromkeys(reasons))
     if len(tables) < 2:
         return reasons
@@ -149,15 +149,28 @@ def _score(out: Across, metric: Metric, own: Sequence[tuple[Section, dict[str, i
         rows = [table[place[variant]] if variant in place else np.full(1, np.nan) for _, place, table in tables]
         standing = out.of(variant, metric)
         standing.on = sum(bool(np.isfinite(row).any()) for row in rows)
-        standing.score = stratified_bootstrap(rows, np.random.default_rng(0))
+        standing.score = _widened(stratified_bootstrap(rows, np.random.default_rng(0)), own)
         barred = any(variant in p and (p[variant], metric.name) in s.barred for s, p, _ in tables)
         standing.may_win = standing.on == len(tables) and not barred
         strata[variant] = rows
-    _mark(out, metric, strata)
+    _mark(out, metric, strata, _widening(own))
     return reasons
 
 
-def _mark(out: Across, metric: Metric, strata: dict[str, list[np.ndarray]]) -> None:
+def _widening(own: Sequence[tuple[Section, dict[str, int]]]) -> float:
+    """What splits of one data set that share rows add to standard errors; 1 on one split."""
+    return max((section.design.widening for section, _ in own), default=1.0)
+
+
+def _widened(interval: Interval, own: Sequence[tuple[Section, dict[str, int]]], least=-np.inf, most=np.inf) -> Interval:
+    by = _widening(own)
+    if by == 1.0:
+        return interval
+    low, high = (interval.mean + by * (end - interval.mean) for end in (interval.low, interval.high))
+    return replace(interval, low=max(low, least), high=min(high, most), sd=by * interval.sd)
+
+
+def _mark(out: Across, metric: Metric, strata: dict[str, list[np.ndarray]], widening: float = 1.0) -> None:
     """★ for the variant whose score is separated from every other that may win, ☆ for those that share the lead.
 
     Bonferroni's correction for all pairs, because the leader was chosen by looking.
@@ -167,7 +180,8 @@ def _mark(out: Across, metric: Metric, strata: dict[str, list[np.ndarray]]) -> N
     if len(rank) < 2:
         return
     pairs = len(rank) * (len(rank) - 1) / 2
-    p = [paired_iqm_p(strata[other], strata[rank[0]], np.random.default_rng(0)) * pairs for other in rank[1:]]
+    best = strata[rank[0]]
+    p = [paired_iqm_p(strata[v], best, np.random.default_rng(0), widening=widening) * pairs for v in rank[1:]]
     separated = [value < 1 - CONFIDENCE for value in p]  # False for NaN
     if all(separated):
         out.of(rank[0], metric).mark = "best"
@@ -183,13 +197,15 @@ def _compare(out: Across, metric: Metric, own: Sequence[tuple[Section, dict[str,
     sign = 1.0 if metric.higher_is_better else -1.0
     found = False
     for variant in out.others if base is not None else ():
-        both = [sign * s.values[metric.name][[p[base], p[variant]]] for s, p in own if base in p and variant in p]
+        rows = [(s, [p[base], p[variant]]) for s, p in own if base in p and variant in p]
+        both = [sign * s.design.units(s.values[metric.name][two]) for s, two in rows]
         both = [pair for pair in both if np.isfinite(pair).any(1).all()]
         standing = out.of(variant, metric)
         standing.compared_on = len(both)
         if len(both) > 1:
             old, new = zip(*both, strict=True)
-            standing.improvement = probability_of_improvement(old, new, np.random.default_rng(0))
+            chance = probability_of_improvement(old, new, np.random.default_rng(0))
+            standing.improvement = _widened(chance, own, 0.0, 1.0)
             found = True
     if found:
         out.compared.append(metric)

@@ -1,10 +1,11 @@
 """Compares two runs cell by cell: quality by paired tests over seeds, speed apart, each with a mark and a reason.
 
-Cells are matched by id, that is by what was asked, or with `across_settings` by variant, data set and seed. A stack
-(variant × data set) is paired by seed and tested on the metric's scale; Holm's adjustment is over all quality tests of
-one comparison, without rows that are equal to the bit. Marks: `+` better, `-` worse, `~` the same (identical, or the
-interval of the difference lies within ± the metric's smallest effect of interest), `?` inconclusive, `x` not
-comparable, with the reason. The same rule stands behind the marks of a report (`bench.analysis.pairs.side`).
+Cells are matched by id, that is by what was asked, or with `across_settings` by variant, data set, split and seed. A
+stack (variant × data set) is paired by seed (over several splits as `bench.analysis.design` says) and tested on the
+metric's scale; Holm's adjustment is over all quality tests of one comparison, without rows that are equal to the bit.
+Marks: `+` better, `-` worse, `~` the same (identical, or the interval of the difference lies within ± the metric's
+smallest effect of interest), `?` inconclusive, `x` not comparable, with the reason. The same rule stands behind the
+marks of a report (`bench.analysis.pairs.side`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.analysis.catalogue import Metric, catalogue
+from bench.analysis.design import Design, one_split, overlap_of
 from bench.analysis.pairs import ALPHA, side
 from bench.analysis.scales import Placed, Scale
 from bench.analysis.stats import (
@@ -28,7 +30,6 @@ from bench.analysis.stats import (
     holm,
     least_spread,
     mean_interval,
-    paired_p,
     seeds_to_separate,
     t_quantile,
 )
@@ -48,7 +49,8 @@ class Change:
         mark: of `MARKS`. reason: why it cannot be compared, or what would decide it.
         base, new: means over common seeds. difference, half: NEW - BASE with the half-width of its t interval.
         relative: the difference on the metric's scale as a share of BASE, of_what: what of BASE it is a share of.
-        p: Holm-adjusted over the comparison, NaN for identical values; n: common seeds.
+        p: Holm-adjusted over the comparison, NaN for identical values; n: common seeds, or what else the interval rests
+            on; unit: "seed" or "split".
         worse_by: how much worse NEW is, as `relative` (negative when it is better); worse_most: the upper end of its
             one-sided 95 % interval.
         smallest: the metric's smallest effect of interest, as a share of BASE.
@@ -74,21 +76,24 @@ class Change:
     smallest: float = np.nan
     detectable: float = np.nan
     lost: str = ""
+    unit: str = "seed"
 
 
 @dataclass(frozen=True)
 class Tested:
-    """Differences NEW - BASE of one change on the metric's scale, (n,), beside that scale and BASE's mean there."""
+    """Differences NEW - BASE of one change on the metric's scale, (n,), beside that scale, BASE's mean there, and what
+    the differences are of."""
 
     differences: np.ndarray
     scale: Scale
     placed: Placed
     base: float
+    design: Design
 
     @property
     def interval(self) -> Interval:
-        """Mean difference with its t interval."""
-        return mean_interval(self.differences)
+        """Mean difference with its interval."""
+        return self.design.interval(self.differences)
 
     @property
     def equal(self) -> bool:
@@ -154,7 +159,7 @@ def compare(
         metrics: names to compare; None for the primary metrics, or all with a direction where none is primary.
         across_machines: compare speeds even of different hardware.
         extra: metrics that are compared in any case.
-        across_settings: match cells by variant, data set and seed, whatever else differs; the notes name it.
+        across_settings: match cells by variant, data set, split and seed, whatever else differs; the notes name it.
 
     Raises:
         UsageError: not a run, no common cell, or a metric that neither run has.
@@ -235,7 +240,7 @@ class _Side:
         rows = data.cells.to_dict("records")
         keys = [_name_of(row) if by_name else row["cell_id"] for row in rows]
         self.cells = dict(zip(keys, rows, strict=True))
-        self.seeds = {row["seed"] for row in rows}
+        self.repeats = {(row["split_number"], row["seed"]) for row in rows}
         self.stacks: dict[tuple[str, str], list[str]] = {}
         for key, row in self.cells.items():
             if not row["variant_label"].startswith("control:"):
@@ -258,7 +263,7 @@ class _Side:
 
 
 def _name_of(row: Mapping) -> str:
-    return "\0".join((row["dataset_label"], row["variant_label"], str(row["seed"])))
+    return "\0".join((row["dataset_label"], row["variant_label"], str(row["split_number"]), str(row["seed"])))
 
 
 def _stack_changes(label, base: _Side, new: _Side, names, listed) -> list[tuple[Change, Tested | None]]:
@@ -281,18 +286,36 @@ def _stack_changes(label, base: _Side, new: _Side, names, listed) -> list[tuple[
             change.reason = _other_reason(metric, common, base, new, whole)
         out.append((change, None))
         if not change.reason:
-            out[-1] = (change, measure(change, table[whole], bool(metric.higher_is_better), metric.scale))
+            design = _design([new.cells[key] for key, has in zip(common, whole, strict=True) if has])
+            tested = measure(change, table[whole], bool(metric.higher_is_better), metric.scale, design)
+            out[-1] = (change, tested)
     return out
 
 
-def measure(change: Change, pairs: np.ndarray, higher_is_better: bool, scale: Scale) -> Tested:
-    """Fills a change's numbers in from (BASE, NEW) pairs (n, 2), and returns what is to be tested."""
-    raw, placed = mean_interval(pairs[:, 1] - pairs[:, 0]), scale.place(pairs)
-    tested = Tested(placed.table[:, 1] - placed.table[:, 0], scale, placed, float(placed.table[:, 0].mean()))
+def _design(cells: Sequence[Mapping]) -> Design:
+    """The design of `cells` in their own order."""
+    seeds, splits = (np.array([cell[name] for cell in cells], dtype=np.int64) for name in ("seed", "split_number"))
+    design = Design(seeds, splits)
+    if not design.is_crossed:
+        return design
+    return replace(design, overlap=max(overlap_of(text) for text in {cell["split"] for cell in cells}))
+
+
+def measure(
+    change: Change, pairs: np.ndarray, higher_is_better: bool, scale: Scale, design: Design | None = None
+) -> Tested:
+    """Fills a change's numbers in from (BASE, NEW) pairs (n, 2), and returns what is to be tested.
+
+    `design`: of the n pairs; None for seeds on one split.
+    """
+    design = design or one_split(range(len(pairs)))
+    raw, placed = design.interval(pairs[:, 1] - pairs[:, 0]), scale.place(pairs)
+    tested = Tested(placed.table[:, 1] - placed.table[:, 0], scale, placed, float(placed.table[:, 0].mean()), design)
     if not (pairs[:, 0] != pairs[:, 1]).any():
-        tested = Tested(np.zeros(len(pairs)), scale, placed, tested.base)
+        tested = replace(tested, differences=np.zeros(len(pairs)))
     change.base, change.new = (float(mean) for mean in pairs.mean(0))
     change.difference, change.half, change.n, change.of_what = raw.mean, raw.half_width, raw.n, scale.of_what
+    change.unit = design.unit
     interval, sign = tested.interval, -1.0 if higher_is_better else 1.0
     change.relative = tested.share(interval.mean)
     change.smallest = tested.share(placed.margin)
@@ -323,11 +346,9 @@ def _shared_reason(label, base: _Side, new: _Side, common: Sequence[str]) -> tup
             row = side_.cells[common[0]]
             why = printable(row["reason"] or row["error"] or "", 120)
             return f"no result in {name}: {row['status']}, {why}", name == "NEW"
-    checksums = [
-        {_checksum(side_.cells[key]["split"]) for key in common if side_.cells[key]["status"] == "ok"}
-        for side_ in (base, new)
-    ]
-    return ("the data differ (checksum)", True) if checksums[0] != checksums[1] else ("", False)
+    both = [(base.cells[key], new.cells[key]) for key in common]
+    checksums = [[_checksum(row["split"]) for row in pair] for pair in both if all(r["status"] == "ok" for r in pair)]
+    return ("the data differ (checksum)", True) if any(old != now for old, now in checksums) else ("", False)
 
 
 def _other_reason(metric: Metric, common: Sequence[str], base: _Side, new: _Side, whole: np.ndarray) -> str:
@@ -358,9 +379,9 @@ def judge(changes: Sequence[tuple[Change, Tested | None]], directions: Mapping[s
     """
     tested = [(change, test) for change, test in changes if test is not None]
     raw = [
-        math.nan if test.equal or len(test.differences) < LEAST_SEEDS
-        else paired_p(test.differences, test.placed.resolution)
-        for _, test in tested
+        math.nan if test.equal or change.n < LEAST_SEEDS
+        else test.design.paired_p(test.differences, test.placed.resolution)
+        for change, test in tested
     ]  # fmt: skip
     adjusted = holm(raw)
     size, n_open = int(np.isfinite(adjusted).sum()), int(np.sum(adjusted >= ALPHA))
@@ -375,16 +396,18 @@ def _mark(change: Change, test: Tested, higher_is_better: bool, n_open: int) -> 
     if test.equal:
         return "~", "identical"
     if change.n < 2:
-        return "x", "one common seed gives no interval"
+        return "x", f"one common {change.unit} gives no interval"
     found = side(test.interval, change.p, test.placed.margin)
     if found == "same":
         return "~", ""
     if found == "apart":
         return ("+" if (test.interval.mean > 0) == higher_is_better else "-"), ""
     if change.n < LEAST_SEEDS:
-        return "?", f"fewer than {LEAST_SEEDS} common seeds decide nothing"
+        return "?", f"fewer than {LEAST_SEEDS} common {change.unit}s decide nothing"
     if change.p < ALPHA:
         return "?", "it differs, but it is not clear whether by more than the smallest effect of interest"
+    if test.design.is_crossed:  # common rows make no number of splits independent
+        return "?", ""
     more = seeds_to_separate(test.interval.mean, test.interval.sd, alpha=ALPHA / max(n_open, 1))
     return "?", f"fresh runs of about {more} seeds would decide" if more and change.n < more <= 1000 else ""
 
@@ -432,9 +455,10 @@ def _lost(base: _Side, new: _Side, across_settings: bool) -> list[str]:
         other = new.cells.get(key)
         if row["status"] != "ok" or (other is not None and other["status"] == "ok"):
             continue
-        if other is None and across_settings and row["seed"] not in new.seeds:
+        if other is None and across_settings and (row["split_number"], row["seed"]) not in new.repeats:
             continue
-        name = printable(f"{row['variant_label']} on {row['dataset_label']}, seed {row['seed']}")
+        split = f"split {row['split_number']}, " if row["split_number"] else ""
+        name = printable(f"{row['variant_label']} on {row['dataset_label']}, {split}seed {row['seed']}")
         why = "" if other is None else printable(other["reason"] or other["error"] or "", 160)
         lost.append(f"{name}: {'gone' if other is None else other['status']}{', ' + why if why else ''}")
     return lost

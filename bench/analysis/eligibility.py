@@ -40,7 +40,7 @@ def beyond(values: np.ndarray, bound: float, above: bool) -> bool:
     return interval.low > bound if above else interval.high < bound
 
 
-def collapse_reason(values: Mapping[str, np.ndarray], reason: str = "") -> str | None:
+def collapse_reason(values: Mapping[str, np.ndarray], reason: str = "", of_what: str = "seeds") -> str | None:
     """Why a model is collapsed, and wins nothing, or None. What is not established over seeds bars nobody.
 
     The evaluation's own flag decides where it is recorded; in runs without it, the variance of samples of the fitted
@@ -48,11 +48,12 @@ def collapse_reason(values: Mapping[str, np.ndarray], reason: str = "") -> str |
 
     Args:
         values: of one row, (S,) by metric. reason: what the evaluation said of the flag "collapsed".
+        of_what: what the S values are of.
     """
     flags = values.get("collapsed", np.empty(0))
     if np.isfinite(flags).any():
         n, of = int(np.nansum(flags > 0.5)), int(np.isfinite(flags).sum())
-        where = "" if n == of else f" in {n} of {of} seeds"
+        where = "" if n == of else f" in {n} of {of} {of_what}"
         said = reason.removeprefix("collapsed: ") or "the evaluation's flag"
         return f"collapsed{where}: {said}" if beyond(flags, 0.5, above=True) else None
     unexplained = values.get("test_fvu", np.empty(0))

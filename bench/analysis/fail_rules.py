@@ -110,7 +110,7 @@ def _not_shown(change: Change, limit: float) -> str:
     most = percent(change.worse_most) if math.isfinite(change.worse_most) else "any amount"
     return (
         f"{_named(change)} is not shown to be worse by at most {percent(limit)}: it may be worse by {most}"
-        f"{change.of_what} ({change.n} seeds)"
+        f"{change.of_what} ({change.n} {change.unit}s)"
     )
 
 

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.catalogue import Metric
+from bench.analysis.design import Design
 from bench.analysis.leads import Lead, lead_of
 from bench.analysis.numbers import FRESH, p_value, seeds_text, with_interval
 from bench.analysis.scales import LINEAR
 from bench.analysis.selection import criterion_of
-from bench.analysis.stats import Interval, mean_interval
+from bench.analysis.stats import Interval
 
 if TYPE_CHECKING:
     from bench.analysis.sections import Row
@@ -33,6 +34,11 @@ NOTE = (
 )
 COLUMNS = ("dataset", "variant", "setting", "kl_weight", "criterion", "value", "low", "high", "seeds", "chosen",
            "separated", "collapsed")  # fmt: skip
+
+
+def note(several_splits: bool) -> str:
+    """How settings are chosen and compared."""
+    return NOTE.replace("over seeds", "over splits of the data") if several_splits else NOTE
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Grid:
     Attributes:
         criterion: its name, "" where nothing can be compared; explanation: what it is and why.
         sentence: which setting is chosen and how sure that is, or why none is. separated: chosen beyond seed noise.
+        unit: what the settings' values are counted in, "seed" or "split".
     """
 
     dataset: str
@@ -67,6 +74,7 @@ class Grid:
     sentence: str
     separated: bool
     higher_is_better: bool = False
+    unit: str = "seed"
 
     @property
     def heading(self) -> str:
@@ -94,18 +102,20 @@ def grids_of(
     values: Mapping[str, np.ndarray],
     metrics: Mapping[str, Metric],
     select: str,
+    design: Design,
 ) -> list[Grid]:
     """Every grid of a data set.
 
     Args:
         variants: the variant's name of each row. values: metric → (V, S). select: as `selection.criterion_of`.
+        design: of the S columns.
     """
     groups: dict[str, list[int]] = {}
     for index, (row, variant) in enumerate(zip(rows, variants, strict=True)):
         if not row.is_control:
             groups.setdefault(variant, []).append(index)
     return [
-        _grid(dataset, variant, rows, places, values, metrics, select)
+        _grid(dataset, variant, rows, places, values, metrics, select, design)
         for variant, places in groups.items()
         if len(places) > 1
     ]
@@ -119,20 +129,21 @@ def _grid(
     values: Mapping[str, np.ndarray],
     metrics: Mapping[str, Metric],
     select: str,
+    design: Design,
 ) -> Grid:
     done = [place for place in places if rows[place].n_ok]
     directions = {name: metric.higher_is_better for name, metric in metrics.items()}
     weights = [rows[place].kl_weight_value for place in done]
     criterion = criterion_of(select, weights, {name: table[done] for name, table in values.items()}, directions)
-    lead, table = Lead(), np.full((len(places), 1), np.nan)
+    lead, table = Lead(), np.full((len(places), len(design.seeds)), np.nan)
     if criterion.metric and len(done) > 1:
         table = values[criterion.metric][places]
         shared = np.isfinite(table[[place in done for place in places]]).all(0)
         table = np.where(shared, table, np.nan) if shared.any() else table  # the same seeds for every setting
         scale = metrics[criterion.metric].scale if criterion.metric in metrics else LINEAR
-        lead = lead_of(table, criterion.higher_is_better, np.isfinite(table).any(1), scale)
+        lead = lead_of(table, criterion.higher_is_better, np.isfinite(table).any(1), scale, design)
     settings = [
-        Setting(row, rows[row], mean_interval(table[place]), place == lead.leader) for place, row in enumerate(places)
+        Setting(row, rows[row], design.interval(table[place]), place == lead.leader) for place, row in enumerate(places)
     ]
     if not criterion.metric:
         sentence = f"No setting is chosen: {criterion.explanation}."
@@ -142,7 +153,7 @@ def _grid(
         sentence = _sentence(settings, lead)
     separated = lead.leader is not None and lead.marks.get(lead.leader) == "best"
     said = (criterion.metric, criterion.explanation)
-    return Grid(dataset, variant, *said, settings, sentence, separated, criterion.higher_is_better)
+    return Grid(dataset, variant, *said, settings, sentence, separated, criterion.higher_is_better, design.unit)
 
 
 def _sentence(settings: list[Setting], lead: Lead) -> str:
@@ -152,7 +163,7 @@ def _sentence(settings: list[Setting], lead: Lead) -> str:
     if lead.marks.get(lead.leader) == "best":
         text += f", told apart from every other setting (Holm p ≤ {p_value(lead.p).lstrip('< ')})."
     elif not np.isfinite(lead.rival_p):
-        text += " by its mean alone: so few seeds cannot tell it apart from the others."
+        text += f" by its mean alone: so few {lead.unit}s cannot tell it apart from the others."
     else:
         tied = [settings[place].row.label for place in lead.tied]
         more = f" and {len(tied) - _MOST_NAMED} more" if len(tied) > _MOST_NAMED else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.analysis.design import Design
 from bench.analysis.pairs import ALPHA, Column, Family, side
 from bench.analysis.scales import LINEAR, Scale
 from bench.analysis.stats import LEAST_SEEDS, Interval, correlation, seeds_to_separate
@@ -30,7 +31,8 @@ class Lead:
         rival: position of the closest other variant (best mean after the leader), or None.
         p: the largest adjusted p of the leader against those it is told apart from; NaN without any.
         rival_p: the adjusted p of leader against rival.
-        seeds: common to all that compete. left_out: positions with too few seeds to compete.
+        seeds: common to all that compete, or splits where there are several. unit: which of the two.
+        left_out: positions with too few seeds to compete.
         difference: of leader - rival in the metric's unit; share: on its scale, as a share of the rival's.
         nearest: position of the best of `tied` that is not the same, with which `more_seeds` deals, or None.
         nearest_p: its adjusted p.
@@ -47,6 +49,7 @@ class Lead:
     p: float = np.nan
     rival_p: float = np.nan
     seeds: int = 0
+    unit: str = "seed"
     left_out: list[int] = field(default_factory=list)
     difference: float = np.nan
     share: float = np.nan
@@ -55,9 +58,15 @@ class Lead:
     more_seeds: float | None = None
 
 
-def lead_of(values: np.ndarray, higher_is_better: bool | None, eligible: np.ndarray, scale: Scale = LINEAR) -> Lead:
+def lead_of(
+    values: np.ndarray,
+    higher_is_better: bool | None,
+    eligible: np.ndarray,
+    scale: Scale = LINEAR,
+    design: Design | None = None,
+) -> Lead:
     """The lead of one column (V, S) that is a family of its own; `eligible` (V,) says who competes."""
-    column = Column(values, higher_is_better, eligible, scale)
+    column = Column(values, higher_is_better, eligible, scale, design)
     return lead_in("", column, Family({"": column}))
 
 
@@ -68,7 +77,7 @@ def lead_in(name: str, column: Column, family: Family) -> Lead:
         return Lead()
     rows, seeds = column.common
     leader = order[0]
-    lead = Lead(leader=leader, seeds=int(seeds.sum()))
+    lead = Lead(leader=leader, seeds=column.over.count(seeds), unit=column.over.unit)
     lead.left_out = [int(row) for row in np.flatnonzero(column.can_win & np.isfinite(column.values).any(1))
                      if row not in rows]  # fmt: skip
     if len(order) == 1:
@@ -84,7 +93,8 @@ def lead_in(name: str, column: Column, family: Family) -> Lead:
     lead.nearest = next((row for row in lead.tied if row not in lead.same), None)
     if lead.nearest is not None:
         lead.nearest_p = p[lead.nearest]
-        lead.more_seeds = None if lead.nearest_p < ALPHA else seeds_needed(against[lead.nearest], family.n_open)
+        if not lead.nearest_p < ALPHA:
+            lead.more_seeds = _needed(column, against[lead.nearest], family.n_open)
     return lead
 
 
@@ -110,9 +120,15 @@ def _noisy(leader: int, row: int, order: list[int], apart: Sequence[int], column
     if any(order.index(other) < order.index(row) for other in apart):
         return "its mean is worse than one that is told apart"
     d = (column.values[leader] - column.values[row]) * (1 if column.higher_is_better else -1)
+    d = column.over.units(d)
     d = d[np.isfinite(d)]
     # With five seeds one equal variant in 32 is worse in every one: that is no longer a coin's fall.
-    return f"worse in all of {len(d)} seeds" if len(d) >= 5 and bool((d > 0).all()) else ""
+    return f"worse in all of {len(d)} {column.over.unit}s" if len(d) >= 5 and bool((d > 0).all()) else ""
+
+
+def _needed(column: Column, difference: Interval, n_open: int) -> float | None:
+    """`seeds_needed`; None over several splits, whose common rows no number of splits makes independent."""
+    return None if column.over.is_crossed else seeds_needed(difference, n_open)
 
 
 def seeds_needed(difference: Interval, n_open: int) -> float | None:
@@ -135,7 +151,8 @@ class Difference:
         mean, half: of NEW - BASE in the metric's unit, with the half-width of its t interval (NaN for fewer than two
             common seeds).
         relative: on the metric's scale, as a share of BASE. of_what: what of BASE, e.g. " of the excess over 1".
-        n: common seeds. correlation: of the two over them. p: adjusted over the headline's family.
+        n: common seeds, or what else the interval rests on. correlation: of the two over them.
+        p: adjusted over the headline's family.
         verdict: "better", "worse", "same", "inconclusive" or "differs" (descriptive metric).
         more_seeds: as `seeds_needed` has it, where it is inconclusive.
     """
@@ -172,7 +189,7 @@ def _difference(name: str, column: Column, family: Family, base: int, row: int) 
     both = np.isfinite(column.values[base]) & np.isfinite(column.values[row])
     old, new = column.values[base][both], column.values[row][both]
     of = float(column.placed.table[base][both].mean()) if both.any() else np.nan
-    more = seeds_needed(placed, family.n_open) if verdict == "inconclusive" and not p < ALPHA else None
+    more = _needed(column, placed, family.n_open) if verdict == "inconclusive" and not p < ALPHA else None
     return Difference(
         name, raw.mean, raw.half_width, column.scale.share(placed.mean, of, column.placed.ratios),
         column.scale.of_what, raw.n, correlation(old, new), p, verdict, more,

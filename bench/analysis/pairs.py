@@ -4,7 +4,8 @@ The same family stands behind marks, verdicts and the differences from the basel
 answers in one report. Each pair is a paired t test over the seeds that both have, on the metric's scale, Holm-adjusted
 over the whole family. A pair is "apart" when its adjusted p is below 5 % and the measured difference is at least the
 smallest effect of interest; the "same" when its 95 % interval lies within ± that effect or all values are equal; else
-"open". Fewer than three common seeds decide nothing.
+"open". Fewer than three common seeds decide nothing. Over several splits of the data, splits stand where seeds do
+(`bench.analysis.design`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from functools import cached_property
 
 import numpy as np
 
+from bench.analysis.design import Design, one_split
 from bench.analysis.scales import LINEAR, Placed, Scale
-from bench.analysis.stats import CONFIDENCE, LEAST_SEEDS, Interval, holm, least_spread, mean_interval, two_sided_t
+from bench.analysis.stats import CONFIDENCE, LEAST_SEEDS, Interval, holm, least_spread, two_sided_t
 
 ALPHA = 1 - CONFIDENCE
 #: Variants of which all pairs are tested; above, pairs without the leader count in the family and are not carried out.
@@ -55,19 +57,23 @@ class Column:
     """One metric of a table.
 
     Attributes:
-        values: (V, S), variants by seeds, NaN where there is no value.
+        values: (V, S), variants by seeds (or by seeds of each split), NaN where there is no value.
         higher_is_better: None for a descriptive metric. can_win: (V,), who competes.
         scale: on which differences count. placed: the values there.
+        design: what the columns are; None for seeds on one split. over: the same, never None.
     """
 
     values: np.ndarray
     higher_is_better: bool | None
     can_win: np.ndarray
     scale: Scale = LINEAR
+    design: Design | None = None
     placed: Placed = field(init=False, repr=False)
+    over: Design = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.placed = self.scale.place(self.values)
+        self.over = self.design or one_split(range(self.values.shape[1]))
 
     @cached_property
     def common(self) -> tuple[list[int], np.ndarray]:
@@ -80,8 +86,8 @@ class Column:
         count = has.sum(1)
         rows = [int(row) for row in np.flatnonzero(self.can_win & (count > 0))]
         rows = [row for row in rows if 2 * count[row] >= max(count[other] for other in rows)]
-        least = min(LEAST_SEEDS, max((count[row] for row in rows), default=0))
-        while len(rows) > 1 and has[rows].all(0).sum() < least:
+        least = min(LEAST_SEEDS, max((self.over.count(has[row]) for row in rows), default=0))
+        while len(rows) > 1 and self.over.count(has[rows].all(0)) < least:
             rows.remove(min(rows, key=lambda row: (count[row], -row)))
         return rows, has[rows].all(0) if rows else np.zeros(self.values.shape[1], dtype=bool)
 
@@ -95,13 +101,19 @@ class Column:
 
     def difference(self, first: int, second: int) -> Interval:
         """First - second row over the seeds both have, on the scale."""
-        d = self.placed.table[first] - self.placed.table[second]
-        return mean_interval(d[np.isfinite(d)])
+        return self.over.interval(self.placed.table[first] - self.placed.table[second])
 
     def raw_difference(self, first: int, second: int) -> Interval:
         """The same in the metric's own unit."""
-        d = self.values[first] - self.values[second]
-        return mean_interval(d[np.isfinite(d)])
+        return self.over.interval(self.values[first] - self.values[second])
+
+    def p_against(self, base: int, rows: Sequence[int]) -> dict[int, float]:
+        """Unadjusted p of row `base` against each of `rows`."""
+        table, resolution = self.placed.table, self.placed.resolution
+        if self.over.is_crossed:
+            return {row: self.over.paired_p(table[row] - table[base], resolution) for row in rows}
+        p = paired_p_against(table, base, resolution)
+        return {row: float(p[row]) for row in rows}
 
 
 class Family:
@@ -119,8 +131,8 @@ class Family:
             pairs, untested = _pairs(column, base, others)
             left += untested
             for first in sorted({first for first, _ in pairs}):
-                p = paired_p_against(column.placed.table, first, column.placed.resolution)
-                raw |= {(name, first, second): float(p[second]) for one, second in pairs if one == first}
+                p = column.p_against(first, [second for one, second in pairs if one == first])
+                raw |= {(name, first, second): value for second, value in p.items()}
         few = {key for key in raw if _differences(columns[key[0]], *key[1:]) < LEAST_SEEDS}
         adjusted = holm([np.nan if key in few else p for key, p in raw.items()], left)
         self._p = dict(zip(raw, adjusted.tolist(), strict=True))
@@ -145,7 +157,7 @@ def _pairs(column: Column, base: int | None, others: Sequence[int]) -> tuple[set
 
 
 def _differences(column: Column, first: int, second: int) -> int:
-    """How many seeds a pair has in common; 0 where all their values are equal, which is no test."""
+    """How many seeds (or splits) a pair has in common; 0 where all their values are equal, which is no test."""
     both = np.isfinite(column.values[first]) & np.isfinite(column.values[second])
     equal = bool((column.values[first][both] == column.values[second][both]).all())
-    return 0 if equal else int(both.sum())
+    return 0 if equal else column.over.count(both)

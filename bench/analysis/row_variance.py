@@ -1,8 +1,10 @@
-"""What other test rows would change: a bootstrap over held-out rows beside the interval over seeds.
+"""What other test rows would change: a bootstrap over held-out rows beside the interval over seeds (and splits).
 
 Seeds and rows are two sources of variance. An interval over seeds holds the test rows fixed, so that with 360 of them a
 lead can be sure over seeds and still be an accident of these rows. Here the models are held fixed and rows are drawn
-again: of each row's error, averaged over seeds, and paired between variants, because all are measured on the same rows.
+again: of each row's error, averaged over seeds, and paired between variants, because all are measured on the same
+rows. Over several splits it is the rows and models of the first that are taken: what other rows change is then already
+part of the interval, and this is its share.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import pandas as pd
 
 from bench.analysis.numbers import number, signed
 from bench.analysis.sections import Section
-from bench.analysis.stats import CONFIDENCE, mean_interval
+from bench.analysis.stats import CONFIDENCE
 
 METRIC = "test_mse"
 DRAWS = 1000
@@ -29,6 +31,17 @@ NOTE = (
     "bootstrap interval over other test rows for these very models. A lead that is smaller than either may be an "
     "accident of it. Neither speaks of another division of the data."
 )
+COLUMNS_OVER_SPLITS = (
+    "Variant", METRIC, "± splits × seeds", "sd of splits", "sd of seeds", "± test rows", "Behind the best",
+    "± splits × seeds", "± test rows",
+)  # fmt: skip
+NOTE_OVER_SPLITS = (
+    "Splits, seeds and test rows: ± splits × seeds is the 95 % t interval over other random divisions of the data and "
+    "training again on each (splits' means over seeds, widened for the rows that splits share and for what seeds have "
+    "in common over splits); sd of splits is the spread of those means, sd of seeds that of training again on one "
+    "split; ± test rows the 95 % bootstrap interval over other test rows for the very models of the first split, which "
+    "is already part of the spread of splits."
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class RowVariance:
     Attributes:
         labels: of the variants with errors of rows, the best first. n: test rows.
         means, halves: of each variant. behind, behind_halves: its difference from the best.
-        texts: the table's rows.
+        texts: the table's rows under `columns`. note: what they mean.
     """
 
     labels: list[str]
@@ -48,6 +61,8 @@ class RowVariance:
     behind: np.ndarray
     behind_halves: np.ndarray
     texts: list[tuple[str, ...]]
+    columns: tuple[str, ...] = COLUMNS
+    note: str = NOTE
 
 
 def row_intervals(errors: np.ndarray, rng: np.random.Generator, draws: int = DRAWS) -> np.ndarray:
@@ -74,6 +89,7 @@ def over_test_rows(
     if lead is None or lead.leader is None:
         return None
     own = cells[((cells["dataset_label"] == section.name) & (cells["status"] == "ok")).to_numpy()]
+    own = own[(own["split_number"] == own["split_number"].min()).to_numpy()]
     order = [lead.leader, *(row for row in range(len(section.rows)) if row != lead.leader)][:MOST]
     names = list(dict.fromkeys(cells[(cells["dataset_label"] == section.name).to_numpy()]["variant_label"]))
     tables = {row: _mean_errors(own[(own["variant_label"] == names[row]).to_numpy()], errors_of) for row in order}
@@ -87,7 +103,8 @@ def over_test_rows(
     first, second = halves[: len(rows)], halves[len(rows) :]
     texts = [_texts(section, row, lead.leader, first[k], second[k]) for k, row in enumerate(rows)]
     labels = [section.rows[row].label for row in rows]
-    return RowVariance(labels, len(best), errors.mean(1), first, behind.mean(1), second, texts)
+    said = (COLUMNS_OVER_SPLITS, NOTE_OVER_SPLITS) if section.design.is_crossed else (COLUMNS, NOTE)
+    return RowVariance(labels, len(best), errors.mean(1), first, behind.mean(1), second, texts, *said)
 
 
 def _mean_errors(cells: pd.DataFrame, errors_of: Callable[[str], np.ndarray | None]) -> np.ndarray | None:
@@ -98,14 +115,13 @@ def _mean_errors(cells: pd.DataFrame, errors_of: Callable[[str], np.ndarray | No
 
 
 def _texts(section: Section, row: int, leader: int, half: float, behind_half: float) -> tuple[str, ...]:
-    cell = section.cells[row, METRIC]
+    cell, design, values = section.cells[row, METRIC], section.design, section.values[METRIC]
+    spreads = map(_half, design.spreads(values[row])) if design.is_crossed else ()
+    own = (section.rows[row].label, number(cell.mean), _half(cell.high - cell.mean), *spreads, _half(half))
     if row == leader:
-        return section.rows[row].label, number(cell.mean), _half(cell.high - cell.mean), _half(half), "", "", ""
-    d = section.values[METRIC][row] - section.values[METRIC][leader]
-    d = d[np.isfinite(d)]
-    interval = mean_interval(d)
+        return *own, "", "", ""
+    interval = design.interval(values[row] - values[leader])
     said = signed(interval.mean, interval.half_width).partition(" ± ")[0]
-    own = (section.rows[row].label, number(cell.mean), _half(cell.high - cell.mean), _half(half))
     return *own, said, _half(interval.half_width), _half(behind_half)
 
 

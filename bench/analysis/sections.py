@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.catalogue import Metric, is_element
+from bench.analysis.design import Design, design_of
 from bench.analysis.eligibility import CONTROL, barred, collapse_reason, prior_collapse_reason
 from bench.analysis.grids import Grid, grids_of
 from bench.analysis.leads import Difference, Lead, differences, lead_in
 from bench.analysis.numbers import number, with_interval
 from bench.analysis.pairs import Column, Family
 from bench.analysis.selection import selected
-from bench.analysis.stats import Interval, mean_intervals
+from bench.analysis.stats import Interval
 from bench.store.measurements import RunData
 from bench.text import printable
 
@@ -81,7 +82,8 @@ class Cell:
 
 @dataclass
 class Section:
-    """One data set: rows × metrics, who leads, differences from the baseline. `name` is the label as stored.
+    """One data set: rows × metrics, who leads, differences from the baseline. `name` is the label as stored, `design`
+    says what the columns of `values` are.
 
     `grids` holds the settings of variants that have several, `barred` why a row does not compete in a metric (whatever
     its numbers are), `tests` how many tests the headline's family has.
@@ -91,7 +93,7 @@ class Section:
     label: str
     data_line: str
     rows: list[Row]
-    seeds: list[int]
+    design: Design
     metrics: dict[str, Metric]
     values: dict[str, np.ndarray]
     cells: dict[tuple[int, str], Cell]
@@ -127,22 +129,22 @@ def section_of(data: RunData, label: str, known: Mapping[str, Metric], spec: Map
     own = np.flatnonzero((data.cells["dataset_label"] == label).to_numpy())
     cells = data.cells.iloc[own]
     variants = list(dict.fromkeys(cells["variant_label"]))
-    seeds = sorted(int(seed) for seed in cells["seed"].unique())
-    place = _places(data, own, variants, seeds)
+    design = design_of(cells)
+    place = _places(data, own, variants, design)
     mine = np.flatnonzero(place[data.cell, 0] >= 0)
-    values, reasons, flags = _fill(data, mine, place, (len(variants), len(seeds)))
+    values, reasons, flags = _fill(data, mine, place, (len(variants), len(design.seeds)))
     metrics = {name: metric for name, metric in known.items() if name in values}
     by_variant = dict(iter(cells[list(_ROW_COLUMNS)].groupby("variant_label", sort=False)))
-    rows = [_row(name, by_variant[name], values, reasons, index) for index, name in enumerate(variants)]
+    rows = [_row(name, by_variant[name], values, reasons, index, design.repeats) for index, name in enumerate(variants)]
     names = [str(by_variant[name]["variant"].iloc[0]) for name in variants]
-    grids = grids_of(printable(label), rows, names, values, metrics, selected(spec))
+    grids = grids_of(printable(label), rows, names, values, metrics, selected(spec), design)
     unchosen = {row: why for grid in grids for row, why in grid.unchosen().items()}
     section = Section(
         label,
         printable(label),
         data_line(next((text for text in cells["split"] if text != "{}"), "{}")),
         rows,
-        seeds,
+        design,
         metrics,
         values,
         {},
@@ -155,21 +157,22 @@ def section_of(data: RunData, label: str, known: Mapping[str, Metric], spec: Map
     )
     unmarked = section.barred | _judge(section)
     for name in metrics:
-        for row, interval in enumerate(mean_intervals(values[name])):
+        for row, interval in enumerate(design.intervals(values[name])):
             key, mark = (row, name), section.leads[name].marks.get(row, "")
             flagged = bool(flags[name][row].any())
             section.cells[key] = _cell(interval, mark, reasons.get(key, ""), flagged, unmarked.get(key, ""))
     return section
 
 
-def _places(data: RunData, own: np.ndarray, variants: list[str], seeds: list[int]) -> np.ndarray:
+def _places(data: RunData, own: np.ndarray, variants: list[str], design: Design) -> np.ndarray:
     """Row and column of every cell of a run in the tables of one data set, (cells, 2); -1 for cells of others."""
     row_of = {name: row for row, name in enumerate(variants)}
-    column_of = {seed: column for column, seed in enumerate(seeds)}
+    column_of = {pair: n for n, pair in enumerate(zip(design.splits.tolist(), design.seeds.tolist(), strict=True))}
     cells = data.cells.iloc[own]
     place = np.full((len(data.cells), 2), -1, dtype=np.int64)
     place[own, 0] = [row_of[name] for name in cells["variant_label"]]
-    place[own, 1] = [column_of[int(seed)] for seed in cells["seed"]]
+    pairs = zip(cells["split_number"].astype(int), cells["seed"].astype(int), strict=True)
+    place[own, 1] = [column_of[pair] for pair in pairs]
     return place
 
 
@@ -182,6 +185,7 @@ def _judge(section: Section) -> dict[tuple[int, str], str]:
             metric.higher_is_better,
             np.array([(row, name) not in section.barred for row in rows]),
             metric.scale,
+            section.design,
         )
         for name, metric in section.metrics.items()
     }
@@ -240,6 +244,7 @@ def _row(
     values: Mapping[str, np.ndarray],
     reasons: Mapping[tuple[int, str], str],
     index: int,
+    repeats: str,
 ) -> Row:
     own = {name: table[index] for name, table in values.items()}
     is_control = label.startswith(CONTROL)
@@ -250,7 +255,7 @@ def _row(
         int((cells["status"] == "ok").sum()),
         len(cells),
         is_control,
-        None if is_control else collapse_reason(own, reasons.get((index, "collapsed"), "")),
+        None if is_control else collapse_reason(own, reasons.get((index, "collapsed"), ""), repeats),
         None if is_control or "collapsed" in own else prior_collapse_reason(own),
     )
 

@@ -1,4 +1,7 @@
-"""Statistics over seeds: pure functions of numbers. Intervals are conditional on the one data split."""
+"""Statistics over seeds: pure functions of numbers. Intervals are conditional on the one data split.
+
+`bench.analysis.design` has those over several splits.
+"""
 
 from __future__ import annotations
 
@@ -111,8 +114,15 @@ def paired_p(differences: np.ndarray, resolution: float = 0.0) -> float:
     if not d.any():
         return 1.0
     mean = float(d.mean())
-    sd = float(least_spread(d.std(ddof=1), mean, resolution))
-    return float(two_sided_t(mean / (sd / np.sqrt(len(d))), len(d) - 1))
+    return t_of_interval(Interval(mean, np.nan, np.nan, float(d.std(ddof=1)), len(d)), resolution)
+
+
+def t_of_interval(interval: Interval, resolution: float = 0.0) -> float:
+    """Two-sided p of the t test of mean 0, from an interval's mean, sd and n; NaN for n < 2."""
+    if interval.n < 2:
+        return float("nan")
+    sd = float(least_spread(interval.sd, interval.mean, resolution))
+    return float(two_sided_t(interval.mean / (sd / np.sqrt(interval.n)), interval.n - 1))
 
 
 def least_spread(sd: np.ndarray | float, mean: np.ndarray | float, resolution: float = 0.0) -> np.ndarray:
@@ -244,7 +254,11 @@ def stratified_bootstrap(
 
 
 def paired_iqm_p(
-    base: Sequence[np.ndarray], new: Sequence[np.ndarray], rng: np.random.Generator, draws: int = 1000
+    base: Sequence[np.ndarray],
+    new: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    draws: int = 1000,
+    widening: float = 1.0,
 ) -> float:
     """Two-sided p that two variants have the same interquartile mean over data sets, seeds resampled in pairs.
 
@@ -253,6 +267,7 @@ def paired_iqm_p(
 
     Args:
         base, new: one array (n_seeds,) per data set each, matched by position; pairs with a missing value are left out.
+        widening: of the standard error, for values that share rows.
 
     Returns:
         p; NaN unless every data set has two pairs.
@@ -266,7 +281,7 @@ def paired_iqm_p(
     means = scipy_stats.trim_mean(resampled, 0.25, axis=2)  # (2, draws)
     seeds = sum(pair.shape[1] for pair in pairs)
     degrees = seeds - len(pairs)
-    error = float((means[1] - means[0]).std(ddof=1)) * np.sqrt(seeds / degrees)
+    error = widening * float((means[1] - means[0]).std(ddof=1)) * np.sqrt(seeds / degrees)
     pooled = np.concatenate(pairs, axis=1)
     difference = interquartile_mean(pooled[1]) - interquartile_mean(pooled[0])
     if difference == 0:

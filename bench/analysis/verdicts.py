@@ -50,7 +50,7 @@ def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
     if lead.rival is None:
         return nobody, f"there is nothing to compare {name} with", "open"
     if lead.seeds < LEAST_SEEDS:
-        n = "one seed" if lead.seeds == 1 else f"{lead.seeds} seeds"
+        n = f"one {lead.unit}" if lead.seeds == 1 else f"{lead.seeds} {lead.unit}s"
         few = "names no winner" if lead.seeds == 1 else "name no winner"
         return nobody, f"{n} in common {few}; run at least {LEAST_SEEDS}", "open"
     if lead.marks.get(lead.leader) == "best":
@@ -80,7 +80,7 @@ def _open(lead: Lead) -> str:
     """Why nobody is marked."""
     if len(lead.same) == len(lead.tied):
         return "by less than the smallest effect of interest"
-    return "not beyond seed noise"
+    return f"not beyond {lead.unit} noise"
 
 
 def _noisy(section: Section, lead: Lead) -> str:
@@ -119,7 +119,9 @@ def headline(section: Section) -> str:
     open_ = [line for line in lines if line.level != "sure"]
     total = len(lines)
     if not won:
-        return f"No variant is ahead of all others beyond seed noise in any of {total} primary metrics."
+        return (
+            f"No variant is ahead of all others beyond {section.design.unit} noise in any of {total} primary metrics."
+        )
     parts = []
     for name, n in won.most_common():
         metrics = [line.metric for line in lines if line.winner == name and line.level == "sure"]

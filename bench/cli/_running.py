@@ -106,6 +106,7 @@ def describe_plan(run: ResolvedRun) -> str:
         "variants": ", ".join(dict.fromkeys(cell.variant_label for cell in cells)),
         "data sets": ", ".join(dict.fromkeys(cell.dataset_label for cell in cells)),
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
+        **({"splits": f"{spec.splits} of each data set"} if spec.splits > 1 else {}),
         "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
         "metrics": ", ".join(f"{name} ({len(values)})" for name, values in run.registry.metrics_for(spec.evaluated)),
         "workers": _workers(run),

@@ -45,9 +45,11 @@ def _training_options(command: Any) -> Any:
 @click.option("-m", "--variant", multiple=True, metavar="NAME[p=v]", help="Variant; p=[v1,v2] is a grid. Repeatable.")
 @click.option("-d", "--dataset", multiple=True, metavar="NAME[p=v]", help="Data set (digits). Repeatable.")
 @click.option("--seeds", metavar="N|LIST", help="How many (10 is 0 to 9), or which: 0,3,7.")
+@click.option("--splits", metavar="K", help="Random splits of the data, each with every seed (1).")
 @_training_options
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")
+@click.option("--likelihood-rows", metavar="N|all", help="Held-out rows of IWAE and AIS (auto: as many as are cheap).")
 @click.option("--controls", is_flag=True, default=None, help="Also evaluate control models whose scores are known.")
 @click.option("--baseline", metavar="VARIANT", help="The variant that the others are compared with.")
 @click.option("--select", metavar="METRIC", help="The val_* metric that chooses between settings of one variant.")

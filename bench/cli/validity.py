@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @click.command("validity", short_help="Sweeps that a metric must pass to rank models.")
 @click.option("-d", "--dataset", required=True, metavar="NAME[p=v]", help="The data set whose rows are degraded.")
 @click.option("--metrics", default="all", show_default=True, help="core, all, or names of values, separated by commas.")
-@click.option("--rows", type=click.IntRange(min=100), default=2000, show_default=True, help="Most held-out rows.")
+@click.option(
+    "--rows", type=click.IntRange(min=100), default=2000, show_default=True, help="Most held-out rows (at random)."
+)
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=None, help="Directory; results/validity-NAME.")
 @click.option("-q", "--quiet", is_flag=True, help="Only name the files.")
@@ -34,6 +36,7 @@ def command(context: click.Context, dataset, metrics, rows, plugins, output, qui
     from bench.spec.registry import Registry
     from bench.validity.document import failures, write_files
     from bench.validity.measure import sweep_all
+    from bench.validity.models import ROWS_SEED
 
     registry = Registry.discover(plugins)
     chosen = registry.metrics_for(metrics)
@@ -45,7 +48,7 @@ def command(context: click.Context, dataset, metrics, rows, plugins, output, qui
     wanted = {value for _, values in chosen for value in values}
     note = (lambda text: None) if quiet else (lambda text: click.echo(f"measuring {text}", err=True))
     curves = sweep_all(split, instances, wanted, rows, note)
-    title = f"{call.name}, {min(rows, len(split.test)):,} held-out rows"
+    title = f"{call.name}, {min(rows, len(split.test)):,} held-out rows, drawn at random with seed {ROWS_SEED}"
     for path in write_files(curves, title, directory):
         click.echo(path)
     broken = failures(curves)

@@ -1,7 +1,8 @@
 """What a data set plugin returns: a `Split` of train, validation and test arrays with what is known about them.
 
 A plugin is one file `datasets/NAME.py` with a function `load(...) -> Split`; its signature is its configuration and
-its docstring what `aebench list datasets -v` shows.
+its docstring what `aebench list datasets -v` shows. One that takes both `test` and `split_seed` divides all its rows at
+random by `split_seed`, and can be run on several splits (`--splits`).
 """
 
 from __future__ import annotations

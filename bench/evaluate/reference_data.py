@@ -60,15 +60,23 @@ class SharedData:
         cost: the run's reconstruction cost.
         latent_dim: L, for the PCA and random baselines.
         device: where rows are kept.
+        likelihood_rows: held-out rows of the expensive likelihoods: a number, "all", or "auto" for as many as are
+            cheap.
     """
 
     def __init__(
-        self, split: Split, cost: ReconstructionCost, latent_dim: int, device: torch.device | str = "cpu"
+        self,
+        split: Split,
+        cost: ReconstructionCost,
+        latent_dim: int,
+        device: torch.device | str = "cpu",
+        likelihood_rows: int | str = "auto",
     ) -> None:
         self.split = split
         self.cost = cost
         self.latent_dim = latent_dim
         self.device = torch.device(device)
+        self.likelihood_rows = likelihood_rows
         self.dimension = split.dimension
         self._rows: dict[str, Rows] = {}
         self._cache: dict[object, object] = {}

@@ -42,6 +42,8 @@ class Coverage(Metric):
                 True,
                 formula="2 coverage recall / (coverage + recall)",
                 sees=("averaging", "blur", "classes", "contrast", "duplicates", "noise", "shift"),
+                # Coverage and recall of two samples of 2,000 real MNIST rows differ by .014 and .010.
+                smallest_effect=0.02,
             ),
             source=("fit", "prior"),
         ),

@@ -30,6 +30,8 @@ class Holes(Metric):
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ N(m, S)",
             needs=("encode",),
             primary=True,
+            # A squared distance: a twentieth of it is a fortieth of the way that decodes move.
+            smallest_effect=0.05,
         ),
         Value(
             "cycle_error_prior",
@@ -37,6 +39,7 @@ class Holes(Metric):
             False,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ prior",
+            smallest_effect=0.05,
             needs=("encode", "prior"),
         ),
         *each(

@@ -29,6 +29,8 @@ class Neighbourhood(Metric):
             True,
             formula="1 - 2/(N k (2N - 3k - 1)) sum of data ranks beyond k = 10 of code neighbours",
             sees=("noise",),
+            # Good codes lie between .98 and 1, where half a percent is a quarter of all there is.
+            smallest_effect=0.002,
         ),
         Value(
             "continuity",

@@ -12,6 +12,9 @@ import numpy as np
 from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
 from bench.contracts.view import View
 
+#: Of a squared error: half a percent of the distance between a datum and its reconstruction.
+EFFECT = 0.01
+
 
 class Reconstruction(Metric):
     """Squared reconstruction error on the whole test and validation split and on at most 10,000 training rows."""
@@ -22,6 +25,7 @@ class Reconstruction(Metric):
             "test_mse",
             "Mean squared error per data dimension of held-out data decoded from their posterior means.",
             False,
+            smallest_effect=EFFECT,
             unit="per dim",
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2 / d",
@@ -33,6 +37,7 @@ class Reconstruction(Metric):
             "test_mse_sampled",
             "Mean squared error per data dimension of held-out data decoded from draws of their posterior.",
             False,
+            smallest_effect=EFFECT,
             unit="per dim",
             range="[0, inf)",
             formula="E E_q||decode(Z) - x||^2 / d, 16 draws",
@@ -43,6 +48,7 @@ class Reconstruction(Metric):
             "test_sse",
             "Squared error of held-out data decoded from their posterior means, summed over data dimensions (eq. 1).",
             False,
+            smallest_effect=EFFECT,
             unit="per example",
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2",
@@ -54,6 +60,7 @@ class Reconstruction(Metric):
                 "val_mse",
                 "As test_mse, on the validation split: the number that choices of hyper-parameters use.",
                 False,
+                smallest_effect=EFFECT,
             ),
             Value("train_mse", "As test_mse, on training data (at most 10,000 rows).", None),
             unit="per dim",
@@ -65,6 +72,7 @@ class Reconstruction(Metric):
             "test_fvu",
             "Fraction of the held-out variance that reconstructions leave unexplained; the training mean scores 1.",
             False,
+            smallest_effect=EFFECT,
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2 / E||x - mean||^2",
             core=True,
@@ -74,6 +82,7 @@ class Reconstruction(Metric):
             "test_fvu_sampled",
             "As test_fvu, with codes drawn from the posterior.",
             False,
+            smallest_effect=EFFECT,
             range="[0, inf)",
             formula="E E_q||decode(Z) - x||^2 / E||x - mean||^2, 16 draws",
             needs=("posterior",),
@@ -93,6 +102,8 @@ class Reconstruction(Metric):
             False,
             range="[0, inf)",
             formula="test_mse / train_mse",
+            # Over-fitting counts from 5 %: below, it is the luck of which rows were held out.
+            smallest_effect=0.05,
             core=True,
         ),
         needs=("encode", "decode"),

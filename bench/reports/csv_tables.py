@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
+from bench.analysis.design import design_of
 from bench.analysis.selection import AUTO, of_cells, selected
 from bench.analysis.stats import t_quantile
 from bench.files import atomic_file
@@ -31,6 +32,8 @@ SUMMARY_COLUMNS = ("dataset", "dataset_params", "variant", "variant_params", "da
                    "unit", "higher_is_better", "n", "mean", "sd", "low", "high", "min", "max", "n_flagged", "n_missing",
                    "n_failed", "kl_weight", "decoder_variance", "reason")  # fmt: skip
 HISTORY_COLUMNS = ("cell_id", "variant", "dataset", "seed", "part", "term", "step", "epoch", "value")
+#: Further columns of a run with several splits of its data.
+_OF_SPLITS = ("split_number",)
 _WHOLE = {"peak_rss", "peak_cuda", "n_params", "flops", "num_threads"}
 
 
@@ -53,7 +56,8 @@ def results_frame(data: RunData, select: str = AUTO) -> pd.DataFrame:
 
     chosen_by, select_values = of_cells(data, select)
     columns: dict[str, Any] = {}
-    for name in RESULT_COLUMNS:
+    names = result_columns(data)
+    for name in names:
         if name == "metric":
             columns[name] = measured(data.metric, [metric.name for metric in data.metrics], "")
         elif name == "unit":
@@ -75,7 +79,12 @@ def results_frame(data: RunData, select: str = AUTO) -> pd.DataFrame:
             columns[name] = np.where(has, measured(data.reason, text[:-1], ""), cell_reason)
         else:
             columns[name] = data.cells[name].to_numpy()[row_of_cell]
-    return pd.DataFrame(columns, columns=list(RESULT_COLUMNS))
+    return pd.DataFrame(columns, columns=list(names))
+
+
+def result_columns(data: RunData) -> tuple[str, ...]:
+    """The columns of `results.csv`: `RESULT_COLUMNS`, and the split's number where the run has several."""
+    return (*RESULT_COLUMNS, *(_OF_SPLITS if data.cells["split_number"].nunique() > 1 else ()))
 
 
 def _result_rows(data: RunData) -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +116,9 @@ def write_results(data: RunData, path: Path, select: str = AUTO) -> Path:
     cells, measurements = _result_rows(data)
     ends = np.searchsorted(cells, np.arange(len(data.cells)), side="right")
     chosen = [f"{_quote(name)},{_number(float(value))}" for name, value in zip(*of_cells(data, select), strict=True)]
+    columns_ = result_columns(data)
+    for name in columns_[len(RESULT_COLUMNS) :]:
+        chosen = [f"{text},{value}" for text, value in zip(chosen, _texts(data.cells, name), strict=True)]
 
     def of_cell(c: int, rows: np.ndarray) -> str:
         """All lines of a cell; joined, because a million short writes cost more than what they write."""
@@ -124,7 +136,7 @@ def write_results(data: RunData, path: Path, select: str = AUTO) -> Path:
         )
 
     def lines() -> Iterable[str]:
-        yield ",".join(RESULT_COLUMNS) + "\n"
+        yield ",".join(columns_) + "\n"
         start = 0
         for c, end in enumerate(ends.tolist()):
             yield of_cell(c, measurements[start:end])
@@ -136,7 +148,9 @@ def write_results(data: RunData, path: Path, select: str = AUTO) -> Path:
 def summary_frame(data: RunData) -> pd.DataFrame:
     """One row per data set × variant × metric: number of seeds with a value, mean, sd, t interval, min, max, failures.
 
-    Flagged values count, and `n_flagged` says how many; failed and skipped cells stand in `n_failed`.
+    Flagged values count, and `n_flagged` says how many; failed and skipped cells stand in `n_failed`. Over several
+    splits mean, sd and interval are those of `bench.analysis.design`, sd such that low = mean - t·sd/√n for the n that
+    the degrees of freedom rest on.
     """
     stacks, stack_of_cell = _stacks(data.cells)
     n_metrics = max(len(data.metrics), 1)
@@ -150,6 +164,9 @@ def summary_frame(data: RunData) -> pd.DataFrame:
         deviation = np.bincount(where, (x - mean[where]) ** 2, minlength=size)
         sd = np.where(n > 1, np.sqrt(deviation / (n - 1)), np.nan)
     half = t_quantile(n) * sd / np.sqrt(np.maximum(n, 1))
+    low, high = mean - half, mean + half
+    if data.cells["split_number"].nunique() > 1:
+        _over_splits(data, stack_of_cell, group, (mean, sd, low, high))
     least, most = np.full(size, np.inf), np.full(size, -np.inf)
     np.minimum.at(least, where, x)
     np.maximum.at(most, where, x)
@@ -167,7 +184,7 @@ def summary_frame(data: RunData) -> pd.DataFrame:
     frame["higher_is_better"] = directions[metric] if len(metric) else []
     frame["n"] = n[present]
     empty = n[present] == 0
-    for name, column in (("mean", mean), ("sd", sd), ("low", mean - half), ("high", mean + half)):
+    for name, column in (("mean", mean), ("sd", sd), ("low", low), ("high", high)):
         frame[name] = column[present]
     frame["min"] = np.where(empty, np.nan, least[present])
     frame["max"] = np.where(empty, np.nan, most[present])
@@ -175,6 +192,25 @@ def summary_frame(data: RunData) -> pd.DataFrame:
         frame[name] = column[present]
     frame["reason"] = _common_reasons(data, group, size)[present]
     return frame[list(SUMMARY_COLUMNS)]
+
+
+def _over_splits(data: RunData, stack_of_cell: np.ndarray, group: np.ndarray, columns: Sequence[np.ndarray]) -> None:
+    """Puts mean, sd and interval of each group of measurements in their place where its data set has several splits."""
+    designs = [design_of(cells) for _, cells in data.cells.groupby(stack_of_cell)]
+    place = np.zeros(len(data.cells), dtype=np.int64)
+    for design, (_, cells) in zip(designs, data.cells.groupby(stack_of_cell), strict=True):
+        pairs = {p: n for n, p in enumerate(zip(design.splits.tolist(), design.seeds.tolist(), strict=True))}
+        place[cells.index] = [pairs[p] for p in zip(cells["split_number"], cells["seed"], strict=True)]
+    n_metrics = max(len(data.metrics), 1)
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        own = designs[group[rows[0]] // n_metrics] if len(rows) else None
+        if own is not None and own.is_crossed:
+            values = np.full(len(own.seeds), np.nan)
+            values[place[data.cell[rows]]] = data.value[rows]
+            interval = own.interval(values)
+            for column, value in zip(columns, (interval.mean, interval.sd, interval.low, interval.high), strict=True):
+                column[group[rows[0]]] = value
 
 
 def _stacks(cells: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:

@@ -11,7 +11,7 @@ from bench.spec.training import SETTINGS, TrainSettings
 from bench.store.measurements import RunData
 from bench.text import printable
 
-_OTHERS = ("metrics", "baseline", "select", "device")
+_OTHERS = ("metrics", "likelihood-rows", "baseline", "select", "device")
 DEFAULTS = TrainSettings()
 #: What each cost means and at which decoder variance eq. 4 is an exact evidence lower bound.
 CONVENTIONS = {
@@ -40,6 +40,7 @@ def command(spec: Mapping[str, Any]) -> str:
     if isinstance(seeds, list) and seeds:
         plain = seeds == list(range(len(seeds)))
         parts += ["--seeds", str(len(seeds)) if plain else ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")]
+    parts += _option("splits", spec)
     for name, setting in SETTINGS.items():
         key = name.replace("_", "-")
         if setting.kind is not bool and (setting.repeated or spec.get(key) != getattr(DEFAULTS, name)):
@@ -87,6 +88,9 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if isinstance(seeds, list):
         lines.append(("Seeds", f"{len(seeds)}: {_ranges(seeds)}; a seed fixes initial weights, data order and noise"))
+    if isinstance(spec.get("splits"), int) and spec["splits"] > 1:
+        said = "random splits of each data set, every seed on each; sizes, checksum, λ and s² are those of the first"
+        lines.append(("Splits", f"{spec['splits']} {said}"))
     return [(name, printable(text)) for name, text in lines]
 
 

@@ -43,6 +43,12 @@ class Failure:
     status: str
     reason: str
     error_type: str
+    split_number: int = 0
+
+    @property
+    def repeat(self) -> str:
+        """Its seed, and its split where that is not the first."""
+        return f"{self.seed} (split {self.split_number})" if self.split_number else str(self.seed)
 
 
 @dataclass
@@ -69,6 +75,11 @@ class Report:
     grids: list[Grid] = field(default_factory=list)
     test_rows: dict[str, RowVariance] = field(default_factory=dict)
     history: History = field(default=lambda cell_id: {}, repr=False)
+
+    @property
+    def several_splits(self) -> bool:
+        """Whether intervals rest on splits of the data."""
+        return any(section.design.is_crossed for section in self.sections)
 
 
 def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) -> Report:
@@ -153,7 +164,8 @@ def _test_rows(sections: list[Section], data: RunData, store: RunStore) -> dict[
 
 def _failures(data: RunData) -> list[Failure]:
     bad = data.cells[data.cells["status"] != "ok"]
-    columns = ("variant_label", "dataset_label", "seed", "status", "reason", "error", "error_type")
+    columns = ("variant_label", "dataset_label", "seed", "status", "reason", "error", "error_type", "split_number")
+    rows = zip(*(bad[name] for name in columns), strict=True)
     return [
         Failure(
             printable(variant),
@@ -162,6 +174,7 @@ def _failures(data: RunData) -> list[Failure]:
             status,
             printable(reason or error or "no reason was recorded", 300),
             printable(kind or ""),
+            int(split),
         )
-        for variant, dataset, seed, status, reason, error, kind in zip(*(bad[name] for name in columns), strict=True)
+        for variant, dataset, seed, status, reason, error, kind, split in rows
     ]

@@ -17,6 +17,15 @@ LEGEND = (
     "↑ more is better, ↓ less is better; a metric without an arrow describes and does not rank.",
     "λ is the KL term's weight (eq. 4) and s² the decoder variance at which eq. 4 is an exact ELBO.",
 )
+#: Which variance is which, over several splits of the data.
+_OVER_SPLITS = (
+    "Which variance is which: intervals and tests speak about other random splits of the data (their training, "
+    "validation and test rows) and about training again with other seeds. One value is a split's mean over its seeds; "
+    "the interval has one degree of freedom less than there are splits (or seeds, where those are fewer and have "
+    "something in common over splits), and is widened because random splits share rows (Nadeau and Bengio's corrected "
+    "resampled t test) and by what a seed has in common over splits. Where the errors of test rows are stored, a "
+    "bootstrap beside them speaks about other test rows for the models of the first split."
+)
 STATISTICS = (
     "Which variance is which: intervals and tests speak about training again with other seeds, on the one data split "
     "named above. Where the errors of test rows are stored, a bootstrap beside them speaks about other test rows for "
@@ -27,3 +36,18 @@ STATISTICS = (
     "for the comparisons of the table that are still open. Adding seeds to this run until a mark appears, and testing "
     "all of them together, raises false marks: fix the number first and test the new seeds alone.",
 )
+
+
+def legend(several_splits: bool) -> tuple[str, ...]:
+    """What signs of a report mean."""
+    if not several_splits:
+        return LEGEND
+    first = "mean ± half the width of the 95 % t interval over splits and seeds (see below); one split has no interval."
+    return first, LEGEND[1].replace("over common seeds", "over common splits"), *LEGEND[2:]
+
+
+def statistics(several_splits: bool) -> tuple[str, ...]:
+    """What intervals and tests of a report mean."""
+    if not several_splits:
+        return STATISTICS
+    return _OVER_SPLITS, STATISTICS[1].replace("by seed (same split,", "by split and seed (same rows,")

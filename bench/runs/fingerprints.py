@@ -23,12 +23,13 @@ class Fingerprints:
 
     Args:
         registry: of all plugins.
-        metrics: as the spec names them.
+        metrics, likelihood_rows: as the spec says.
     """
 
-    def __init__(self, registry: Registry, metrics: str) -> None:
+    def __init__(self, registry: Registry, metrics: str, likelihood_rows: int | str = "auto") -> None:
         self._registry = registry
         self._metrics = metrics
+        self._rows = [] if likelihood_rows == "auto" else [f"likelihood_rows {likelihood_rows}"]
         self._codes: dict[tuple, dict[str, Part]] = {}
         self._by_cell: dict[str, dict[str, Part]] = {}
         self._same: dict[str, bool] = {}
@@ -50,7 +51,7 @@ class Fingerprints:
         """16 hex digits: the values asked for and the code that computes them."""
         chosen = self._registry.metrics_for(self._metrics)
         plugins = [plugin_code(self._registry, "metric", name).digest for name, _ in chosen]
-        return combined([repr(chosen), suite_code(EVALUATION_ROOTS).digest, *plugins])
+        return combined([repr(chosen), suite_code(EVALUATION_ROOTS).digest, *plugins, *self._rows])
 
     def of_record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The hashes that go into a new record of a cell that `code` was asked about."""

@@ -17,7 +17,7 @@ from bench.store.run_store import RunStore
 #: Entries of a record that describe its cell; they are kept when its results cannot be stored.
 _IDENTITY = (
     "cell_id", "stack_id", "variant", "variant_params", "variant_label", "dataset", "dataset_params", "dataset_label",
-    "seed", "engine", "device", "num_threads", "started_at",
+    "seed", "split_number", "engine", "device", "num_threads", "started_at",
 )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
         need_tensorboard()
     refuse_unwritable(directory)
     refuse_second_writer(directory)
-    fingerprints = Fingerprints(registry, spec.evaluated)
+    fingerprints = Fingerprints(registry, spec.evaluated, spec.likelihood_rows)
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(run, arrays, known) as engine:
         _refuse_what_is_not_there(spec, engine)
@@ -102,6 +102,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 fingerprints,
                 plugins=tuple(spec.plugins),
                 metrics=spec.evaluated,
+                likelihood_rows=spec.likelihood_rows,
                 device=engine.device,
                 threads=engine.threads,
                 workers=engine.workers,

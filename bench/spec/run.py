@@ -15,8 +15,9 @@ from bench.errors import UsageError, unknown_name
 from bench.spec.call import Call, as_grid, format_call, parse_call
 from bench.spec.registry import CONTROL, Registry
 from bench.spec.selection import checked, needed
+from bench.spec.splits import read_splits, refuse_shared_splits, splits_of
 from bench.spec.training import TrainSettings
-from bench.spec.values import READERS, normal_key, read_jobs
+from bench.spec.values import READERS, normal_key, read_jobs, read_rows
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
 DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]", "control:real", "control:cross-fade")
@@ -33,8 +34,10 @@ SPEC_KEYS = (
     "variant",
     "dataset",
     "seeds",
+    "splits",
     *_TRAIN_KEYS,
     "metrics",
+    "likelihood_rows",
     "controls",
     "baseline",
     "select",
@@ -52,6 +55,7 @@ class CellSpec:
         seed: of initial weights, order and noise.
         train: how it is trained.
         variant_label, dataset_label: how tables name it, e.g. `vae[beta=5]`.
+        split_number: which of the run's splits of the data set `dataset` is.
     """
 
     variant: Call
@@ -60,6 +64,7 @@ class CellSpec:
     train: TrainSettings
     variant_label: str = field(default="", compare=False)
     dataset_label: str = field(default="", compare=False)
+    split_number: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("variant", "dataset"):
@@ -94,7 +99,9 @@ class RunSpec:
         variants, datasets: calls with grids expanded.
         seeds: distinct, not negative.
         train: the same for all cells.
+        splits: random splits of each data set, crossed with the seeds.
         metrics: "core", "all", or names separated by commas.
+        likelihood_rows: held-out rows of IWAE and AIS: a number, "all", or "auto" for as many as are cheap.
         controls: whether control models are evaluated as further rows.
         baseline: the variant that others are compared with, as text, or None.
         select: the validation metric that chooses between settings of one variant, or None for the default.
@@ -116,8 +123,12 @@ class RunSpec:
     select: str | None = None
     plugins: tuple[str, ...] = ()
     device: str = "auto"
+    splits: int = 1
+    likelihood_rows: int | str = "auto"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "splits", read_splits(self.splits))
+        object.__setattr__(self, "likelihood_rows", read_rows(self.likelihood_rows))
         for name, what in (("variants", "variant"), ("datasets", "data set"), ("seeds", "seed")):
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
             if not getattr(self, name):
@@ -134,12 +145,13 @@ class RunSpec:
 
         Raises:
             UsageError: unknown names (with the nearest ones), parameters, metrics; wrong types; a baseline that is not
-                among the variants.
+                among the variants; several splits of a data set that has one.
             PluginError: a plugin that is asked for is broken.
         """
         variants = tuple(registry.resolve("variant", call) for call in self.variants)
         datasets = tuple(registry.resolve("dataset", call) for call in self.datasets)
         registry.metrics_for(self.metrics)
+        refuse_shared_splits(datasets, self.splits)
         baseline = None
         if self.baseline is not None:
             wanted = registry.resolve("variant", parse_call(self.baseline))
@@ -155,7 +167,8 @@ class RunSpec:
         return ",".join((self.metrics, *FACTS, *needed(self.variants, self.select)))
 
     def cells(self, registry: Registry) -> list[CellSpec]:
-        """All cells, the seeds of a stack next to each other; control models follow the variants of each data set."""
+        """All cells, the seeds of a stack next to each other, then the splits of a variant; control models follow the
+        variants of each data set."""
         return cells_of(self.validate(registry), registry)
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,8 +178,10 @@ class RunSpec:
             "variant": [format_call(as_grid(call)) for call in self.variants],
             "dataset": [format_call(as_grid(call)) for call in self.datasets],
             "seeds": list(self.seeds),
+            **({"splits": self.splits} if self.splits > 1 else {}),
             **self.train.to_dict(),
             "metrics": self.metrics,
+            **({} if self.likelihood_rows == "auto" else {"likelihood_rows": self.likelihood_rows}),
             "controls": self.controls,
             **({"baseline": self.baseline} if self.baseline else {}),
             **({"select": self.select} if self.select else {}),
@@ -258,9 +273,10 @@ def cells_of(spec: RunSpec, registry: Registry) -> list[CellSpec]:
         controls = (Call(CONTROL + name) for name in registry.controls)
         rows += [control for control in controls if control not in rows]
     return [
-        CellSpec(row, data, seed, spec.train, registry.label("variant", row), registry.label("dataset", data))
+        CellSpec(row, part, seed, spec.train, registry.label("variant", row), registry.label("dataset", data), number)
         for data in spec.datasets
         for row in rows
+        for number, part in enumerate(splits_of(data, spec.splits))
         for seed in (spec.seeds if _needs_all_seeds(row) else spec.seeds[:1])
     ]
 

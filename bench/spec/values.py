@@ -9,6 +9,7 @@ from typing import Any
 from bench.errors import UsageError
 from bench.spec.call import Call, expand_grid, parse_call, split_list
 from bench.spec.path_given import path_given
+from bench.spec.splits import read_splits
 
 
 def normal_key(key: Any) -> str:
@@ -50,6 +51,19 @@ def read_jobs(value: Any) -> int | str:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     raise UsageError(f"n_jobs={value} is neither a whole number of at least 1 nor auto")
+
+
+def read_rows(value: Any) -> int | str:
+    """`--likelihood-rows`: "auto", "all", or how many held-out rows, also as text.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
+    if value in ("auto", "all") or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise UsageError(f"likelihood_rows={value} is neither a whole number of at least 1 nor all nor auto")
 
 
 def read_calls(key: str, value: Any) -> tuple[Call, ...]:
@@ -98,7 +112,9 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "variant": read_calls,
     "dataset": read_calls,
     "seeds": lambda key, value: read_seeds(value),
+    "splits": lambda key, value: read_splits(value),
     "metrics": _metrics,
+    "likelihood_rows": lambda key, value: read_rows(value),
     "controls": _switch,
     "baseline": _text,
     "select": _text,

@@ -54,7 +54,7 @@ _SPEC: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("name", "network", "recon", "optimizer", "schedule", "precision", "metrics", "baseline", "device"), _TEXT
     ),
-    **dict.fromkeys(("latent_dim", "steps", "epochs", "early_stopping", "batch_size"), _COUNT),
+    **dict.fromkeys(("splits", "latent_dim", "steps", "epochs", "early_stopping", "batch_size"), _COUNT),
     **dict.fromkeys(("variant", "dataset", "variants", "datasets", "plugins"), _TEXTS),
     **dict.fromkeys(("controls", "compile"), (_is_switch, "true or false")),
     "seeds": (_are_seeds, "a list of whole numbers of at least 0"),
@@ -81,7 +81,7 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def read_plan(path: Path) -> list[dict[str, Any]]:
-    """The cells of a run's `plan.json`, each with cell_id, variant_label, dataset_label and seed.
+    """The cells of a run's `plan.json`, each with cell_id, variant_label, dataset_label, seed and split_number.
 
     Raises:
         UsageError: not a regular file, too large, not JSON, or not such cells.
@@ -89,11 +89,11 @@ def read_plan(path: Path) -> list[dict[str, Any]]:
     cells = read_json(path).get("cells")
     if not isinstance(cells, list) or not all(map(_is_planned, cells)):
         raise UsageError(f"{printable(path)} is damaged; run the same command again to rebuild it")
-    return cells
+    return [{"split_number": 0, **cell} for cell in cells]
 
 
 def _is_planned(cell: Any) -> bool:
-    if not isinstance(cell, dict) or not is_seed(cell.get("seed")):
+    if not isinstance(cell, dict) or not is_seed(cell.get("seed")) or not is_seed(cell.get("split_number", 0)):
         return False
     try:
         safe_id(cell.get("cell_id"))

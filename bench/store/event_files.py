@@ -86,7 +86,8 @@ class EventLog:
 
     def _path(self, record: Mapping[str, Any]) -> Path:
         names = (safe_name(record.get(f"{kind}_label") or record[kind]) for kind in ("dataset", "variant"))
-        folder = self._root.joinpath(*names, f"seed-{int(record['seed'])}")
+        split = f"split-{int(record['split_number'])}-" if record.get("split_number") else ""
+        folder = self._root.joinpath(*names, f"{split}seed-{int(record['seed'])}")
         return folder / f"events.out.tfevents.{safe_id(record['cell_id'])}"
 
 

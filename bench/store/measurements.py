@@ -18,6 +18,7 @@ CELL_COLUMNS = (
     "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "samples_per_second", "timing_valid",
     "kl_weight", "decoder_variance", "code_hash", "git_sha", "env_hash", "engine", "device", "num_threads", "workers",
     "started_at", "error_type", "error", "traceback", "diverged_step", "steps_run",
+    "split_number",
 )  # fmt: skip
 #: Entries that are objects; stored as compact JSON text.
 JSON_COLUMNS = ("variant_params", "dataset_params", "split", "metric_seconds")
@@ -105,10 +106,11 @@ def build(records: Iterable[dict[str, Any]], plan: Sequence[dict[str, Any]] | No
 
     Args:
         records: in file order.
-        plan: what the run asked for, in order, each with cell_id, variant_label, dataset_label and seed; cells outside
-            it are left out. Without a plan every cell is kept, ordered by data set, variant and seed.
+        plan: what the run asked for, in order, each with cell_id, variant_label, dataset_label, seed and split_number;
+            cells outside it are left out. Without a plan every cell is kept, ordered by data set, variant and seed.
     """
     wanted = None if plan is None else {entry["cell_id"]: rank for rank, entry in enumerate(plan)}
+    planned = {} if plan is None else {entry["cell_id"]: entry for entry in plan}
     rows: list[dict[str, Any]] = []
     latest: dict[str, int] = {}
     metric_code, text_code = _Codes(), _Codes()
@@ -120,7 +122,7 @@ def build(records: Iterable[dict[str, Any]], plan: Sequence[dict[str, Any]] | No
             continue
         row = len(rows)
         latest[record["cell_id"]] = row
-        rows.append(_cell_row(record))
+        rows.append(_cell_row(record, planned.get(record["cell_id"], {})))
         for name, entry in record["metrics"].items():
             cell.append(row)
             metric.append(metric_code((name, entry.get("unit") or "", entry.get("higher_is_better"))))
@@ -183,8 +185,11 @@ def mixtures(data: RunData, environments: Mapping[str, Mapping[str, Any]]) -> li
     return [f"cells were computed with several of: {what}; to have one in all, run again with --force"]
 
 
-def _cell_row(record: dict[str, Any]) -> dict[str, Any]:
+def _cell_row(record: dict[str, Any], planned: dict[str, Any]) -> dict[str, Any]:
+    """A cell that an earlier run of the directory made is called what the plan calls it: a split of its data set."""
     row = {name: record.get(name) for name in CELL_COLUMNS}
+    row |= {name: planned[name] for name in ("dataset_label", "split_number") if name in planned}
+    row["split_number"] = row["split_number"] or 0
     for name in JSON_COLUMNS:
         row[name] = json.dumps(record[name], sort_keys=True, ensure_ascii=False)
     return row
@@ -195,7 +200,7 @@ def _order(rows: list[dict], latest: dict[str, int], wanted: dict[str, int] | No
     if wanted is not None:
         kept.sort(key=lambda row: wanted[rows[row]["cell_id"]])
     else:
-        keys = ("dataset_label", "variant_label", "seed", "cell_id")
+        keys = ("dataset_label", "variant_label", "split_number", "seed", "cell_id")
         kept.sort(key=lambda row: tuple(rows[row][key] for key in keys))
     return np.array(kept, dtype=np.int64)
 
@@ -207,7 +212,7 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
         column = [row[name] for row in rows]
         columns[name] = np.array(column, dtype=np.float64 if name in _NUMERIC else object)
     frame = pd.DataFrame(columns)
-    return frame.astype({"seed": "int64"})
+    return frame.astype({"seed": "int64", "split_number": "int64"})
 
 
 def _merge_metrics(codes: np.ndarray, keys: list[tuple]) -> tuple[np.ndarray, list[MetricInfo]]:

@@ -84,6 +84,8 @@ def check_record(record: Any) -> dict[str, Any]:
             raise ValueError(f"{key} is not an object")
     if not is_seed(record.get("seed")):
         raise ValueError("seed is not a whole number from 0 on")
+    if record.setdefault("split_number", None) is not None and not is_seed(record["split_number"]):
+        raise ValueError("split_number is not a whole number from 0 on")
     stack = record.get("stack_seeds")
     if stack is not None and not (isinstance(stack, list) and all(map(is_seed, stack))):
         raise ValueError("stack_seeds is not a list of seeds")

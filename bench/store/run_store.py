@@ -38,6 +38,9 @@ class PlannedCell(Protocol):
     @property
     def seed(self) -> int: ...
 
+    @property
+    def split_number(self) -> int: ...
+
 
 class RunStore:
     """The files of one run. `create` opens for writing (one writer at a time), `open` for reading.
@@ -178,7 +181,7 @@ class RunStore:
     def save_plan(self, cells: Sequence[PlannedCell]) -> None:
         """Writes `plan.json`: what the run asks for, in the order in which tables show it."""
         self._need_lock()
-        keys = ("cell_id", "variant_label", "dataset_label", "seed")
+        keys = ("cell_id", "variant_label", "dataset_label", "seed", "split_number")
         entries = [{key: getattr(cell, key) for key in keys} for cell in cells]
         write_text(self.directory / "plan.json", json.dumps({"schema": records.SCHEMA, "cells": entries}))
 

@@ -70,12 +70,13 @@ def sweep_all(
     bench, curves = Bench(split, rows), []
     for kind, sweep in kinds_of_sweeps():
         own = [entry for entry in chosen if entry.kind == kind]
-        levels = list(bench.levels(kind, sweep)) if own else []
-        if levels:
-            note(f"{kind}: {sweep}")
-            spread = _real_noise(bench, own) if kind == "samples" else {}
-            measured = [_values(bench, level, own) for level in levels]
-            curves += [_curve(entry, levels, measured, spread) for entry in own]
+        measured: dict[float, dict] = {}  # one level's rows at a time
+        for level in bench.levels(kind, sweep) if own else ():
+            if not measured:
+                note(f"{kind}: {sweep}")
+            measured[level.strength] = _values(bench, level, own)
+        spread = _real_noise(bench, own) if measured and kind == "samples" else {}
+        curves += [_curve(entry, sweep, measured, spread) for entry in own if measured]
     return [curve for curve in curves if np.isfinite(curve.values).any()]
 
 
@@ -108,12 +109,12 @@ def _real_noise(bench: Bench, own: Sequence[Entry]) -> dict[str, float]:
     return bench.shared.once(("real noise", *sorted(entry.value.name for entry in own)), compute)
 
 
-def _curve(entry: Entry, levels: Sequence[Level], measured: Sequence[dict], spread: dict[str, float]) -> Curve:
+def _curve(entry: Entry, sweep: str, measured: dict[float, dict], spread: dict[str, float]) -> Curve:
     name = entry.value.name
-    values, errors = (np.array([found[name][place] for found in measured]) for place in (0, 1))
+    values, errors = (np.array([found[name][place] for found in measured.values()]) for place in (0, 1))
     noise = max(spread.get(name, 0.0), float(np.nan_to_num(errors).max()))
-    strengths = np.array([level.strength for level in levels])
+    strengths = np.array(list(measured))
     return Curve(
-        name, entry.kind, levels[0].sweep, strengths, values, noise, direction(entry.value), entry.value.target,
+        name, entry.kind, sweep, strengths, values, noise, direction(entry.value), entry.value.target,
         entry.value.higher_is_better is not None, entry.value.sees,
     )  # fmt: skip

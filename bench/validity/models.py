@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contracts.dataset import Split
+from bench.contracts.dataset import PARTS, Split
 from bench.contracts.model import Model
 from bench.evaluate.control_models import LARGEST_IDENTITY, generator_of, pca
 from bench.evaluate.reference_data import SharedData
@@ -26,6 +26,8 @@ CODES = 8
 AVERAGED = 15
 MIXES = (0, 0.1, 0.3, 0.6, 1.0)
 CONDITIONS = (0, 1, 2, 3)
+#: Seed of which rows of each part are taken.
+ROWS_SEED = 0
 #: Real samples beside the first, whose spread is the noise of what real data score.
 REPLICATES = 5
 
@@ -44,7 +46,8 @@ class Bench:
     """A data set divided for sweeps: training rows, a pool of real rows to degrade, and held-out rows.
 
     Half of the training part and the validation part are the pool, the other half trains the classifier and stands for
-    the data that averages and copies are made of, so that no feature was fitted to a row of the pool.
+    the data that averages and copies are made of, so that no feature was fitted to a row of the pool. Rows of each part
+    are drawn at random (`ROWS_SEED`), because the first ones of sorted data are of one kind.
 
     Args:
         split: the data.
@@ -53,16 +56,18 @@ class Bench:
 
     def __init__(self, split: Split, rows: int) -> None:
         half = min(len(split.train) // 2, 5 * rows)
-        pool: list[Any] = [(split.train, split.train_labels, slice(half, half + 2 * rows))]
-        pool += [(split.validation, split.validation_labels, slice(0, rows))]
+        train, validation, test = (_shuffled(part, len(getattr(split, part))) for part in PARTS)
+        pool: list[Any] = [(split.train, split.train_labels, train[half : half + 2 * rows])]
+        pool += [(split.validation, split.validation_labels, validation[:rows])]
+        train, test = train[:half], test[:rows]
         labelled = split.train_labels is not None
         parts: dict[str, Any] = {
-            "train": split.train[:half],
-            "validation": np.concatenate([data[span] for data, _, span in pool]),
-            "test": split.test[:rows],
-            "train_labels": None if split.train_labels is None else split.train_labels[:half],
-            "validation_labels": np.concatenate([labels[span] for _, labels, span in pool]) if labelled else None,
-            "test_labels": split.test_labels[:rows] if labelled and split.test_labels is not None else None,
+            "train": split.train[train],
+            "validation": np.concatenate([data[chosen] for data, _, chosen in pool]),
+            "test": split.test[test],
+            "train_labels": None if split.train_labels is None else split.train_labels[train],
+            "validation_labels": np.concatenate([labels[chosen] for _, labels, chosen in pool]) if labelled else None,
+            "test_labels": split.test_labels[test] if labelled and split.test_labels is not None else None,
         }
         plain: dict[str, Any] = dict.fromkeys(("train_factors", "validation_factors", "test_factors", "factor_names"))
         self.split = replace(split, **parts, **plain, nominal_factors=())
@@ -168,6 +173,11 @@ class Bench:
             decode=lambda z: linear.decode(back(z)),
             decode_params=lambda z: linear.decode_params(back(z)),
         )
+
+
+def _shuffled(part: str, n: int) -> np.ndarray:
+    """All places of a part of n rows in random order, (n,)."""
+    return np.random.default_rng(derived_seed(ROWS_SEED, "validity rows", part)).permutation(n)
 
 
 def kinds_of_sweeps() -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Writing files: what can be known before the work is done, and files replaced whole with the rights the process gives."""
+"""Writing files: what can be known before the work is done; files replaced whole, with the process's rights."""
 
 import os
 import re

@@ -47,10 +47,13 @@ class FakeCell:
     variant_label: str
     dataset_label: str
     seed: int
+    split_number: int = 0
 
     @property
     def cell_id(self) -> str:
-        text = f"{self.variant_label}|{self.dataset_label}|{self.seed}"
+        text = f"{self.variant_label}|{self.dataset_label}|{self.seed}" + f"|{self.split_number}" * bool(
+            self.split_number
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -68,7 +71,7 @@ def record(cell: FakeCell, metrics: dict[str, Any] | None = None, **changes: Any
         "schema": 1, "run_id": "synthetic", "cell_id": cell.cell_id, "stack_id": cell.cell_id[:8],
         "variant": name, "variant_params": {}, "variant_label": cell.variant_label,
         "dataset": cell.dataset_label.partition("[")[0], "dataset_params": {}, "dataset_label": cell.dataset_label,
-        "seed": cell.seed, "status": "ok", "reason": None, "metrics": metrics or {},
+        "seed": cell.seed, "split_number": cell.split_number, "status": "ok", "reason": None, "metrics": metrics or {},
         "metric_seconds": {"reconstruction": 0.05, "coverage": 0.4}, "metrics_hash": "m1",
         "split": {"n_train": 1078, "n_validation": 359, "n_test": 360, "data_shape": [1, 8, 8],
                   "checksum": "0123456789abcdef", "description": "8x8 images of handwritten digits"},

@@ -40,24 +40,45 @@ def log_weights(model: Model, x: Tensor, count: int, generator: torch.Generator)
     return torch.cat(columns)
 
 
-def importance_bounds(weights: Tensor, counts: Sequence[int]) -> dict[int, tuple[float, float]]:
-    """IWAE_K for each K of `counts` from ln w (N, S), and its Monte-Carlo error.
+def row_bounds(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """IWAE_`count` of each row from ln w (N, S), and its variance over draws: two (N,) float64.
 
-    K draws at a time in S // K disjoint groups. The error of an image's bound is the spread over its groups, or the
-    delta method's √(1/ESS - 1/S) where there is a single group; images are not resampled.
+    `count` draws at a time in S // count disjoint groups. The variance is the spread over groups, or the delta method's
+    1/ESS - 1/S where there is a single group.
     """
-    weights = weights.double()
-    bounds = {}
-    for count in counts:
-        logs = _group_bounds(weights, count)
-        groups = logs.shape[1]
-        if groups > 1:
-            variances = logs.var(1) / groups
-        else:
-            share = torch.softmax(weights, 1)
-            variances = (share.square().sum(1) - 1 / weights.shape[1]).clamp_min(0)
-        bounds[count] = (float(logs.mean()), float(variances.sum().sqrt()) / len(weights))
-    return bounds
+    logs = _group_bounds(weights, count)  # (N, G)
+    if logs.shape[1] > 1:
+        return logs.mean(1), logs.var(1) / logs.shape[1]
+    share = torch.softmax(weights.double(), 1)
+    return logs[:, 0], (share.square().sum(1) - 1 / weights.shape[1]).clamp_min(0)
+
+
+def row_gaps(weights: Tensor, few: int, many: int) -> tuple[Tensor, Tensor]:
+    """IWAE_many - IWAE_few of each row from the same draws ln w (N, S), and its variance; `few` divides `many`.
+
+    Each group of `many` draws is compared with the mean bound of the groups of `few` that it consists of, so that what
+    the two bounds share cancels from the variance.
+    """
+    large = _group_bounds(weights, many)  # (N, G)
+    used = weights[:, : large.shape[1] * many]
+    gaps = large - _group_bounds(used, few).reshape(*large.shape, many // few).mean(2)
+    variances = gaps.var(1) / gaps.shape[1] if gaps.shape[1] > 1 else torch.zeros_like(gaps[:, 0])
+    return gaps.mean(1), variances
+
+
+def mean_of_rows(values: Tensor, variances: Tensor) -> tuple[float, float]:
+    """Mean over rows (N,) and its Monte-Carlo error over draws; rows are not resampled."""
+    return float(values.mean()), float(variances.sum().sqrt()) / len(values)
+
+
+def importance_bounds(weights: Tensor, counts: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """IWAE_K for each K of `counts` from ln w (N, S), and its Monte-Carlo error."""
+    return {count: mean_of_rows(*row_bounds(weights, count)) for count in counts}
+
+
+def paired_gap(weights: Tensor, few: int, many: int) -> tuple[float, float]:
+    """IWAE_many - IWAE_few, mean over rows of ln w (N, S), and its Monte-Carlo error."""
+    return mean_of_rows(*row_gaps(weights, few, many))
 
 
 def _group_bounds(weights: Tensor, count: int) -> Tensor:
@@ -65,19 +86,6 @@ def _group_bounds(weights: Tensor, count: int) -> Tensor:
     groups = weights.shape[1] // count
     parts = weights[:, : groups * count].double().reshape(len(weights), groups, count)
     return torch.logsumexp(parts, 2) - math.log(count)
-
-
-def paired_gap(weights: Tensor, few: int, many: int) -> tuple[float, float]:
-    """IWAE_many - IWAE_few from the same draws ln w (N, S), and its Monte-Carlo error; `few` divides `many`.
-
-    Each group of `many` draws is compared with the mean bound of the groups of `few` that it consists of, so that what
-    the two bounds share cancels from the error.
-    """
-    large = _group_bounds(weights, many)  # (N, G)
-    used = weights[:, : large.shape[1] * many]
-    gaps = large - _group_bounds(used, few).reshape(*large.shape, many // few).mean(2)
-    variances = gaps.var(1) / gaps.shape[1] if gaps.shape[1] > 1 else torch.zeros(len(gaps)).double()
-    return float(gaps.mean()), float(variances.sum().sqrt()) / len(gaps)
 
 
 def prior_bound(model: Model, x: Tensor, z: Tensor) -> tuple[float, float]:

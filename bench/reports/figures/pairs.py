@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.analysis.stats import mean_interval
 from bench.errors import unknown_name
-from bench.reports.figures.points import values_of
+from bench.reports.figures.points import interval_of, repeats, values_of
 from bench.reports.figures.style import INK, QUIET, axes_or_new, colour_of, in_order, short
 
 
@@ -39,12 +38,13 @@ def plot_differences(
     ax = axes_or_new(ax, 6.4, 0.9 + 0.34 * len(shown))
     jitter = np.random.default_rng(0)
     for index, label in enumerate(shown):
-        pairs = values.get(label, pd.Series(dtype=float)).sub(values[baseline]).dropna().to_numpy(dtype=float)
+        found = values[label].sub(values[baseline]).dropna() if label in values else pd.Series(dtype=float)
+        pairs = found.to_numpy(dtype=float)
         if len(pairs) == 0:
             ax.text(0.5, index, "n/a", transform=ax.get_yaxis_transform(), ha="center", va="center", fontsize=8,
                     color=QUIET)  # fmt: skip
             continue
-        interval = mean_interval(pairs)
+        interval = interval_of(frame, found)
         ax.scatter(pairs, index + jitter.uniform(-0.2, 0.2, len(pairs)), s=20, color=colour_of(label, order), alpha=0.7,
                    lw=0, zorder=3)  # fmt: skip
         if np.isfinite(interval.low):
@@ -56,7 +56,8 @@ def plot_differences(
     ax.set_ylim(len(shown) - 0.45, -0.55)
     ax.grid(axis="y", visible=False)
     ax.locator_params(axis="x", nbins=5)
-    ax.set_xlabel(f"less {short(baseline, 26)} at the same seed{_direction(frame, metric)}")
+    same = "split and seed" if len(repeats(frame)) > 1 else "seed"
+    ax.set_xlabel(f"less {short(baseline, 26)} at the same {same}{_direction(frame, metric)}")
     ax.set_title(metric, fontsize=9.5)
     return ax
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.analysis.stats import mean_interval
+from bench.analysis.design import Design, design_of
+from bench.analysis.stats import Interval, mean_interval
 from bench.errors import UsageError
 from bench.reports.figures.style import (
     CLASS_COLOURS,
@@ -27,6 +28,8 @@ from bench.reports.figures.style import (
 def values_of(frame: pd.DataFrame, metric: str) -> dict[str, pd.Series]:
     """Finite values of a metric by variant label, each a series indexed by seed, in the frame's order.
 
+    Over several splits of the data it is indexed by split number and seed.
+
     Args:
         frame: the tidy-long frame of a run (one data set).
 
@@ -40,9 +43,24 @@ def values_of(frame: pd.DataFrame, metric: str) -> dict[str, pd.Series]:
             f"{', …' if len(datasets) > 3 else ''}); give one, e.g. frame[frame.dataset_label == {datasets[0]!r}]"
         )
     chosen = (frame["metric"] == metric) & np.isfinite(frame["value"])
-    rows = frame.loc[chosen, ["variant_label", "seed", "value"]]
-    values, places = rows.set_index("seed")["value"], rows.groupby("variant_label", sort=False).indices
+    index = repeats(frame)
+    rows = frame.loc[chosen, ["variant_label", *index, "value"]]
+    values, places = rows.set_index(index)["value"], rows.groupby("variant_label", sort=False).indices
     return {v: values.iloc[places[v]] for v in in_order(frame["variant_label"]) if v in places}
+
+
+def repeats(frame: pd.DataFrame) -> list[str]:
+    """The columns that tell apart the values of one variant: the seed, and the split where there are several."""
+    several = "split_number" in frame and frame["split_number"].nunique() > 1
+    return ["split_number", "seed"] if several else ["seed"]
+
+
+def interval_of(frame: pd.DataFrame, values: pd.Series) -> Interval:
+    """The interval of values as `values_of` gives them; `frame` has the sizes of the splits."""
+    if values.index.nlevels == 1:
+        return mean_interval(values.to_numpy(dtype=float))
+    splits, seeds = (values.index.get_level_values(level).to_numpy() for level in (0, 1))
+    return Design(seeds, splits, design_of(frame).overlap).interval(values.to_numpy(dtype=float))
 
 
 def plot_dots(
@@ -63,7 +81,7 @@ def plot_dots(
         x = values[label].to_numpy()
         places = index + jitter.uniform(-0.2, 0.2, len(x))
         dots.setdefault(colour_of(label, order), []).append(np.stack([x, places]))
-        interval = mean_interval(x)
+        interval = interval_of(frame, values[label])
         intervals.append((index, interval.mean, interval.low, interval.high))
     for colour, parts in dots.items():
         x, y = np.concatenate(parts, axis=1)
@@ -95,10 +113,11 @@ def plot_tradeoff(
     order = in_order(frame["variant_label"])
     shown = [label for label in order if label in along and label in up]
     for label in shown:
-        both = pd.concat([along[label], up[label]], axis=1, join="inner").to_numpy()
+        pairs = pd.concat([along[label], up[label]], axis=1, join="inner")
+        both = pairs.to_numpy()
         if len(both) == 0:
             continue
-        a, b = mean_interval(both[:, 0]), mean_interval(both[:, 1])
+        a, b = (interval_of(frame, pairs.iloc[:, place]) for place in (0, 1))
         colour = colour_of(label, order)
         ax.scatter(both[:, 0], both[:, 1], s=11, color=colour, alpha=0.35, lw=0, zorder=2)
         ax.errorbar(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Rows among which `identification_accuracy` chooses, at most (`bench.metrics.identification`).
 IDENTIFIED = 2000
+#: Why claims are not judged over several splits.
+ONE_SPLIT = "claims are tested over seeds on one split of the data; run without --splits"
 NOTE = (
     "Each claim is a test with a smallest effect of interest that was fixed in the code before the data. Supported: "
     "every condition is shown to be met (the largest of their p values counts); contradicted: one is shown not to be "
@@ -81,8 +83,9 @@ class SectionEvidence:
 
     def course(self, variant: str, term: str) -> tuple[np.ndarray, np.ndarray] | None:
         """A validation term after `WARM_UP` of the training and at its end, each (S,), or None."""
-        ends = np.full((2, len(self._section.seeds)), np.nan)
-        for place, seed in enumerate(self._section.seeds):
+        seeds = self._section.design.seeds.tolist()
+        ends = np.full((2, len(seeds)), np.nan)
+        for place, seed in enumerate(seeds):
             cell_id = self._cell.get((variant, seed))
             curve = None if cell_id is None else self._curve(cell_id, term)
             if curve is not None:
@@ -138,10 +141,16 @@ def _is_linear(network: str) -> bool:
 def judge_claims(
     sections: Sequence[Section], cells: pd.DataFrame, spec: Mapping[str, Any], history: History
 ) -> tuple[list[Judged], dict[int, str]]:
-    """Every claim that a data set has the cells for, and why the others could not be tested, by number."""
+    """Every claim that a data set has the cells for, and why the others could not be tested, by number.
+
+    Their tests are over seeds, which are independent on one split of the data alone.
+    """
     judged: list[Judged] = []
     missing: dict[int, str] = {}
     for section in sections:
+        if section.design.is_crossed:
+            missing |= {claim.number: f"{claim.text}: {ONE_SPLIT}" for claim in CLAIMS if claim.number not in missing}
+            continue
         evidence = SectionEvidence(section, cells, spec, history)
         tested: list[tuple[Claim, list[Component]]] = []
         for claim in CLAIMS:

@@ -206,7 +206,7 @@ def _difference(preset: str, stored: Mapping[str, Any], registry: Registry) -> s
             return f"{registry.label('variant', variant)} is not among the variants"
     if {_content(call) for call in found.datasets} != {_content(call) for call in wanted.datasets}:
         return f"the data are {', '.join(map(str, found.datasets))}, not {', '.join(map(str, wanted.datasets))}"
-    return ""
+    return f"it has {found.splits} splits of the data, not one" if found.splits > 1 else ""
 
 
 def _content(data: Call) -> Call:

@@ -10,6 +10,12 @@ from bench.analysis.compare import MARKS, Change, Comparison
 from bench.analysis.numbers import number, p_value, percent, seconds, signed
 from bench.text import escape, table
 
+ONE = "One data split each: intervals speak about seeds only."
+SEVERAL = (
+    "Several data splits: intervals rest on the means of splits over their seeds, widened for the rows that splits "
+    "share and for what seeds have in common over splits."
+)
+
 
 def comparison_markdown(comparison: Comparison, failed: Sequence[str] = (), only_changed: bool = False) -> str:
     """The whole comparison; with `only_changed` without the rows that are the same or inconclusive."""
@@ -20,9 +26,11 @@ def comparison_markdown(comparison: Comparison, failed: Sequence[str] = (), only
     tally = ", ".join(f"{counts[mark]} {name} (`{mark}`)" for mark, name in MARKS.items() if counts[mark])
     lines += [f"**Quality:** {tally or 'nothing to compare'}.", ""]
     lines += [f"> {escape(note)}" + "\n" for note in comparison.notes]
+    crossed = any(change.unit == "split" for change in comparison.changes)
+    units = "Splits" if crossed else "Seeds"
     shown = [change for change in comparison.changes if not only_changed or change.mark in "+-x"]
     if shown:
-        names = ("", "Variant", "Data", "Metric", "BASE", "NEW", "Difference", "Relative", "p (Holm)", "Seeds", "Note")
+        names = ("", "Variant", "Data", "Metric", "BASE", "NEW", "Difference", "Relative", "p (Holm)", units, "Note")
         lines += table(names, [_row(change) for change in shown], left=4)
     elif comparison.changes:
         lines += [f"No row is better or worse, none is lost: {tally}.", ""]
@@ -32,7 +40,7 @@ def comparison_markdown(comparison: Comparison, failed: Sequence[str] = (), only
     lines += _speed(comparison)
     lines += [
         "Paired by seed, 95 % t intervals, Holm over all rows but identical ones. `~`: identical, or the interval "
-        "within ± the metric's smallest effect of interest. One data split each: intervals speak about seeds only.",
+        f"within ± the metric's smallest effect of interest. {SEVERAL if crossed else ONE}",
         "",
     ]
     return "\n".join(lines)
@@ -43,13 +51,14 @@ def _power(comparison: Comparison) -> list[str]:
     found = sorted(change.detectable for change in comparison.changes if math.isfinite(change.detectable))
     if not found:
         return []
-    seeds = sorted({change.n for change in comparison.changes if math.isfinite(change.detectable)})
-    n = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    seen = [change for change in comparison.changes if math.isfinite(change.detectable)]
+    seeds, units = sorted({change.n for change in seen}), sorted({f"{change.unit}s" for change in seen})
+    n = f"{seeds[0]} common" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} common"
     middle = percent(found[len(found) // 2])
     spread = f" ({percent(found[0])} to {percent(found[-1])} over rows)" if len(found) > 1 else ""
     return [
-        f"**Power:** with {n} common seeds and {len(found)} tests a change of {middle}{spread} is found four times in "
-        "five; a smaller one may pass unseen. A rule with a margin (`quality:2%`) does not let it pass.",
+        f"**Power:** with {n} {' or '.join(units)} and {len(found)} tests a change of {middle}{spread} is found four "
+        "times in five; a smaller one may pass unseen. A rule with a margin (`quality:2%`) does not let it pass.",
         "",
     ]
 

@@ -44,6 +44,8 @@ def material_of(report: Report, section: Section) -> Material:
     material = Material(section, _frame(report.data, section))
     cells = report.data.cells
     own = cells[(cells["dataset_label"] == section.name) & (cells["status"] == "ok")]
+    first = own["split_number"].min()
+    own = own[own["split_number"] == first]  # examples and curves of one split: those of several do not belong together
     labels = [label for label in dict.fromkeys(own["variant_label"]) if not label.startswith("control:")]
     material.left_out = max(0, len(labels) - MOST_ROWS)
     labels = labels[:MOST_ROWS]
@@ -59,6 +61,7 @@ def material_of(report: Report, section: Section) -> Material:
         material.rows.append((label, arrays))
         histories += _history(report, own[own["variant_label"] == label])
     material.seed_note = f"seed {min(common)}" if common else "each variant's first seed"
+    material.seed_note += f" on split {first}" if section.design.is_crossed else ""
     if histories:
         material.history = pd.concat(histories, ignore_index=True)
     return material
@@ -89,12 +92,14 @@ def _drawn(section: Section) -> set[str]:
 
 
 def _frame(data: RunData, section: Section) -> pd.DataFrame:
-    """The tidy-long rows of a data set's drawn metrics: variant_label, seed, metric, value."""
+    """The tidy-long rows of a data set's drawn metrics: variant_label, seed, metric, value, and of which split where
+    there are several."""
     drawn = _drawn(section)
     is_drawn = np.array([metric.name in drawn for metric in data.metrics], dtype=bool)
     is_own = (data.cells["dataset_label"] == section.name).to_numpy()
     rows = np.flatnonzero(is_drawn[data.metric] & is_own[data.cell])
     cell = data.cell[rows]
     names = np.array([metric.name for metric in data.metrics], dtype=object)
-    columns = {name: data.cells[name].to_numpy()[cell] for name in ("variant_label", "seed")}
+    more = ("split_number", "split") if section.design.is_crossed else ()
+    columns = {name: data.cells[name].to_numpy()[cell] for name in ("variant_label", "seed", *more)}
     return pd.DataFrame({**columns, "metric": names[data.metric[rows]], "value": data.value[rows]})

@@ -34,6 +34,10 @@ def _more(material: Material) -> str:
     return f" The first {len(material.rows)} of {len(material.rows) + material.left_out} variants are shown."
 
 
+def _first_split(material: Material) -> str:
+    return " The first split of the data is shown." if material.section.design.is_crossed else ""
+
+
 def _tradeoff(m: Material):
     section = m.section
     has = {metric.name for metric in section.metrics.values() if np.isfinite(section.values[metric.name]).any()}
@@ -51,10 +55,10 @@ def _tradeoff(m: Material):
         if place < len(pairs) - 1 and ax.get_legend():
             ax.get_legend().remove()
     names = {name for pair in pairs for name in pair}
-    data = frame[frame["metric"].isin(names)][["variant_label", "seed", "metric", "value"]]
+    data = frame[frame["metric"].isin(names)][["variant_label", *points.repeats(frame), "metric", "value"]]
     caption = (
-        "Small dots are seeds, large marks their means with 95 % t intervals. Reconstruction alone or coverage alone "
-        "misleads: a good model is near the corner named better in every panel that has one."
+        f"Small dots are {section.design.repeats}, large marks their means with 95 % t intervals. Reconstruction alone "
+        "or coverage alone misleads: a good model is near the corner named better in every panel that has one."
     )
     yield "tradeoff", "Reconstruction against coverage", caption, figure, data, False
 
@@ -75,10 +79,18 @@ def _dots(m: Material):
     for ax in axes[len(metrics) :]:
         ax.set_visible(False)
     data = m.frame[m.frame["metric"].isin([metric.name for metric in metrics])]
-    caption = "Every dot is one seed; the bar is the 95 % t interval of the mean."
+    what = "seed on one split" if section.design.is_crossed else "seed"
+    caption = f"Every dot is one {what}; the bar is the 95 % t interval of the mean."
     if m.frame["variant_label"].nunique() > len(labels):
         caption += f" The first {len(labels)} rows are shown."
-    yield "seeds", "Every seed", caption, figure, data[["variant_label", "seed", "metric", "value"]], False
+    yield (
+        "seeds",
+        "Every seed",
+        caption,
+        figure,
+        data[["variant_label", *points.repeats(data), "metric", "value"]],
+        False,
+    )
 
 
 def _reconstructions(m: Material):
@@ -203,7 +215,7 @@ def _training(m: Material):
         ax.set_title(term)
     caption = (
         f"Loss terms on the {part} part; lines are the median over seeds, bands hold all seeds. "
-        "Losses of different variants are different functions and do not rank them."
+        f"Losses of different variants are different functions and do not rank them.{_first_split(m)}"
     )
     yield "training", "Training curves", caption + _more(m), figure, m.history, False
 
@@ -216,13 +228,16 @@ def _phase(m: Material):
     points.plot_phase(table, figure.add_subplot(), m.order)
     caption = (
         "What the posterior does with its freedom: eq. 2 alone can shrink σ and spread μ (down and to the right), the "
-        "KL term of eq. 4 holds σ² + Var μ near 1 (the crossing of the grey lines). One mark per seed, after training."
+        "KL term of eq. 4 holds σ² + Var μ near 1 (the crossing of the grey lines). One mark per seed, after "
+        f"training.{_first_split(m)}"
     )
     yield "phase", "Posterior noise against the spread of means", caption, figure, table, False
 
 
 def _phase_points(m: Material) -> pd.DataFrame | None:
     rows = m.frame[m.frame["metric"].isin(PHASE) & np.isfinite(m.frame["value"])]
+    if "split_number" in rows:
+        rows = rows[rows["split_number"] == rows["split_number"].min()]
     table = rows.pivot_table(index=["variant_label", "seed"], columns="metric", values="value", sort=False)
     table = table.reindex(columns=list(PHASE)).dropna().reset_index()
     if m.history is not None:

@@ -14,14 +14,14 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.analysis import across, grids, row_variance
+from bench.analysis import across, grids
 from bench.analysis.sections import Section
 from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
 from bench.reports import throughput
 from bench.reports.figures.style import colour_of
 from bench.reports.header import uses_arrays
 from bench.reports.model import Report
-from bench.reports.notes import LEGEND, STATISTICS
+from bench.reports.notes import legend, statistics
 from bench.reports.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
 from bench.reports.studies.claim_evidence import NOTE
 from bench.reports.studies.published_numbers import COLUMNS, rows
@@ -99,10 +99,8 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "core_table": throughput.core_table(report.core),
         "across_headline": across.headline,
         "across_notes": across.notes,
-        "grids_note": grids.NOTE,
-        "test_rows_note": row_variance.NOTE,
-        "test_rows_columns": row_variance.COLUMNS,
-        "legend": (*LEGEND, *STATISTICS),
+        "grids_note": grids.note(report.several_splits),
+        "legend": (*legend(report.several_splits), *statistics(report.several_splits)),
         "arrays": uses_arrays(report.spec),
     }
     return environment.get_template("report.html.j2").render(context)
@@ -121,11 +119,13 @@ def facts_line(report: Report) -> str:
     """Size and completeness of the run on one line."""
     total, done = sum(report.counts.values()), report.counts.get("ok", 0)
     n_variants = len({row.label for section in report.sections for row in section.rows if not row.is_control})
-    n_seeds = len({seed for section in report.sections for seed in section.seeds})
+    n_seeds = len({seed for section in report.sections for seed in section.design.seeds.tolist()})
+    n_splits = max((section.design.n_splits for section in report.sections), default=1)
     parts = [
         _plural(n_variants, "variant"),
         _plural(len(report.sections), "data set"),
         _plural(n_seeds, "seed"),
+        *([_plural(n_splits, "split")] if n_splits > 1 else []),
         f"all {total:,} cells have results" if done == total else f"{done:,} of {total:,} cells have results",
     ]
     return " · ".join(parts)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.analysis import across, grids, row_variance
+from bench.analysis import across, grids
 from bench.analysis.catalogue import Metric
 from bench.analysis.sections import Cell, Row, Section
 from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
 from bench.reports import throughput
 from bench.reports.model import Report
-from bench.reports.notes import LEGEND, STATISTICS
+from bench.reports.notes import legend, statistics
 from bench.reports.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
 from bench.reports.studies.claim_evidence import NOTE
 from bench.reports.studies.published_numbers import COLUMNS, rows
@@ -37,7 +37,12 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     for section in report.sections:
         lines += _details(section, [figure for figure in figures if figure.dataset == section.label])
     lines += _claims(report) + _core(report, [figure for figure in figures if figure.dataset == NO_DATASET])
-    lines += ["## How to read the numbers", "", *(f"- {escape(text)}" for text in (*LEGEND, *STATISTICS)), ""]
+    lines += [
+        "## How to read the numbers",
+        "",
+        *(f"- {escape(text)}" for text in (*legend(report.several_splits), *statistics(report.several_splits))),
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -66,9 +71,9 @@ def _rows_of_test(report: Report, section: Section) -> list[str]:
     if found is None:
         return []
     return [
-        escape(row_variance.NOTE),
+        escape(found.note),
         "",
-        *table(row_variance.COLUMNS, [tuple(map(escape, row)) for row in found.texts]),
+        *table(found.columns, [tuple(map(escape, row)) for row in found.texts]),
     ]
 
 
@@ -104,7 +109,7 @@ def _grids(report: Report) -> list[str]:
     """The settings of every grid, which of them validation chooses and by which criterion."""
     if not report.grids:
         return []
-    lines = ["## Grids: the setting that validation chooses", "", escape(grids.NOTE), ""]
+    lines = ["## Grids: the setting that validation chooses", "", escape(grids.note(report.several_splits)), ""]
     for grid in report.grids:
         where = f" on {escape(grid.dataset)}" if len(report.sections) > 1 else ""
         lines += [f"**{escape(grid.variant)}{where}.** {escape(grid.sentence)}", ""]
@@ -119,7 +124,7 @@ def _grids(report: Report) -> list[str]:
             ]
             for s in grid.settings[:MOST_ROWS]
         ]
-        lines += table(("Setting", "λ", escape(grid.heading), "Seeds"), rows)
+        lines += table(("Setting", "λ", escape(grid.heading), f"{grid.unit.capitalize()}s"), rows)
         lines += [f"Criterion: {escape(grid.explanation)}.", ""]
     return lines
 
@@ -136,7 +141,7 @@ def _published(report: Report) -> list[str]:
 
 def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
     """Rows: variants with λ, s² and seeds; columns: metrics as mean ± t interval with marks."""
-    header = ["Variant", "λ", "s²", "Seeds", *(_column(metric) for metric in metrics)]
+    header = ["Variant", "λ", "s²", section.design.repeats.capitalize(), *(_column(metric) for metric in metrics)]
     rows = []
     for index, row in list(enumerate(section.rows))[:MOST_ROWS]:
         name = escape(row.label) + (" (control)" if row.is_control else "")
@@ -192,7 +197,7 @@ def _differences(section: Section) -> list[str]:
         (escape(d.variant), escape(d.metric), d.difference, d.relative, d.verdict, d.p, d.correlation, d.more)
         for d in difference_rows(section)[: 5 * MOST_ROWS]
     ]
-    return [f"### Differences from {escape(base)}, paired by seed", "", *table(names, rows, left=2)]
+    return [f"### Differences from {escape(base)}, paired by {section.design.pairing}", "", *table(names, rows, left=2)]
 
 
 def _costs(section: Section) -> list[str]:
@@ -233,7 +238,7 @@ def _counts(report: Report) -> list[str]:
     if report.failures:
         lines += ["## Cells without a result", ""]
         rows = [
-            (escape(f.variant), escape(f.dataset), str(f.seed), f.status, escape(f.reason), escape(f.error_type))
+            (escape(f.variant), escape(f.dataset), f.repeat, f.status, escape(f.reason), escape(f.error_type))
             for f in report.failures[:MOST_FAILURES]
         ]
         lines += table(("Variant", "Data", "Seed", "Status", "Reason", "Error"), rows, left=6)

@@ -51,6 +51,7 @@ def base_record(task: StackTask, cell: CellSpec) -> dict[str, Any]:
         "dataset_params": cell.dataset.params,
         "dataset_label": cell.dataset_label,
         "seed": cell.seed,
+        "split_number": cell.split_number,
         "engine": task.engine,
         "device": task.device,
         "num_threads": task.threads or torch.get_num_threads(),

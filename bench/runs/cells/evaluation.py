@@ -42,8 +42,9 @@ def variant_result(
 def model_result(task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, model: Model) -> CellResult:
     """The result of a model as it stands, without weights."""
     instances, wanted = _metrics(workshop.registry, task.metrics)
-    key = (format_call(cell.dataset), str(model.cost), cell.train.latent_dim, model.device)
-    shared = workshop.held("shared", key, lambda: SharedData(split, model.cost, cell.train.latent_dim, model.device))
+    asked = (cell.train.latent_dim, model.device, task.likelihood_rows)
+    key = (format_call(cell.dataset), str(model.cost), *asked)
+    shared = workshop.held("shared", key, lambda: SharedData(split, model.cost, *asked))
     began = Reading()
     evaluation = evaluate(model, split, instances, wanted, cell.seed, shared)
     arrays = figure_arrays(model, split, cell.seed)

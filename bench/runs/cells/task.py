@@ -46,7 +46,8 @@ def label_of(cells: Sequence[CellSpec]) -> str:
     """How progress names what trains together: `cells` of one stack."""
     seeds = [cell.seed for cell in cells]
     which = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    return f"{cells[0].variant_label} on {cells[0].dataset_label}, {which}"
+    split = f", split {cells[0].split_number}" if cells[0].split_number else ""
+    return f"{cells[0].variant_label} on {cells[0].dataset_label}{split}, {which}"
 
 
 def group_size(cell: CellSpec, device: str) -> int:
@@ -63,7 +64,7 @@ class StackTask:
     Attributes:
         cells: the cells.
         plugins: `--plugins` paths.
-        metrics: the metrics as the spec names them.
+        metrics, likelihood_rows: as the spec says.
         device: "cpu", "cuda" or "cuda:N".
         threads: torch threads, or None to leave them.
         engine: the engine's name, for the records.
@@ -79,6 +80,7 @@ class StackTask:
     cells: tuple[CellSpec, ...]
     plugins: tuple[str, ...] = ()
     metrics: str = "core"
+    likelihood_rows: int | str = "auto"
     device: str = "cpu"
     threads: int | None = None
     engine: str = "local"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import FakeCell, FakeSpec, make_run, measurement, record
 
-from bench.analysis.compare import Change, compare, judge, measure
+from bench.analysis.compare import Change, Comparison, Speed, compare, judge, measure
 from bench.analysis.fail_rules import judge_gates, parse_gates
 from bench.analysis.scales import Scale
 from bench.analysis.stats import detectable_effect, paired_p
@@ -166,6 +166,62 @@ def test_lack_of_evidence_passes_the_plain_rule_and_no_margin(tmp_path):
         assert "is not shown to be worse by at most" in line and "4 seeds" in line
 
 
+def test_no_mean_difference_is_no_evidence_of_none(tmp_path):
+    """NEW is no worse on the mean, but with these seeds it may be worse by far: a margin does not let that pass."""
+    noise = np.array([0.3, -0.3, 0.25, -0.25])
+    base = make(tmp_path / "base", {"ae": [1.0, 1.0, 1.0, 1.0]})
+    new = make(tmp_path / "new", {"ae": 1 + noise - 0.05})
+    assert compare(base, new).changes[0].worse_by < 0
+    for rule in ("m:20%", "quality:20%", "quality:margin"):
+        assert len(outcome(base, new, rule).failed) == 1
+    assert outcome(base, new, "quality:200%").failed == []
+
+
+@pytest.mark.parametrize(("rule", "fails"), [("m:2%", True), ("m:10%", False), ("quality:margin", True)])
+def test_a_drop_of_what_should_be_high_is_worse(tmp_path, seeds, rule, fails):
+    noise = 0.001 * np.random.default_rng(1).normal(size=10)
+    base, new = make(tmp_path / "b", {"ae": seeds}, True), make(tmp_path / "n", {"ae": 0.95 * seeds + noise}, True)
+    assert bool(outcome(base, new, rule).failed) == fails
+    assert outcome(new, base, rule).failed == []  # the other way round it is a gain
+
+
+def test_a_rule_looks_at_its_own_metric_alone(tmp_path, seeds):
+    def both(path, m, k):
+        with RunStore.create(path, FakeSpec()) as store:
+            for seed in range(10):
+                entry = {"m": measurement(m[seed], False), "k": measurement(k[seed], False)}
+                store.append(record(FakeCell("ae", "digits", seed), entry))
+        return path
+
+    noise = 0.001 * np.random.default_rng(1).normal(size=10)
+    base = both(tmp_path / "base", seeds, seeds)
+    new = both(tmp_path / "new", seeds + noise, 1.1 * seeds + noise)
+    assert outcome(base, new, "m:5%").failed == []
+    (line,) = outcome(base, new, "k:5%").failed
+    assert line.startswith("k of ae on digits is worse by 10 %")
+    assert len(outcome(base, new, "quality").failed) == len(outcome(base, new, "quality:5%").failed) == 1
+
+
+def test_each_metric_has_its_own_margin(tmp_path):
+    """A change that a wide margin lets pass fails where the metric's smallest effect is small."""
+    changes = []
+    for smallest in (0.02, 0.2):
+        change = Change("ae", "digits", f"m{smallest}")
+        pairs = np.stack([np.ones(10), 1.05 + 0.001 * np.random.default_rng(0).normal(size=10)], 1)
+        tested = measure(change, pairs, False, Scale("log", smallest))
+        changes.append((change, tested))
+    judge(changes, {change.metric: False for change, _ in changes})
+    found = judge_gates(Comparison("b", "n", [c for c, _ in changes], [], None, []), parse_gates(["quality:margin"]))
+    assert len(found.failed) == 1 and found.failed[0].startswith("m0.02 of ae")
+
+
+def test_one_seed_shows_no_margin(tmp_path):
+    base, new = make(tmp_path / "base", {"ae": [1.0], "vae": [1.0, 2.0]}), tmp_path / "new"
+    make(new, {"ae": [1.01], "vae": [1.0, 2.0]})
+    (line,) = outcome(base, new, "m:5%").failed
+    assert "one common seed gives no interval, so that no margin can be shown" in line
+
+
 @pytest.mark.parametrize(("margin", "passes"), [("2%", True), ("0.01%", False), ("margin", True)])
 def test_a_margin_passes_what_is_shown_to_be_within_it(tmp_path, seeds, margin, passes):
     noise = 0.001 * np.random.default_rng(1).normal(size=10)
@@ -285,6 +341,15 @@ def test_the_speed_gate(tmp_path, factor, fails):
     assert ratio == pytest.approx(factor) and low <= factor <= high * (1 + 1e-9)
     assert bool(judge_gates(comparison, parse_gates(["speed:10%"])).failed) == fails
     assert set(marks(comparison).values()) == {"~"}  # speed does not touch quality
+
+
+def test_a_slowness_that_may_be_noise_does_not_fail(tmp_path):
+    """Twice as slow in one stack of two: 41 % in the mean, and the interval reaches far below 1."""
+    speeds = [Speed("ae", "digits", "training", 1.0, 2.0), Speed("vae", "digits", "training", 1.0, 1.0)]
+    noisy, sure = (Comparison("b", "n", [], found, None, []) for found in (speeds, speeds[:1]))
+    assert judge_gates(noisy, parse_gates(["speed:10%"])).failed == []
+    assert judge_gates(sure, parse_gates(["speed:10%"])).failed == ["training takes 100 % longer, more than 10 %"]
+    assert judge_gates(sure, parse_gates(["speed:150%"])).failed == []
 
 
 @pytest.mark.parametrize(

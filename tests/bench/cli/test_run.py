@@ -229,3 +229,17 @@ def test_bad_input_is_one_line_and_code_2_and_writes_nothing(call, executed, tmp
     assert err.startswith("error: ") and err.count("\n") == 1
     assert expected in err
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("value", ["0", "x", "-1", "1.5"])
+def test_splits_that_are_no_number_are_one_line(call, executed, value):
+    code, _, err = call("run", "--splits", value, "-n")
+    assert code == 2 and f"splits={value} is not a whole number" in err and len(err.strip().splitlines()) == 1
+    assert executed.calls == []
+
+
+def test_splits_reach_the_plan(call, executed):
+    code, out, _ = call("run", "-m", "ae", "--seeds", "3", "--splits", "4", "-n")
+    assert code == 0 and "cells:     12" in out and "splits:    4 of each data set" in out
+    code, _, err = call("run", "-d", "ring", "--splits", "4", "-n")
+    assert code == 2 and "ring has one split only" in err and len(err.strip().splitlines()) == 1

@@ -133,3 +133,10 @@ def test_nothing_is_left_in_the_global_generator(toolbox, every_metric, digits_v
     first = toolbox.evaluate(digits_vae, digits_split, *cheap, shared=digits_shared)
     assert torch.equal(torch.rand(2), expected)
     assert first == toolbox.evaluate(digits_vae, digits_split, *cheap, shared=digits_shared)
+
+
+def test_what_the_short_table_ranks_says_from_where_a_difference_counts(every_metric):
+    """A default knows nothing of the metric, so that no mark of the headline rests on one."""
+    ranked = [v for metric in every_metric for v in metric.values if v.primary and v.higher_is_better is not None]
+    assert len(ranked) >= 9
+    assert {v.name: v.smallest_effect for v in ranked if not v.smallest_effect} == {}

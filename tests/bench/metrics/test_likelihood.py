@@ -11,6 +11,9 @@ from torch.distributions import Normal
 from bench.contracts.dataset import Split
 from bench.contracts.model import Model
 from bench.evaluate.control_models import constant
+from bench.evaluate.evaluate import evaluate
+from bench.evaluate.model_view import View
+from bench.evaluate.reference_data import SharedData
 from bench.losses import ReconstructionCost
 from bench.metrics.annealed import Annealed
 from bench.metrics.calibration import Calibration
@@ -28,7 +31,7 @@ from bench.metrics.functional.likelihoods import (
     continuous_bernoulli_log_constant,
     entropy_floor,
 )
-from bench.metrics.importance import Importance
+from bench.metrics.importance import Importance, likelihood_x
 from bench.metrics.objective import Objective
 
 SQUARED = ReconstructionCost("squared")
@@ -79,7 +82,8 @@ def test_bounds_do_not_overflow():
 
 
 def test_effective_samples_and_rows(toolbox, gaussian_split):
-    measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, Importance())
+    few = dataclasses.replace(gaussian_split, test=gaussian_split.test[:100])
+    measured = toolbox.evaluate(toolbox.linear_vae(S2), few, Importance())
     assert measured["iwae_effective_samples"].value == pytest.approx(5000, rel=1e-3)
     assert measured["iwae_5000"].value == pytest.approx(measured["iwae_1"].value, abs=1e-3)
 
@@ -102,8 +106,52 @@ def test_every_likelihood_of_the_constant_decoder_agrees_on_the_same_rows(toolbo
     assert measured["iwae_effective_samples_min"].value == pytest.approx(5000, rel=1e-3)
 
 
-def test_importance_and_annealing_use_the_same_rows():
-    assert Importance.rows == Annealed.rows == 500
+def rows_of(toolbox, n_test: int, wanted="auto", d: int = 8):
+    """How many of `n_test` rows of d numbers the likelihoods use."""
+    data = np.zeros((n_test, d), np.float32)
+    shared = SharedData(Split(data[:2], data[:2], data), SQUARED, 3, likelihood_rows=wanted)
+    return len(likelihood_x(View(constant(shared.split, 3, SQUARED), shared)))
+
+
+def test_likelihoods_use_all_rows_where_that_is_cheap_and_as_many_as_asked_for(toolbox):
+    assert rows_of(toolbox, 360, d=64) == 360 and rows_of(toolbox, 9000) == 9000
+    assert rows_of(toolbox, 2000, d=64) == 2**29 // (5000 * 64) == 1677
+    assert rows_of(toolbox, 2000, d=784) == 500  # MNIST
+    assert rows_of(toolbox, 2000, "all", d=784) == 2000
+    assert rows_of(toolbox, 2000, 900, d=784) == 900 and rows_of(toolbox, 50, 900) == 50
+
+
+@pytest.mark.parametrize("asked", [70, "all"])
+def test_importance_and_annealing_use_the_same_rows_as_asked_for(toolbox, gaussian_split, asked):
+    """The exact values over the first rows of the fixed random order."""
+    annealed = Annealed()
+    shared = SharedData(gaussian_split, SQUARED, 6, likelihood_rows=asked)
+    rows = shared.rows("test").flat[: None if asked == "all" else asked].numpy()
+    few = dataclasses.replace(gaussian_split, test=gaussian_split.test[:150])
+    if asked == "all":
+        shared = SharedData(few, SQUARED, 6, likelihood_rows=asked)
+        rows = few.test
+    measured = evaluate(toolbox.linear_vae(S2), shared.split, [Importance(), annealed], shared=shared).values
+    assert measured["likelihood_rows"].value == len(rows)
+    exact = exact_log_p(toolbox, 6, rows).mean()
+    assert [measured[name].value for name in ("iwae_1", "iwae_5000")] == pytest.approx([exact, exact], abs=1e-3)
+    assert measured["ais_log_likelihood"].value == pytest.approx(exact, abs=0.15)
+
+
+def test_blocks_of_rows_change_nothing(toolbox, gaussian_split, monkeypatch):
+    """64 rows are decoded at a time, so that blocks of 128 see the same draws as one block."""
+    model = toolbox.linear_vae(S2)
+    wide = dataclasses.replace(
+        model, posterior=lambda x: Normal(model.posterior(x).loc, 1.5 * model.posterior(x).scale, validate_args=False)
+    )
+    few = dataclasses.replace(gaussian_split, test=gaussian_split.test[:300])
+    whole = toolbox.evaluate(wide, few, Importance())
+    monkeypatch.setattr("bench.metrics.importance._BLOCK", 128)
+    parts = toolbox.evaluate(wide, few, Importance())
+    assert whole["iwae_1000"].value != whole["iwae_1"].value
+    for name, entry in whole.items():
+        assert parts[name].value == pytest.approx(entry.value, rel=1e-12), name
+        assert (parts[name].error or 0) == pytest.approx(entry.error or 0, rel=1e-9), name
 
 
 def test_the_paired_gap_is_the_difference_of_bounds_with_less_error(toolbox, gaussian_split):
@@ -137,9 +185,8 @@ def test_effective_samples_have_a_minimum_and_quantiles(toolbox, gaussian_split)
         bad = torch.arange(len(x))[:, None] % 10 == 0
         return Normal(q.loc, torch.where(bad, q.scale / 50, q.scale), validate_args=False)
 
-    metric = Importance()
-    metric.rows = 50
-    measured = toolbox.evaluate(dataclasses.replace(base, posterior=posterior), gaussian_split, metric)
+    few = dataclasses.replace(gaussian_split, test=gaussian_split.test[:50])
+    measured = toolbox.evaluate(dataclasses.replace(base, posterior=posterior), few, Importance())
     of = {key: measured[f"iwae_effective_samples{key}"].value for key in ("", "_min", "_q10", "_median")}
     assert of["_min"] < 500 < of[""] < of["_median"] == pytest.approx(5000, rel=1e-3)
     assert of["_min"] <= of["_q10"] <= of["_median"]
@@ -218,10 +265,9 @@ def test_annealed_chains_bracket_the_exact_value(toolbox, gaussian_split):
 
 
 def test_annealed_row(toolbox, gaussian_split):
-    metric = Annealed()
-    metric.rows = 100
-    measured = toolbox.evaluate(toolbox.linear_vae(S2), gaussian_split, metric)
-    rows = toolbox.shared(gaussian_split).rows("test").flat[:100].numpy()
+    few = dataclasses.replace(gaussian_split, test=gaussian_split.test[:100])
+    measured = toolbox.evaluate(toolbox.linear_vae(S2), few, Annealed())
+    rows = few.test
     assert measured["ais_log_likelihood"].value == pytest.approx(exact_log_p(toolbox, 6, rows).mean(), abs=0.15)
     assert 0 <= measured["ais_gap"].value < 0.5
 

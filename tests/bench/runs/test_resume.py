@@ -129,6 +129,21 @@ def test_only_the_cells_of_a_changed_plugin_have_another_code_hash(tmp_path, cha
     assert differ == expected[change]
 
 
+def test_other_rows_of_likelihoods_are_another_evaluation_of_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.runs.runner.report_run", lambda store: [])
+    monkeypatch.setattr("bench.runs.runner.measure_core", lambda *arguments: None)
+    hashes = [Fingerprints(REGISTRY, "core", *rows).metrics_hash for rows in ((), ("auto",), ("all",), (5,))]
+    assert hashes[0] == hashes[1] and len(set(hashes)) == 3
+    settings = {"variant": ["vae"], "seeds": 1, "steps": 5, "metrics": "likelihood_rows", "n_jobs": 1}
+    found = []
+    for rows in ("auto", 5):
+        outcome = execute(tmp_path / "run", **settings, likelihood_rows=rows)
+        (record,) = outcome.store.records().values()
+        found.append((record["metrics"]["likelihood_rows"]["value"], record["t_train"]))
+    assert [value for value, _ in found] == [60, 5]
+    assert found[0][1] == found[1][1]  # trained once
+
+
 def test_a_call_that_does_nothing_draws_nothing_and_one_that_does_something_draws_again(tmp_path, monkeypatch):
     drawn = []
 

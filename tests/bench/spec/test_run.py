@@ -109,6 +109,8 @@ def test_hash_ignores_name_device_and_plugin_paths():
             "early_stopping": st.integers(1, 5),
             "metrics": st.sampled_from(["core", ["test_mse", "kl"], "all"]),
             "controls": st.booleans(),
+            "splits": st.integers(1, 3),
+            "likelihood-rows": st.sampled_from(["auto", "all", 7, "7"]),
             "baseline": st.just("ae"),
             "plugins": st.just(["a.py"]),
             "device": st.sampled_from(["cpu", "cuda:1"]),
@@ -127,6 +129,19 @@ def test_specs_survive_yaml(values):
 )
 def test_seeds_are_a_number_or_a_list(seeds, expected):
     assert spec_of("ae", seeds=seeds).seeds == expected
+
+
+@pytest.mark.parametrize(("rows", "expected"), [("all", "all"), ("auto", "auto"), (7, 7), ("700", 700)])
+def test_rows_of_likelihoods_are_a_number_or_a_word(rows, expected):
+    spec = spec_of("ae", likelihood_rows=rows)
+    assert spec.likelihood_rows == expected
+    assert ("likelihood_rows" in spec.to_dict()) == (spec.hash != spec_of("ae").hash) == (rows != "auto")
+
+
+@pytest.mark.parametrize("rows", [0, "0", -1, "most", 1.5, True, [1]])
+def test_rows_of_likelihoods_that_make_no_sense_are_refused(rows):
+    with pytest.raises(UsageError, match="neither a whole number of at least 1 nor all nor auto"):
+        spec_of("ae", likelihood_rows=rows)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from runs import SMALL, execute
 
 import bench
+from bench.analysis.design import design_of
 from bench.analysis.stats import mean_interval
 from bench.errors import UsageError
+from bench.reports.figures.points import interval_of, values_of
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +119,20 @@ def test_tradeoff_shows_pairs_and_means(one):
     points = {container.get_label(): container.lines[0].get_xydata()[0] for container in ax.containers}
     for label in ("ae", "vae", "vae[beta=3]"):
         assert points[label] == pytest.approx([x[label].mean(), y[label].mean()])
+
+
+def test_over_several_splits_dots_are_pairs_and_bars_rest_on_splits(one):
+    """The same frame on three splits whose values lie far apart."""
+    parts = [one.assign(split_number=k, value=one["value"] * (1 + k)) for k in range(3)]
+    frame = pd.concat(parts, ignore_index=True)
+    values = values_of(frame, "test_mse")["ae"]
+    assert values.index.names == ["split_number", "seed"] and len(values) == 9
+    interval, means = interval_of(frame, values), values.groupby(level=0).mean()
+    assert interval.mean == pytest.approx(means.mean()) and interval.n == 3
+    overlap = design_of(frame).overlap
+    assert overlap > 0
+    assert interval.sd == pytest.approx(means.std() * (1 + 3 * overlap) ** 0.5, rel=0.05)
+    ax = bench.figures.plot_differences(frame, "test_mse", "ae")
+    assert ax.get_xlabel().startswith("less ae at the same split and seed")
+    assert [len(points) for points in dots(ax)] == [9, 9]
+    assert sum(map(len, dots(bench.figures.plot_dots(frame, "test_mse")))) == 27

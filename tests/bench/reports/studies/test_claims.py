@@ -17,6 +17,7 @@ from bench.metrics.second_moment import SecondMoment
 from bench.reports.studies import CLAIMS, Component
 from bench.reports.studies.claim_evidence import _fall
 from bench.reports.studies.claim_tests import judge
+from bench.spec.registry import Registry
 
 SEEDS = 10
 BY_NUMBER = {claim.number: claim for claim in CLAIMS}
@@ -163,6 +164,64 @@ def test_a_claim_without_its_cells_says_what_is_missing(number):
     assert isinstance(found, str) and found.startswith("needs")
 
 
+def both(trust, knn):
+    return of("trustworthiness", ae=0.9, vae=0.9 + trust) | of("knn_accuracy", ae=0.9, vae=0.9 + knn)
+
+
+def prior_gains(energy, coverage, recall, diversity):
+    return filled(0.0) | {
+        ("vae", "energy_prior"): 0.3 - energy,
+        ("vae", "coverage_prior"): 0.7 + coverage,
+        ("vae", "recall_prior"): 0.7 + recall,
+        ("vae", "diversity_prior"): diversity,
+    }
+
+
+def falls_by(sigma, nsr):
+    return {}, {("stochastic-ae", "log_median_sigma"): (-1, -1 - sigma), ("stochastic-ae", "log_nsr"): (-1, -1 - nsr)}
+
+
+def draws_of(five, twenty):
+    """Errors at S = 5 and 20 in units of that at S = 1, as logarithms."""
+    return {("stochastic-ae", "test_mse"): 1.0, (SAE5, "test_mse"): np.exp(-five), (SAE20, "test_mse"): np.exp(-twenty)}
+
+
+#: By claim: evidence a little above every threshold, and for each condition in turn evidence where it alone is missed,
+#: a little. A test that leaves a condition out, or has another threshold, gives another verdict.
+EDGES = {
+    1: (ratios(1.12, 1.06, 1.06), [ratios(1.09, 1.0, 1.0), ratios(1.12, 1.08, 1.06), ratios(1.12, 1.06, 1.08)]),
+    2: (errors(1.02, 1.0, 1.0), [errors(1.02, 1.015, 1.0), errors(1.02, 1.0, 1.015)]),
+    3: (energies(0.024), [energies(0.026)]),
+    4: (falls_by(0.12, 0.12), [falls_by(0.08, 0.12), falls_by(0.12, 0.08)]),
+    5: (({}, {("stochastic-ae", "log_rms_mu"): (0, 0.06)}), [({}, {("stochastic-ae", "log_rms_mu"): (0, 0.04)})]),
+    6: (stopped(-0.08, -8.2, 0.18),
+        [stopped(-0.12, -8.1, 0.18), stopped(-0.05, -8.28, 0.18), stopped(-0.08, -8.2, 0.22)]),
+    7: (of("identification_accuracy", vae=0.045), [of("identification_accuracy", vae=0.055)]),  # 1/√400 is .05
+    8: (both(0.0025, 0.006), [both(0.0015, 0.006), both(0.0025, 0.004)]),
+    9: (paths(1 / 1.07, 0.025), [paths(1 / 1.03, 0.025), paths(1 / 1.07, 0.015)]),
+    10: (prior_gains(0.006, 0.025, 0.025, 0.52),
+         [prior_gains(0.004, 0.025, 0.025, 0.52), prior_gains(0.006, 0.015, 0.025, 0.52),
+          prior_gains(0.006, 0.025, 0.015, 0.52), prior_gains(0.006, 0.025, 0.025, 0.48)]),
+    11: (decoder(0.04, 1.03), [decoder(0.06, 1.0), decoder(0.04, 0.94), decoder(0.04, 1.06)]),
+    12: (bounds(0.97, 0.15), [bounds(0.94, 0.15), bounds(1.06, 0.15), bounds(1.0, 0.25)]),
+    13: (draws_of(0.015, -0.015), [draws_of(0.025, 0), draws_of(-0.025, 0), draws_of(0, 0.025), draws_of(0, -0.025)]),
+    14: (units(2.0, 0.4), [units(1.2, 0.4), units(3.0, 0.6)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", sorted(EDGES))
+def test_every_condition_of_a_claim_decides_at_its_threshold(number):
+    supports, missed = EDGES[number]
+    assert verdict(number, planted(supports)) == "supported"
+    components = BY_NUMBER[number].test(planted(supports))
+    assert len(missed) == len(components)
+    for place, case in enumerate(missed):
+        found = BY_NUMBER[number].test(planted(case))
+        below = [n for n, component in enumerate(found) if component.interval.mean < component.threshold]
+        assert len(below) == 1, (place, below)
+        assert verdict(number, planted(case)) == "contradicted", place
+
+
 @pytest.mark.parametrize("number", [11, 12])
 def test_claims_about_squared_cost_need_it(number):
     assert "squared" in BY_NUMBER[number].test(planted(CASES[number][0], is_squared=False))
@@ -186,6 +245,12 @@ def test_one_seed_decides_nothing():
     assert judge([[Component("x", np.array([5.0]), 0.0, 1.0)]])[0].verdict == "inconclusive"
 
 
+def test_two_seeds_decide_nothing():
+    two = Component("x", np.array([5.0, 5.001]), 0.0, 1.0)
+    assert judge([[two]])[0].verdict == "inconclusive"
+    assert judge([[Component("x", np.array([5.0, 5.001, 4.999]), 0.0, 1.0)]])[0].verdict == "supported"
+
+
 def exact(mean, sd=1.0):
     """Seeds with exactly this mean and standard deviation."""
     values = np.random.default_rng(3).normal(size=SEEDS)
@@ -204,6 +269,9 @@ def test_all_conditions_of_a_claim_need_no_correction_but_any_of_them_does():
     """Intersection-union: four conditions at p = .02 each support; one of four below at p = .02 contradicts not."""
     above, below = (Component("x", exact(mean), 0.0, 1.0) for mean in (0.9, -0.9))
     assert judge([[above] * 4])[0].verdict == "supported"
+    weak = Component("x", exact(0.3), 0.0, 1.0)
+    assert judge([[above, weak]])[0].verdict == "inconclusive"  # the weakest condition decides
+    assert judge([[above, weak]])[0].p == pytest.approx(judge([[weak]])[0].p)
     assert judge([[above, above, above, below]])[0].verdict == "inconclusive"
     (outcome,) = judge([[above, below]])
     assert outcome.verdict == "contradicted" and [side for _, _, side in outcome.parts] == ["open", "below"]
@@ -301,3 +369,26 @@ def test_wrong_verdicts_are_rare_at_the_threshold():
         family = [[Component("x", rng.normal(1, 1, SEEDS), 1.0, 1.0)] for _ in range(14)]
         wrong.append(any(outcome.verdict != "inconclusive" for outcome in judge(family)))
     assert np.mean(wrong) <= 0.05 + 3 * (0.05 * 0.95 / 600) ** 0.5
+
+
+def test_claims_and_marks_count_from_the_same_effects():
+    """A claim's smallest effect is that of the metric that it is about."""
+    registry = Registry.discover()
+    said = {
+        v.name: v.smallest_effect for name in registry.names("metric") for v in registry.info("metric", name).values
+    }
+    evidence = Planted(
+        ratios(1.3, 1.1, 1.1) | errors(1.1, 1.0, 1.0) | energies(0.02) | neighbours(0.0) | paths(0.5, 0.1) | filled(0.1)
+    )
+    found = {
+        "energy_fit": BY_NUMBER[3].test(evidence)[0].scale,
+        "trustworthiness": BY_NUMBER[8].test(evidence)[0].scale,
+        "knn_accuracy": BY_NUMBER[8].test(evidence)[1].scale,
+        "interp_excess": BY_NUMBER[9].test(evidence)[1].scale,
+        "energy_prior": BY_NUMBER[10].test(evidence)[0].scale,
+        "coverage_recall_prior": BY_NUMBER[10].test(evidence)[1].scale,
+        "generalisation_ratio": np.expm1(BY_NUMBER[1].test(evidence)[1].scale),
+        "test_mse": np.expm1(BY_NUMBER[2].test(evidence)[0].scale),
+        "interp_unevenness": np.expm1(BY_NUMBER[9].test(evidence)[0].scale),
+    }
+    assert found == pytest.approx({name: said[name] for name in found})

@@ -79,7 +79,7 @@ def make_engine(run: ResolvedRun, arrays: Split | None = None, done: Collection[
         return InlineEngine(plan, device, run.registry, arrays)
     from bench.runs.engines.process import ProcessEngine
 
-    return ProcessEngine(plan, device, options.timeout, spec.plugins, arrays)
+    return ProcessEngine(plan, device, options.timeout, spec.plugins, run.registry, arrays)
 
 
 def _dask(options: RunOptions, spec: RunSpec, arrays: Split | None, address: str) -> Engine:

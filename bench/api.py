@@ -59,7 +59,7 @@ def run(
         datasets: one or several of `NAME[p=v]`; not together with `data`.
         data: one's own data instead: (N, D), (N, H, W) or (N, C, H, W), array, frame, tensor, or a ready
             `bench.Split`; divided by seed 0 and scaled as `file[path=…]` does.
-        labels: (N,) for `data`, or None.
+        labels: (N,) for `data`, or None; where both are of pandas, with the same index.
         seeds: how many (10 means 0 … 9), or which.
         splits: random splits of the data, each with every seed; the frame then has a column `split_number`.
         output: directory of the run; results/<name>-<hash> if None.

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,23 @@ def atomic_file(path: Path) -> Iterator[Path]:
             sync_directory(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def open_own(path: Path, flags: int) -> int:
+    """A file that is written in place, opened with `flags` and made where it is missing: its descriptor.
+
+    Raises:
+        UsageError: what is there is a link, which may lead to anybody's file, a pipe, a device or a folder; it cannot
+            be written.
+    """
+    more = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe that nobody reads is not waited for
+    with file_errors("write", path):
+        if not path.is_symlink():
+            handle = os.open(path, flags | more, 0o666)
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                return handle
+            os.close(handle)
+        raise UsageError(f"{printable(path)} is a link or no regular file; remove it and run the same command again")
 
 
 def remove_leftovers(folder: Path) -> None:

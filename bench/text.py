@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from typing import Any
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SPACES = re.compile(r"[\t\n\r\x0b\x0c\u2028\u2029]+")
 _FORMULA = ("=", "+", "-", "@")
+_AROUND = re.compile("^[\\s\u200b-\u200f\u2060\ufeff]+|[\\s\u200b-\u200f\u2060\ufeff]+$")
 
 
 def printable(text: Any, limit: int | None = None) -> str:
@@ -23,6 +25,17 @@ def printable(text: Any, limit: int | None = None) -> str:
     """
     clean = _UNPRINTABLE.sub("�", _SPACES.sub(" ", str(text)))
     return clean if limit is None or len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def as_seen(text: str) -> str:
+    r"""`text` as a reader sees it: accents and letters composed, nothing invisible around it.
+
+    Systems write é as one character or as two, and files and web pages put marks of no width around words.
+
+    >>> as_seen("\u200b cafe\u0301 ") == "caf\u00e9"
+    True
+    """
+    return text.strip() if text.isascii() else _AROUND.sub("", unicodedata.normalize("NFC", text))
 
 
 def spreadsheet_safe(text: str) -> str:

@@ -13,7 +13,7 @@ import torch
 from bench.contracts.checks import one_of
 from bench.contracts.rows import rescale, restore
 from bench.contracts.variant import Variant
-from bench.data.array_like import arrange
+from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.errors import UsageError, unknown_name
 from bench.networks.build import build_model
 from bench.networks.factories import networks_named
@@ -55,7 +55,7 @@ class TrainedModel:
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Data-space means of codes Z (N, L), in the units of the training data's source: (N, *data_shape)."""
-        codes = np.asarray(Z, dtype=np.float32)
+        codes = np.asarray(as_numbers(Z, Names(column_names(Z), what="Z")), dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.variant.latent_dim:
             raise UsageError(f"codes have shape {codes.shape}; expected (N, {self.variant.latent_dim})")
         return restore(self._batched(self.variant.decode, codes), self._shift, self._scale)
@@ -80,11 +80,7 @@ class TrainedModel:
         return self.decode(codes.cpu().numpy())
 
     def _standardised(self, X: np.ndarray) -> np.ndarray:
-        try:
-            rows = np.asarray(X)
-            rows = rows if rows.dtype.kind in "biuf" else rows.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"X is not numeric ({error}); give an array of numbers") from error
+        rows = as_numbers(X, Names(column_names(X), what="X"))
         shape = self.variant.data_shape
         if rows.ndim in (3, 4) and rows.shape[1:] != shape:
             rows = arrange(rows, "X")  # without channels or with channels last, as training data may be given

@@ -66,7 +66,11 @@ def _training_options(command: Any) -> Any:
     help="Threads of a process (1, unless a few large models leave cores idle).",
 )
 @click.option("--engine", metavar="NAME", help="What runs the cells: local, dask, or dask=ADDRESS of a scheduler.")
-@click.option("--timeout", metavar="TIME", help="Limit per stack of seeds: 30s, 10m, 2h.")
+@click.option(
+    "--timeout",
+    metavar="TIME",
+    help="Limit per stack of seeds: 30s, 10m, 2h. Without it, what hangs in loss or load is waited for.",
+)
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")
 @click.option("-n", "--dry-run", is_flag=True, default=None, help="Show what would run; write nothing.")
 @click.option("--tensorboard", is_flag=True, default=None, help="Also write event files (extra aebench[tensorboard]).")

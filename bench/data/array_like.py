@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from array import array as pyarray
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from bench.errors import DataError
+from bench.text import printable
 
 CHANNELS = (1, 3)
 #: Columns that a message lists by name.
 NAMED_COLUMNS = 5
+_PLAIN = (list, tuple, range, int, float, memoryview, bytearray, pyarray)
 SHAPES = "(N, D) for vectors, (N, H, W) or (N, C, H, W) or (N, H, W, 1 or 3) for images"
 
 
@@ -66,7 +70,8 @@ def as_numbers(data: Any, names: Names) -> np.ndarray:
     """`data` as an array of whole, floating or truth values, unconverted and uncopied where it already is one.
 
     Raises:
-        DataError: ragged, non-numeric or missing values (with row and column), sparse or complex arrays.
+        DataError: ragged, non-numeric or missing values (with row and column), sparse or complex arrays, what is no
+            array.
     """
     if isinstance(data, np.ma.MaskedArray):
         if np.ma.is_masked(data):
@@ -76,10 +81,11 @@ def as_numbers(data: Any, names: Names) -> np.ndarray:
     if hasattr(data, "toarray") and hasattr(data, "nnz"):
         raise DataError(f"{names.what}: sparse arrays are not read; give data.toarray()")
     if hasattr(data, "detach"):
-        data = data.detach().cpu().numpy()
+        data = _of_tensor(data, names.what)
+    _require_array_like(data, names.what)
     try:
         array = data if isinstance(data, np.ndarray) else np.asarray(data)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # the last: lists of tensors that need gradients
         _refuse_ragged(data, names)
         raise DataError(f"{names.what}: not an array of numbers ({error}); expected {SHAPES}") from None
     if array.dtype.names is not None:
@@ -89,6 +95,27 @@ def as_numbers(data: Any, names: Names) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise DataError(f"{names.what}: values of type {array.dtype} are not real numbers; convert them first")
     return array
+
+
+def _of_tensor(tensor: Any, what: str) -> np.ndarray:
+    """A tensor's values; NumPy has neither bfloat16 nor smaller floating-point numbers, which float32 holds exactly."""
+    values = tensor.detach()
+    if str(values.layout) != "torch.strided" or values.is_quantized:
+        raise DataError(f"{what}: sparse and quantised tensors are not read; give data.to_dense() or data.dequantize()")
+    try:
+        values = values.float() if values.is_floating_point() and values.element_size() < 4 else values
+        return values.cpu().resolve_conj().resolve_neg().numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # no values ("meta"), subclasses
+        raise DataError(f"{what}: a tensor without readable values ({printable(error, 100)}); give an array") from None
+
+
+def _require_array_like(data: Any, what: str) -> None:
+    """Raise `DataError` for what NumPy would make an array of though it is none: data sets of pairs, dictionaries."""
+    if hasattr(data, "__array__") or hasattr(data, "__array_interface__") or isinstance(data, _PLAIN):
+        return
+    raise DataError(
+        f"{what}: a {type(data).__name__} is not an array; give an array, a frame, a tensor or lists, {SHAPES}"
+    )
 
 
 def arrange(array: np.ndarray, what: str = "data") -> np.ndarray:
@@ -111,6 +138,11 @@ def arrange(array: np.ndarray, what: str = "data") -> np.ndarray:
     if len(shape) == 4 and shape[1] not in CHANNELS:
         if shape[3] in CHANNELS:
             return np.moveaxis(array, 3, 1)
+        if shape[2] in CHANNELS and shape[0] == shape[1]:
+            raise DataError(
+                f"{what}: shape {shape} looks like (H, W, {shape[2]}, N), as MATLAB stores pictures; turn it with "
+                "numpy.transpose(data, (3, 2, 0, 1))"
+            )
         if shape[3] < shape[1] and shape[3] <= 4:
             raise DataError(
                 f"{what}: shape {shape} looks like (N, H, W, {shape[3]}); only 1 or 3 channels are read from the last "
@@ -142,10 +174,12 @@ def _refuse_ragged(data: Any, names: Names) -> None:
 def _parse_objects(array: np.ndarray, names: Names) -> np.ndarray:
     """Objects and text as float64 where each is a number; the first that is none is named."""
     try:
-        numbers = array.astype(np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what loses its imaginary part is found below
+            numbers = array.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
         numbers = None
-    if numbers is not None and all(is_number(_text(value)) for value in array.flat if isinstance(value, (str, bytes))):
+    if numbers is not None and all(map(_is_real, array.flat)):
         return numbers
     for place in np.ndindex(array.shape):
         if not place:
@@ -154,8 +188,8 @@ def _parse_objects(array: np.ndarray, names: Names) -> np.ndarray:
         if value is None or type(value).__name__ in ("NAType", "NaTType") or value == "":
             raise _missing(names, row, index)
         try:
-            float(value)
-            fits = not isinstance(value, (str, bytes)) or is_number(_text(value))
+            fits = _is_real(value)
+            float(value if fits else 0)
         except (ValueError, TypeError, OverflowError):
             fits = False
         if not fits:
@@ -165,6 +199,13 @@ def _parse_objects(array: np.ndarray, names: Names) -> np.ndarray:
                 "expected; remove the column, encode it as numbers, or give it as labels"
             )
     raise DataError(f"{names.what}: not an array of numbers; expected {SHAPES}")
+
+
+def _is_real(value: Any) -> bool:
+    """Whether `float` may be asked for a value: it also takes times, complex numbers, and text of any spelling."""
+    if isinstance(value, (str, bytes)):
+        return is_number(_text(value))
+    return not isinstance(value, (np.datetime64, np.timedelta64, np.complexfloating))
 
 
 def _text(value: str | bytes) -> str:

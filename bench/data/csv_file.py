@@ -21,8 +21,9 @@ import numpy as np
 
 from bench.data.array_like import is_number
 from bench.data.csv_layout import DELIMITERS, Layout, bad_cell, find_layout, records
-from bench.data.regular_file import open_regular
+from bench.data.regular_file import open_regular, taken_for
 from bench.errors import DataError
+from bench.text import as_seen
 
 #: Characters of the longest line and columns of the widest table that are read.
 LONGEST_LINE = 1 << 24
@@ -81,13 +82,17 @@ def read_csv(path: Path, label: str | None, limit: int) -> Table:
             line and column.
         UsageError: no column of the name `label`.
     """
-    what = repr(path.name)
+    what, label = repr(path.name), None if label is None else as_seen(label)
     with _text(open_regular(path, limit, bound="memory_limit=", advice=_ADVICE)) as stream:
         try:
             return _read(stream, path, label, limit, what)
         except UnicodeDecodeError:
-            place = f"{what}, line {_undecodable_line(path)}"
-            raise DataError(f"{place}: not UTF-8 text; save the file with UTF-8 encoding") from None
+            line, known = _undecodable_line(path)
+            raise DataError(
+                f"{what} is {known}"
+                if known
+                else f"{what}, line {line}: not UTF-8 text; save the file with UTF-8 encoding"
+            ) from None
 
 
 def _read(stream: TextIO, path: Path, label: str | None, limit: int, what: str) -> Table:
@@ -154,7 +159,7 @@ class _Body:
         if self.layout.empty_end:
             converters[last] = _nothing
         if self.label is not None:
-            converters[self.label] = lambda cell: self.codes.setdefault(cell, len(self.codes))
+            converters[self.label] = lambda cell: self.codes.setdefault(cell.lstrip(" "), len(self.codes))
         try:
             table = np.loadtxt(
                 io.StringIO(text, newline=""),
@@ -248,13 +253,14 @@ def _are_names(values: np.ndarray) -> bool:
     return bool(years or (rising and outside.any()) or (whole and len(rest) >= 10 and outside.all()))
 
 
-def _undecodable_line(path: Path) -> int:
-    """The number of the first line, from 1, that is not UTF-8."""
+def _undecodable_line(path: Path) -> tuple[int, str | None]:
+    """The number of the first line, from 1, that is not UTF-8, and words for what the file is where it is no text."""
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     with open_regular(path) as stream:
+        known = taken_for(stream.peek(64))
         while chunk := stream.read(1 << 20):
             try:
                 line += decoder.decode(chunk).count("\n")
             except UnicodeDecodeError as error:
-                return line + error.object[: error.start].count(b"\n")
-    return line
+                return line + error.object[: error.start].count(b"\n"), known
+    return line, known

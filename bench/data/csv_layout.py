@@ -7,10 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench.data.array_like import is_number
 from bench.errors import DataError, unknown_name
 from bench.spec.call import format_value
+from bench.text import as_seen
 
 DELIMITERS = ",;\t|"
 #: What pandas and spreadsheets call the column of row numbers that they wrote without a name.
@@ -70,13 +72,13 @@ def find_layout(lines: Sequence[str], label: str | None, what: str) -> Layout:
         raise DataError(f"{what} is empty; expected a line of column names and lines of numbers")
     notes = [f"{len(comments)} line{'s' * (len(comments) > 1)} of comments (#) passed over"] if comments else []
     (start, end, first), rows = sample[0], [cells for _, _, cells in sample[1:]]
-    first = [cell.strip().strip("\ufeff").strip() for cell in first]
+    first = [as_seen(cell) for cell in first]
     empty_end = _ends_empty(first, rows)
     width = len(rows[0]) if empty_end and rows else len(first)
     first = first[: width - 1] if empty_end else first
     heading = None
     if all(_ROUGHLY.fullmatch(cell) for cell in first):
-        columns = [cell.strip() for cell in comments[-1].split(delimiter)] if comments else []
+        columns = [as_seen(cell) for cell in comments[-1].split(delimiter)] if comments else []
         if len(columns) == len(first) and not all(map(is_number, columns)):
             end = start - 1
         elif _counts(first) or label in first or _only_quoted(lines, start):
@@ -107,21 +109,44 @@ def records(lines: Iterable[str], delimiter: str, what: str, skipped: int = 0) -
     Raises:
         DataError: a quote that is never closed or closed within a value, or a value of more than 128 kB.
     """
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    latest = [""]
+    reader = _reader(_remembered(lines, latest), delimiter, strict=True)
     while True:
         line = skipped + reader.line_num + 1
         try:
             record = next(reader, None)
         except csv.Error as error:
-            raise DataError(f"{what}, line {line}: not readable as CSV ({error})") from None
+            raise DataError(
+                f"{what}, line {line}: not readable as CSV ({error}); values are divided by comma, semicolon, tab "
+                "or |, and a quote within quotes is written twice"
+            ) from None
         if record is None:
             return
-        if record and not (len(record) == 1 and record[0].isspace()):
+        if record and not (record == [""] and latest[0].isspace()):
             yield line, skipped + reader.line_num, record
+
+
+def _reader(lines: Iterable[str], delimiter: str, strict: bool = False) -> Any:
+    """Records of CSV; the space that many write after a delimiter is no part of a value, so a quote may follow it."""
+    return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=delimiter != " ")
+
+
+def _remembered(lines: Iterable[str], latest: list[str]) -> Iterator[str]:
+    """The same `lines`, of which `latest` holds the one that was given last."""
+    for latest[0] in lines:
+        yield latest[0]
 
 
 def bad_cell(record: Sequence[str], layout: Layout, label: int | None, line: int, what: str) -> DataError:
     """The error for the first cell of a record that is no number; it names the cause and the remedy."""
+    cells = [cell.strip() for index, cell in enumerate(record) if index not in layout.left_out | {label}]
+    words = [cell for cell in cells if cell and cell.lower() not in MISSING]
+    if words and not any(re.match(r"\W*\d", cell) for cell in words):
+        listed = ", ".join(words)[:60]
+        return DataError(
+            f"{what}, line {line}: {listed!r} where a row of numbers is expected; remove the line (one line of names "
+            "is read, without titles or units), or encode what it says as numbers"
+        )
     for index, cell in enumerate(record):
         place = f"{what}, line {line}, column {index + 1}"
         if layout.empty_end and index == len(layout.columns) - 1 and cell.strip():
@@ -178,7 +203,7 @@ def _sample(lines: Sequence[str], delimiter: str, what: str, skipped: int) -> li
 def _fit(lines: Sequence[str], delimiter: str) -> tuple[float, float, int]:
     """How well `delimiter` divides: the share of lines of one length times that of cells like numbers; both; length."""
     try:
-        rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+        rows = [row for row in _reader(lines, delimiter) if row]
     except csv.Error:
         rows = []
     if not rows:

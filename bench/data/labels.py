@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import numpy as np
 
 from bench.data.array_like import is_number
 from bench.errors import DataError
+from bench.text import as_seen, printable
 
 #: Texts that programs write for a value that is missing; as labels they are refused as empty ones are. Words that may
 #: name a class (none, -, ?) are not among them.
@@ -24,7 +25,7 @@ def encode_labels(
     """Integer codes (N,), int64, and the name of each code; classes are sorted (numbers by value, text by letters).
 
     Args:
-        labels: (N,) of whole numbers, truth values or text (without the spaces around it), in any container.
+        labels: (N,) of whole numbers, truth values or text (as it is seen, without spaces around it), in a sequence.
         n: the number of rows that the data have.
         row_name: how a row number is called in messages.
         what: how the labels are called in messages.
@@ -32,7 +33,7 @@ def encode_labels(
     Raises:
         DataError: wrong length or shape, a missing label (or a text of `MISSING`), numbers that are no classes.
     """
-    if not hasattr(labels, "__iter__") or isinstance(labels, (str, bytes)):
+    if not hasattr(labels, "__iter__") or isinstance(labels, (str, bytes, Mapping, Set)):
         raise DataError(f"{what}: a {type(labels).__name__} where one label per row is expected")
     values = list(np.asarray(labels).ravel()) if _is_column(labels) else list(labels)
     if len(values) != n:
@@ -49,6 +50,19 @@ def encode_labels(
     return np.array([code[value] for value in plain], dtype=np.int64), tuple(str(value) for value in classes)
 
 
+def require_one_index(data: Any, labels: Any) -> None:
+    """Raise `DataError` where a frame and labels of pandas count their rows differently: which belong together?"""
+    if not (hasattr(data, "iloc") and hasattr(labels, "iloc")) or len(data) != len(labels):
+        return
+    pairs = () if data.index.equals(labels.index) else enumerate(zip(data.index, labels.index, strict=True))
+    for row, (one, other) in pairs:
+        if one != other:
+            raise DataError(
+                f"labels: row {row} has index {printable(one, 40)} in the data and {printable(other, 40)} in the "
+                "labels; give labels.loc[data.index] to go by index, or labels.to_numpy() to go by position"
+            )
+
+
 def _is_column(labels: Any) -> bool:
     shape = getattr(labels, "shape", None)
     if shape is None or len(shape) == 1:
@@ -63,7 +77,7 @@ def _plain(value: Any, row: int, row_name: Callable[[int], str], what: str) -> i
     value = value.item() if hasattr(value, "item") and getattr(value, "shape", ()) == () else value
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    value = value.strip() if isinstance(value, str) else value
+    value = as_seen(value) if isinstance(value, str) else value
     if isinstance(value, str) and value in MISSING:
         raise DataError(
             f"{what}: the label of {row_name(row)} is {value!r}, which stands for a missing value; fill it in or "

@@ -19,7 +19,7 @@ from typing import IO, Literal, NamedTuple
 import numpy as np
 from numpy.lib import format as npy_format
 
-from bench.data.regular_file import open_regular
+from bench.data.regular_file import open_regular, taken_for
 from bench.errors import DataError
 
 #: Enough for any header of version 1 and for numpy's own limit on later ones.
@@ -64,9 +64,14 @@ def read_header(stream: IO[bytes], what: str) -> Header:
                 raise ValueError(f"version {version[0]}.{version[1]}")
             shape, fortran, dtype = readers[version](head)
     except Exception as error:  # numpy parses the header as a Python literal, which fails in many ways
+        if known := taken_for(head.getvalue()):
+            raise DataError(f"{what} is {known}") from None
         raise DataError(f"{what}: no readable .npy header ({_one_line(error)})") from None
     if dtype.hasobject:
-        raise DataError(f"{what}: holds Python objects, which are never unpickled; save it as numbers")
+        raise DataError(
+            f"{what}: holds Python objects, which are never unpickled; save it as numbers, or labels as text "
+            "with .astype(str)"
+        )
     if dtype.kind not in NUMBERS + TEXT or dtype.itemsize == 0:
         raise DataError(f"{what}: values of type {_one_line(dtype)} are not real numbers; convert them first")
     if len(shape) > MAX_AXES or any(type(axis) is not int or axis < 0 for axis in shape):  # True is an int to numpy
@@ -97,7 +102,7 @@ def list_npz(path: Path) -> dict[str, Header | DataError]:
     """Key → header of every array in a .npz file, or why that array cannot be read; values are not read.
 
     Raises:
-        DataError: not a .npz file, corrupt, or without arrays.
+        DataError: not a .npz file, corrupt, without arrays, or a sparse matrix of SciPy.
     """
     what = repr(path.name)
     headers = {}
@@ -115,6 +120,8 @@ def list_npz(path: Path) -> dict[str, Header | DataError]:
             headers[member.filename.removesuffix(".npy")] = found
     if not headers:
         raise DataError(f"{what} holds no arrays")
+    if {"format", "shape", "data"} <= set(headers):
+        raise DataError(f"{what} holds a sparse matrix; save scipy.sparse.load_npz(path).toarray() as .npy")
     return headers
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.regular_file import read_regular
+from bench.data.regular_file import read_regular, taken_for
 from bench.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
@@ -87,6 +87,8 @@ def read_picture(
     except DataError:
         raise
     except Exception as error:  # decoders raise whatever a broken file leads them to
+        if known := taken_for(content[:64]):
+            raise DataError(f"{name!r} is {known}") from None
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise DataError(f"{name!r}: not a readable picture ({reason}); repair or remove it") from None
     pixels = np.asarray(scaled, dtype=np.uint8)

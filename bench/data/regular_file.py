@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from bench.errors import DataError
 
@@ -17,10 +18,31 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 
+#: How files begin that stand where data should, and what to do about each.
+_STAND_INS = (
+    (rb"version https://git-lfs\.", "a pointer of Git LFS in place of the file; fetch it with: git lfs pull"),
+    (rb"\s*<(!doctype html|html)", "a web page, as servers send in place of a file; download it again"),
+)
+#: The same for what one reader may want and another one not.
+_OTHERS = (
+    (rb"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (rb"PK\x03\x04", "a zip archive, as .npz and .xlsx files are; give it its own name or unpack it"),
+    (rb"\x89HDF", "an HDF5 file; save its array as .npy"),
+    (rb"\xff\xfe|\xfe\xff", "text in UTF-16; save it with UTF-8 encoding"),
+    (rb"....ftyp", "a HEIF, AVIF or video file; save it as PNG or JPEG"),
+    (rb"\s*(<\?xml|<svg)", "an XML or SVG file; save it as PNG"),
+)
+
+
+def taken_for(head: bytes) -> str | None:
+    """Words for what a file that begins with `head` is, where its name says otherwise; None where that is not known."""
+    known = (*_STAND_INS, *_OTHERS)
+    return next((words for mark, words in known if re.match(mark, head, re.IGNORECASE | re.DOTALL)), None)
+
 
 def open_regular(
     path: Path, limit: int | None = None, *, what: str = "", bound: str = "", advice: str = ""
-) -> BinaryIO:
+) -> BufferedReader:
     """`path` opened for reading bytes; links are followed, and nothing that could block or never end is opened.
 
     Args:
@@ -31,7 +53,8 @@ def open_regular(
         advice: what to do about a file beyond `limit`.
 
     Raises:
-        DataError: a pipe, device, folder or socket; more than `limit` bytes; not there, not readable.
+        DataError: a pipe, device, folder or socket; more than `limit` bytes; not there, not readable; a web page or
+            a pointer of Git LFS in its place.
     """
     what = what or repr(path.name)
     try:
@@ -45,6 +68,13 @@ def open_regular(
         _require_regular(status, what)
         if limit is not None and status.st_size > limit:
             raise _too_large(what, limit, bound, advice)
+        head = stream.peek(64)
+        for mark, words in _STAND_INS:
+            if re.match(mark, head, re.IGNORECASE):
+                raise DataError(f"{what} is {words}")
+    except OSError as error:
+        stream.close()
+        raise DataError(f"{what} cannot be read: {error.strerror or error}") from None
     except DataError:
         stream.close()
         raise

@@ -8,7 +8,7 @@ from typing import Any
 from bench.contracts.dataset import Split
 from bench.contracts.rows import LazyRows
 from bench.data.array_like import Names, arrange, as_numbers, column_names
-from bench.data.labels import encode_labels
+from bench.data.labels import encode_labels, require_one_index
 from bench.data.scaling import Scaling, fit_scaling, summarise, within_unit
 from bench.data.splitting import TEST, VALIDATION, part_size, partition
 from bench.errors import UsageError
@@ -37,7 +37,7 @@ def split_arrays(
     Args:
         data: (N, D), (N, H, W), (N, C, H, W) or (N, H, W, 1 or 3) real numbers: array, frame, tensor or lists; see
             `array_like.arrange` for the rule on channels.
-        labels: (N,) whole numbers, truth values or text, or None.
+        labels: (N,) whole numbers, truth values or text, or None; of a frame, with the same index.
         scale: "auto", "none", "unit" or "standard"; see `scaling.fit_scaling`.
         validation, test: fraction below 1 (rounded up) or number of rows; validation may be 0, test needs a row.
         split_seed: which division; the same seed gives the same one.
@@ -55,6 +55,7 @@ def split_arrays(
         raise UsageError("test=0: at least one row is needed for testing")
     names = Names(columns or column_names(data), row_name, what)
     base = arrange(as_numbers(data, names), what)
+    require_one_index(data, labels)
     codes, label_names = (None, None) if labels is None else encode_labels(labels, len(base), row_name=row_name)
     rows = partition(len(base), validation=validation, test=test, split_seed=split_seed)
     summary = summarise(base, rows.train, names)

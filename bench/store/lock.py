@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.files import file_errors
+from bench.files import file_errors, open_own
 from bench.posix import fcntl
 from bench.text import printable
 
@@ -29,13 +29,13 @@ class DirectoryLock:
     A forked child gives its copy up at once, so that a killed run never stays locked by an orphan.
 
     Raises:
-        UsageError: another process holds the lock (named by pid, host and start), or the directory is not writable.
+        UsageError: another process holds the lock (named by pid, host and start), the directory is not writable, or the
+            lock's file is a link or no regular file.
     """
 
     def __init__(self, directory: Path):
         self.path = Path(directory) / ".lock"
-        with file_errors("write", self.path):
-            self._handle: int | None = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._handle: int | None = open_own(self.path, os.O_RDWR)
         try:
             self._acquire()
         except BaseException:
@@ -90,7 +90,7 @@ class DirectoryLock:
 
 def refuse_second_writer(directory: Path) -> None:
     """`UsageError` at once when another run writes to `directory`, before any time is spent on preparations."""
-    if (Path(directory) / ".lock").is_file():
+    if os.path.lexists(Path(directory) / ".lock"):
         DirectoryLock(Path(directory)).release()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.files import file_error, file_errors, safe_id
+from bench.files import file_error, file_errors, open_own, safe_id
 from bench.store.documents import is_seed
 from bench.text import printable
 from bench.untrusted import check_depth, open_regular
@@ -197,7 +197,7 @@ def repair_tail(path: Path) -> bytes:
     with file_errors("write", path):
         if not path.exists() or path.stat().st_size == 0:
             return b""
-        with open(path, "rb+") as handle:
+        with os.fdopen(open_own(path, os.O_RDWR), "rb+") as handle:
             handle.seek(-1, os.SEEK_END)
             if handle.read(1) == b"\n":
                 return b""
@@ -207,7 +207,7 @@ def repair_tail(path: Path) -> bytes:
             try:
                 decode(torn)
             except ValueError:
-                with open(path.with_suffix(".jsonl.torn"), "ab") as aside:
+                with os.fdopen(open_own(path.with_suffix(".jsonl.torn"), os.O_WRONLY | os.O_APPEND), "ab") as aside:
                     aside.write(torn + b"\n")
                 handle.truncate(start)
             else:
@@ -236,8 +236,7 @@ def append_line(path: Path, line: bytes) -> None:
     Raises:
         UsageError: full disk, read-only directory.
     """
-    with file_errors("write", path):
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    handle = open_own(path, os.O_WRONLY | os.O_APPEND)
     try:
         before = os.fstat(handle).st_size
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ import numpy as np
 import yaml
 
 from bench.errors import UsageError
-from bench.files import file_errors, make_directory, remove_leftovers, safe_id, write_text
+from bench.files import file_errors, make_directory, open_own, remove_leftovers, safe_id, write_text
 from bench.safe_yaml import MOST_YAML
 from bench.store import array_files, declarations, documents, measurements, records
 from bench.store.lock import DirectoryLock
@@ -88,9 +89,7 @@ class RunStore:
                 write_text(directory / "spec.yaml", _as_yaml(store.spec))
             if plan is not None:
                 store.save_plan(plan)
-            if not store.cells_path.exists():
-                with file_errors("write", store.cells_path):
-                    store.cells_path.touch()
+            os.close(open_own(store.cells_path, os.O_WRONLY))
             for folder in ("checkpoints", "arrays"):
                 remove_leftovers(make_directory(directory / folder))
             remove_leftovers(directory)

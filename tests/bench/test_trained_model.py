@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from runs import execute
 from torch import nn
 
@@ -86,6 +88,42 @@ def test_rows_of_another_shape_are_refused():
     for shape in ((2, 5, 6, 4), (2, 6, 5, 3), (2, 89), (0,), ()):
         with pytest.raises(UsageError):
             model.encode(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        torch.ones(2, 4, requires_grad=True),
+        torch.ones(2, 4, dtype=torch.bfloat16),
+        pd.DataFrame(np.ones((2, 4), dtype=int)),
+        [["1", "1.0", 1, True]] * 2,
+        np.ones((4, 2), dtype=">f4").T,
+    ],
+    ids=lambda rows: f"{type(rows).__name__}-{getattr(rows, 'dtype', '')}",
+)
+def test_rows_and_codes_may_come_in_any_container(rows):
+    model = TrainedModel(Flat((4,)), np.zeros(4), np.ones(4), {})
+    np.testing.assert_array_equal(model.encode(rows), np.ones((2, 4)))
+    np.testing.assert_array_equal(model.decode(rows), np.ones((2, 4)))
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        (np.ones((2, 4)) * 1j, "complex128"),
+        (np.zeros((2, 4), dtype="M8[D]"), "datetime64"),
+        ([["1_0", 2, 3, 4]], r"column 0 holds text \('1_0'\)"),
+        (pd.DataFrame({"t": pd.date_range("2020", periods=2)}), "datetime64"),
+        (torch.eye(4).to_sparse(), "to_dense"),
+        (None, "NoneType is not an array"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_rows_and_codes_that_are_no_numbers_are_one_line(rows, message):
+    model = TrainedModel(Flat((4,)), np.zeros(4), np.ones(4), {})
+    for call, what in ((model.encode, "X"), (model.decode, "Z")):
+        with pytest.raises(UsageError, match=f"^{what}: .*{message}"):
+            call(rows)
 
 
 PLUGIN = """from bench.contracts.variant import Variant

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from bench.contracts.dataset import PARTS
 from bench.contracts.rows import LazyRows
@@ -106,7 +107,7 @@ def test_first_line_of_numbers_is_data_unless_it_counts(read):
         ("a,\n0,2\n", "column 2 has no name"),
         ('a,b\n"1,2\n', "line 2: not readable as CSV"),
         (b"a,b\n1,2\n\xe9,4\n", "line 3: not UTF-8"),
-        (CSV.encode("utf-16"), "line 1: not UTF-8"),
+        (CSV.encode("utf-16"), "is text in UTF-16; save it with UTF-8"),
         ("a,b\n" + "1,2\n" * 30, "nothing to learn"),
         ("a,b\n1,2\n3,4\n", "too few rows"),
     ],
@@ -188,6 +189,26 @@ def test_python_objects_are_never_unpickled(load, tmp_path):
         with pytest.raises(DataError, match=r"never unpickled|no readable \.npy header"):
             load(name)
     assert not (tmp_path / "executed").exists()
+
+
+def test_labels_that_are_objects_are_told_how_to_be_saved(load, tmp_path):
+    np.savez(tmp_path / "labelled.npz", x=ROWS, y=np.array(["a"] * 60, dtype=object))
+    with pytest.raises(DataError, match=r"array 'y': holds Python objects.*text with \.astype\(str\)"):
+        load("labelled.npz", key="x", label="y")
+
+
+def test_a_sparse_matrix_is_told_how_to_be_saved(load, tmp_path):
+    for kind in (scipy.sparse.csr_matrix, scipy.sparse.coo_matrix, scipy.sparse.dia_matrix):
+        scipy.sparse.save_npz(tmp_path / "sparse.npz", kind(ROWS))
+        with pytest.raises(DataError, match=r"'sparse.npz' holds a sparse matrix; save scipy.*toarray\(\)"):
+            load("sparse.npz", key="data")
+
+
+def test_an_archive_under_the_name_of_an_array_is_said(load, tmp_path):
+    np.savez(tmp_path / "a.npz", x=ROWS)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(DataError, match=r"'a.npy' is a zip archive, as \.npz and \.xlsx files are"):
+        load("a.npy")
 
 
 def test_an_object_array_beside_the_data_does_not_matter(load, tmp_path):

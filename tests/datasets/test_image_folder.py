@@ -122,6 +122,10 @@ def png_header(width, height):
     [
         (b"", "not a readable picture"),
         (b"no picture", "not a readable picture"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "a HEIF, AVIF or video file; save it as PNG or JPEG"),
+        (b'<?xml version="1.0"?><svg/>', "an XML or SVG file"),
+        (b"<html>404</html>", "a web page, as servers send"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (png_header(16, 16), "not a readable picture"),
         (png_header(60_000, 60_000), "not a readable picture|pixels are more than"),
         (png_header(9_000, 9_000), "9000×9000 pixels are more than 67108864"),
@@ -199,6 +203,11 @@ def test_folders_that_cannot_be_read_as_data_are_refused(load, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
+def test_classes_that_look_the_same_are_one(load, write, tmp_path):
+    write.pictures(tmp_path, labels=("caf\u00e9", "cafe\u0301", "Caf\u00e9"))
+    assert load(str(tmp_path), size=16).label_names == ("Caf\u00e9", "caf\u00e9")
+
+
 def test_links_that_lead_in_circles_are_not_followed(load, write, tmp_path):
     write.pictures(tmp_path / "pets")
     os.symlink(tmp_path / "pets", tmp_path / "pets" / "cat" / "again", target_is_directory=True)

@@ -78,7 +78,7 @@ def make_engine(run: ResolvedRun, arrays: Split | None = None, done: Collection[
         return InlineEngine(plan, device, run.registry, arrays)
     from bench.runs.engines.process import ProcessEngine
 
-    return ProcessEngine(plan, device, options.timeout, spec.plugins, arrays)
+    return ProcessEngine(plan, device, options.timeout, spec.plugins, run.registry, arrays)
 
 
 def _dask(run: ResolvedRun, arrays: Split | None, done: Collection[str], address: str) -> Engine:

@@ -12,11 +12,13 @@ from typing import Any
 from bench.contracts.dataset import Split
 from bench.runs.cells.task import CellResult, Check, StackTask, label_of
 from bench.runs.engines.child_process import Child
+from bench.runs.engines.danger import Danger
 from bench.runs.engines.limits import SHARE, memory_ceiling
 from bench.runs.engines.process_pool import Crew
 from bench.runs.engines.shared_arrays import pack
 from bench.runs.engines.workers import WorkerPlan
 from bench.runs.progress import Progress, report_step
+from bench.spec.registry import Registry
 
 #: Seconds after which the parent looks whether the user wants to stop.
 PATIENCE = 0.5
@@ -30,17 +32,24 @@ class ProcessEngine:
     Args:
         plan: of the workers. device: of the stacks.
         timeout: seconds of wall-clock time that a stack may take, or None.
-        plugins: `--plugins` paths.
+        plugins: `--plugins` paths. registry: of all plugins.
         arrays: arrays given to `bench.run`, or None.
     """
 
     name = "local"
 
     def __init__(
-        self, plan: WorkerPlan, device: str, timeout: float | None, plugins: Sequence[str], arrays: Split | None
+        self,
+        plan: WorkerPlan,
+        device: str,
+        timeout: float | None,
+        plugins: Sequence[str],
+        registry: Registry,
+        arrays: Split | None,
     ) -> None:
         self.plan, self.device, self.threads, self.workers = str(plan), device, plan.threads, plan.workers
         self._data = None if arrays is None else pack(arrays)
+        self._danger = None if timeout else Danger(registry)
         self._crew = Crew(plugins, self._data, self.threads, timeout, *_share(self.workers))
 
     def __enter__(self) -> ProcessEngine:
@@ -55,8 +64,11 @@ class ProcessEngine:
             self._data.file.close()
 
     def check(self, checks: Sequence[Check]) -> None:
-        """Carry out `checks` in a child; `UsageError` for the first thing that is wrong."""
-        self._crew.check(checks)
+        """Carry out `checks` in a child; `UsageError` for the first thing that is wrong.
+
+        Without a timeout a plugin that hangs would be waited for: foreign ones are tried first.
+        """
+        self._crew.check(checks if self._danger is None else self._danger.harmless(checks))
 
     def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell; what a child leaves unfinished when it ends becomes a result, too."""
@@ -79,6 +91,9 @@ class ProcessEngine:
         while (busy := self._crew.busy()) or (queue and not stop.requested):
             while queue and len(busy) < at_a_time and not stop.requested:
                 task = queue.popleft()
+                if self._danger is not None and (untried := self._danger.results(task)) is not None:
+                    yield from ((task, result) for result in untried)
+                    continue
                 progress.stack(label_of(task.cells), len(task.cells), 0)
                 busy.append(self._crew.assign(task))
             by_connection: dict[Any, Child] = {child.connection: child for child in busy}

@@ -27,8 +27,13 @@ ROWS = [[1.0, 2.0], [3.0, 4.0]]
         pd.DataFrame(ROWS, columns=["a", "b"]),
         pd.DataFrame(ROWS, dtype="Float64"),
         np.ma.masked_array(ROWS, mask=False),
+        torch.tensor(ROWS, dtype=torch.bfloat16),
+        torch.tensor(ROWS, dtype=torch.float8_e5m2),
+        torch.tensor(ROWS).mT.contiguous().mT,
+        np.array(ROWS).astype(">f4"),
+        np.asfortranarray(ROWS)[::-1][::-1],
     ],
-    ids=lambda data: type(data).__name__,
+    ids=lambda data: f"{type(data).__name__}-{getattr(data, 'dtype', '')}",
 )
 def test_containers_of_numbers_are_read(data):
     np.testing.assert_array_equal(as_numbers(data, Names()), ROWS)
@@ -61,7 +66,19 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "s": ["x", "y"]})
         (np.ma.masked_array(ROWS, mask=[[0, 0], [0, 1]]), "row 1, column 1 is missing"),
         (scipy.sparse.eye(3).tocsr(), "toarray"),
         (np.array([[1, {}]], dtype=object), "row 0, column 1 holds dict"),
-        ("text", "not an array"),
+        ("text", "a str is not an array"),
+        ({"a": [1, 2]}, "a dict is not an array"),
+        ((row for row in ROWS), "a generator is not an array"),
+        (torch.utils.data.TensorDataset(torch.tensor(ROWS)), "a TensorDataset is not an array"),
+        (torch.eye(3).to_sparse(), r"sparse and quantised tensors are not read; give data.to_dense\(\)"),
+        (torch.empty(2, 2, device="meta"), "a tensor without readable values"),
+        ([torch.ones(2, requires_grad=True)], "requires grad"),
+        (torch.tensor(ROWS) * 1j, "complex64"),
+        (np.array([[1, np.complex128(1 + 2j)]], dtype=object), "row 0, column 1 holds complex128"),
+        (np.array([[1, np.datetime64("2020-01-01")]], dtype=object), "row 0, column 1 holds datetime64"),
+        (np.array([[1, np.timedelta64(3, "s")]], dtype=object), "row 0, column 1 holds timedelta64"),
+        (FRAME[["a"]].assign(t=pd.Timestamp("2020")), r"row 0, column 't' holds Timestamp"),
+        (FRAME[["a"]].assign(t=pd.Timedelta("1s")), r"row 0, column 't' holds Timedelta"),
     ],
     ids=str,
 )
@@ -85,6 +102,12 @@ def test_what_is_no_table_of_numbers_is_named(data, message):
 )
 def test_layouts(shape, arranged):
     assert arrange(np.zeros(shape)).shape == arranged
+
+
+def test_pictures_in_the_order_of_matlab_are_no_rows():
+    with pytest.raises(DataError, match=r"looks like \(H, W, 3, N\).*numpy.transpose\(data, \(3, 2, 0, 1\)\)"):
+        arrange(np.zeros((32, 32, 3, 100)))
+    assert arrange(np.transpose(np.zeros((32, 32, 3, 100)), (3, 2, 0, 1))).shape == (100, 3, 32, 32)
 
 
 def test_channels_are_moved_not_mixed():

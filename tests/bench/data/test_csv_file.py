@@ -1,6 +1,7 @@
 """CSV as people have it: each layout with its right value or a line that names cause and remedy; memory is bounded."""
 
 import csv
+import gzip
 import io
 
 import numpy as np
@@ -110,6 +111,64 @@ def test_the_fast_way_reads_what_the_careful_way_reads(tmp_path_factory, text):
 def test_a_cell_that_is_no_number_is_named_with_its_cause(read, cell, reason):
     with pytest.raises(DataError, match=rf"'rows.csv', line 3, column 2 \('b'\).*{reason}"):
         read(f"a,b\n1,2\n3,{cell}\n")
+
+
+@pytest.mark.parametrize("gap", [" ", "  "])
+def test_a_space_between_delimiter_and_quote_is_no_part_of_a_value(read, gap):
+    body = "".join(f'{a!r},{gap}"{b!r}",{gap}"{kind}"\n' for (a, b, _), kind in zip(ROWS.tolist(), KINDS, strict=True))
+    same(read(f'a,{gap}"b",{gap}"kind"\n{body}', "kind"), ROWS[:, :2], "ab", KINDS)
+
+
+def test_spaces_within_quotes_stay(read):
+    assert read('a,kind\n1, " x, ""y"" "\n2,"z"\n', "kind").labels == [' x, "y" ', "z"]
+
+
+def test_a_line_of_spaces_is_blank_and_one_of_quotes_is_a_missing_value(read):
+    same(read("a\n1\n   \n2\n"), [[1], [2]], "a")
+    for empty in ('""', '"  "'):
+        with pytest.raises(DataError, match=r"line 3, column 1.*the value is missing"):
+            read(f"a\n1\n{empty}\n2\n")
+
+
+@pytest.mark.parametrize("label", ["gr\u00f6\u00dfe", "gro\u0308\u00dfe", " gr\u00f6\u00dfe "])
+@pytest.mark.parametrize("name", ["gr\u00f6\u00dfe", "gro\u0308\u00dfe", "\u00a0gr\u00f6\u00dfe\u200b"])
+def test_a_column_is_found_by_what_is_seen_of_its_name(read, name, label):
+    assert read(f"a,{name}\n1,x\n2,y\n", label).labels == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "content, line, words",
+    [
+        ("a,b\ncm,kg\n1,2\n", 2, "cm, kg"),
+        ("My table\na,b\n1,2\n", 2, "b"),
+        ("a,b\n1,2\na,b\n3,4\n", 3, "a, b"),
+        ("a,b\n1,2\nend,\n", 3, "end"),
+        ("a,b,kind\ncm,kg,name\n1,2,x\n", 2, "cm, kg"),
+    ],
+)
+def test_a_line_of_words_is_named_as_that(read, content, line, words):
+    with pytest.raises(DataError, match=rf"line {line}: '{words}' where a row of numbers is expected; remove the line"):
+        read(content, "kind" if "kind" in content else None)
+
+
+def test_a_quote_that_divides_by_spaces_is_told_what_divides(read):
+    with pytest.raises(DataError, match=r"line 1: not readable as CSV.*divided by comma, semicolon, tab or"):
+        read('"x" "y"\n"1" 2 3\n')
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (gzip.compress(b"a,b\n1,2\n"), "compressed with gzip; unpack it"),
+        (b"PK\x03\x04\x14\x00\x06\x00\xff\xfe\x9c", "a zip archive, as .npz and .xlsx files are"),
+        ("a,b\n1,2\n".encode("utf-16"), "text in UTF-16; save it with UTF-8"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8\n", "a pointer of Git LFS.*git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html>404</html>", "a web page.*download it again"),
+    ],
+)
+def test_what_came_under_the_name_of_a_csv_is_said(read, content, words):
+    with pytest.raises(DataError, match=f"^'rows.csv' is {words}"):
+        read(content)
 
 
 @pytest.mark.parametrize("mark, cell", [(";", "1,037"), ("\t", "1,037"), ("|", "1,037")])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.data.labels import encode_labels
+from bench.data.labels import encode_labels, require_one_index
+from bench.data.split_arrays import split_arrays
 from bench.errors import DataError
 
 
@@ -60,6 +61,38 @@ def test_words_that_may_name_a_class_are_classes():
 def test_spaces_around_labels_do_not_count():
     codes, names = encode_labels([" a", "a", "a\t", b"a ", "b c"], 5)
     assert names == ("a", "b c") and codes.tolist() == [0, 0, 0, 0, 1]
+
+
+def test_labels_that_look_the_same_are_one_class():
+    codes, names = encode_labels(["caf\u00e9", "cafe\u0301", "\u200bcaf\u00e9", "\ufeffcaf\u00e9\u00a0"], 4)
+    assert names == ("caf\u00e9",) and codes.tolist() == [0, 0, 0, 0]
+
+
+def test_a_collection_without_order_is_no_column_of_labels():
+    for labels in ({"a": 0, "b": 1}, {"a", "b"}, pd.Series([0, 1]).to_dict()):
+        with pytest.raises(DataError, match=r"labels: a (dict|set) where one label per row is expected"):
+            encode_labels(labels, 2)
+
+
+FRAME = pd.DataFrame({"x": range(4)}, index=[3, 1, 2, 0])
+
+
+def test_labels_of_another_index_are_refused():
+    """In pandas a row's label is the one of its index: by position 3 of these 4 rows would get another one's."""
+    for index in ([0, 1, 2, 3], [10, 11, 12, 13], list("abcd")):
+        labels = pd.Series(list("pqrs"), index=index)
+        with pytest.raises(DataError, match=rf"row 0 has index 3 in the data and {index[0]} in the labels.*to_numpy"):
+            require_one_index(FRAME, labels)
+        with pytest.raises(DataError, match="row 0 has index 3"):
+            split_arrays(FRAME, labels)
+
+
+def test_labels_of_the_same_index_or_without_one_are_fine():
+    same = pd.Series(list("pqrs"), index=[3, 1, 2, 0])
+    for labels in (same, same.to_frame(), same.to_numpy(), list(same), same.astype("category").array):
+        require_one_index(FRAME, labels)
+    require_one_index(FRAME.to_numpy(), same)
+    require_one_index(FRAME.reset_index(drop=True), pd.Series(list("pqrs")))
 
 
 def test_numbers_in_other_spellings_are_sorted_as_text():

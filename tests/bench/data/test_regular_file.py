@@ -41,6 +41,26 @@ def within_seconds(call, seconds=20):
     return found[0]
 
 
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8\n", "a pointer of Git LFS"),
+        (b"<!doctype html><html>404</html>", "a web page"),
+        (b"\r\n <HTML>404</HTML>", "a web page"),
+    ],
+)
+def test_what_stands_in_place_of_data_is_said(tmp_path, content, words):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(DataError, match=f"'a' is {words}"):
+        read_regular(tmp_path / "a", 1000)
+
+
+def test_what_may_be_data_is_no_stand_in(tmp_path):
+    for content in (b"", b"<", b"version,https\n1,2\n", b"\x1f\x8b", b"PK\x03\x04"):
+        (tmp_path / "a").write_bytes(content)
+        assert read_regular(tmp_path / "a", 1000) == content
+
+
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "socket", "missing", "endless"])
 def test_what_is_no_regular_file_is_named_at_once(tmp_path, kind):
     path = tmp_path / "a"

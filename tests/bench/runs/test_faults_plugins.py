@@ -150,6 +150,15 @@ def test_what_would_take_the_run_along_when_imported_or_built_takes_only_its_own
     assert behaved(tmp_path / "bad", EXPECTED_FATAL).equals(behaved(tmp_path / "good", EXPECTED_FATAL))
 
 
+def test_workers_without_a_timeout_do_not_wait_for_what_hangs_when_imported(plugins, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.spec.trial.LIMIT", 4.0)
+    outcome = execute(tmp_path / "bad", variant=["hangs-on-import", "ae"], plugins=[plugins], n_jobs=2, seeds=1)
+    found = records(tmp_path / "bad")
+    assert found["hangs-on-import", 0]["status"] == "timeout"
+    assert "hangs-on-import: it did not come back within 4 s" in found["hangs-on-import", 0]["reason"]
+    assert (found["ae", 0]["status"], outcome.n_failed) == ("ok", 1)
+
+
 LEAVES = """
 import multiprocessing
 import subprocess

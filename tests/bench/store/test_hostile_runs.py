@@ -27,6 +27,7 @@ from bench.reports.views.html import html
 from bench.reports.views.markdown import markdown
 from bench.runs.cells import training_state
 from bench.store import array_files, environment
+from bench.store.lock import DirectoryLock, refuse_second_writer
 from bench.store.run_store import RunStore
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -35,6 +36,11 @@ pytestmark = pytest.mark.usefixtures("no_report")
 def header(entries):
     text = json.dumps(entries).encode()
     return struct.pack("<Q", len(text)) + text
+
+
+class Spec:
+    def to_dict(self):
+        return {"name": "a"}
 
 
 HOSTILE = {
@@ -81,6 +87,32 @@ def test_a_link_in_a_results_directory_leads_nowhere(tmp_path):
     with pytest.raises(UsageError, match="is a link to somewhere else"):
         execute(tmp_path / "run", variant=["ae"], seeds=1)
     assert (precious / "token").read_text() == "keep me"
+
+
+@pytest.mark.parametrize("name", [".lock", "cells.jsonl", "cells.jsonl.torn"])
+@pytest.mark.parametrize("there", [True, False], ids=["to a file", "to nothing"])
+def test_nothing_is_written_through_a_link(tmp_path, name, there):
+    """Somebody else's run may hold a link to one's own file where a run writes in place."""
+    precious, run = tmp_path / "precious", tmp_path / "run"
+    run.mkdir()
+    (run / "cells.jsonl").write_text("{}\n{cut short")
+    if there:
+        precious.write_text("keep me")
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(precious)
+    with pytest.raises(UsageError, match=r"is a link or no regular file; remove it") as caught:
+        RunStore.create(run, Spec())
+    assert name in str(caught.value) and precious.exists() == there
+    assert not there or precious.read_text() == "keep me"
+
+
+@pytest.mark.parametrize("put", [put_pipe, put_device, put_folder])
+def test_a_lock_that_is_no_file_is_one_line(tmp_path, put):
+    put(tmp_path / ".lock")
+    for take in (DirectoryLock, refuse_second_writer):
+        with pytest.raises(UsageError, match=r"\.lock.*(is a link or no regular file|Is a directory)") as caught:
+            take(tmp_path)
+        assert "\n" not in str(caught.value)
 
 
 def test_tidying_deletes_only_files_of_its_own_making(tmp_path):

@@ -21,6 +21,7 @@ _ADVICE = {
     errno.EROFS: "give another directory with --output",
     errno.EACCES: "give a directory you may write to with --output",
     errno.EPERM: "give a directory you may write to with --output",
+    errno.ENAMETOOLONG: "give a shorter one with --output",
     errno.ENOTDIR: "a part of the path is a file; give another directory with --output",
 }
 
@@ -29,7 +30,7 @@ def file_error(action: str, path: Path, error: OSError) -> UsageError:
     """One line for an `OSError`: what could not be done, why, and what to do."""
     advice = None if action == "read" else _ADVICE.get(error.errno or 0)
     why = error.strerror or str(error)
-    return UsageError(f"cannot {action} {printable(path)}: {why}" + (f"; {advice}" if advice else ""))
+    return UsageError(f"cannot {action} {printable(path, 300)}: {why}" + (f"; {advice}" if advice else ""))
 
 
 @contextlib.contextmanager
@@ -39,6 +40,26 @@ def file_errors(action: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise file_error(action, path, error) from error
+
+
+def refuse_lost_folder() -> None:
+    """Raise `UsageError` where the current folder was deleted: libraries end the process in their own words there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError("the current directory is not there any more; change to one that is") from error
+
+
+def refuse_impossible(path: Path) -> None:
+    """Raise `UsageError` for a folder that can neither be there nor be made: too long, or a link to nowhere."""
+    with file_errors("create", path):
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise UsageError(
+                    f"{printable(path)} is a link to something that is not there; give another --output"
+                ) from None
 
 
 def safe_id(identifier: Any) -> str:
@@ -56,11 +77,16 @@ def make_directory(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it, synced to disk, when the block ends without an error."""
+def atomic_file(path: Path, parents: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it, synced to disk, when the block ends without an error.
+
+    Args:
+        parents: whether a folder that is not there is made.
+    """
     path = Path(path)
     with file_errors("write", path):
-        make_directory(path.parent)
+        if parents:
+            make_directory(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -84,9 +110,9 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
+def write_bytes(path: Path, content: bytes, parents: bool = True) -> Path:
     """Writes `content` atomically and durably; `UsageError` for a full disk or a directory that is not writable."""
-    with atomic_file(path) as temporary:
+    with atomic_file(path, parents) as temporary:
         temporary.write_bytes(content)
     return Path(path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import execute
+from runs import execute, written
 from torch import nn
 
 from bench import trained_model
@@ -203,7 +203,7 @@ def test_without_a_record_of_the_code_it_says_so(run, tmp_path):
     shutil.copytree(run, tmp_path / "old")
     path = tmp_path / "old" / "cells.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text("".join(json.dumps({k: v for k, v in one.items() if k != "code"}) + "\n" for one in records))
+    path.write_text(written(*({k: v for k, v in one.items() if k != "code"} for one in records)))
     with pytest.raises(UsageError, match="ae with seed 0 has no record of the code it was trained with"):
         load_model(tmp_path / "old", "ae", dataset=ONE)
     load_model(tmp_path / "old", "ae", dataset=ONE, changed="allow")

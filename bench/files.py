@@ -56,9 +56,9 @@ def refuse_impossible(path: Path) -> None:
         try:
             os.stat(path)
         except FileNotFoundError:
-            if path.is_symlink():
+            if leads_nowhere := [one for one in (path, *path.parents) if one.is_symlink() and not one.exists()]:
                 raise UsageError(
-                    f"{printable(path)} is a link to something that is not there; give another --output"
+                    f"{printable(leads_nowhere[0])} is a link to something that is not there; give another --output"
                 ) from None
 
 

@@ -32,7 +32,7 @@ def read_seeds(value: Any) -> tuple[int, ...]:
         value = [int(part) for part in parts] if "," in value else int(parts[0])
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= MOST_CELLS:
-            raise UsageError(f"seeds={value} is out of range; give 1 to {MOST_CELLS:,} seeds")
+            raise UsageError(f"seeds={value} is out of range; give at least 1 seed and at most {MOST_CELLS:,}")
         return tuple(range(value))
     if isinstance(value, (list, tuple, range)):
         if len(set(map(repr, value))) < len(value):

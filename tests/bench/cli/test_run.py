@@ -232,8 +232,8 @@ def test_a_result_that_could_not_be_had_anew_is_no_success(call, executed):
 @pytest.mark.parametrize(
     ("seeds", "said"),
     [
-        ("1099511627776", "give 1 to 100,000 seeds"),
-        ("1000000", "give 1 to 100,000 seeds"),
+        ("1099511627776", "give at least 1 seed and at most 100,000"),
+        ("1000000", "give at least 1 seed and at most 100,000"),
         ("100000", "the run asks for 200,000 cells: 2 rows, 1 data sets, 100,000 seeds; one run has at most 100,000"),
     ],
 )

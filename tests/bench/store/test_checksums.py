@@ -70,7 +70,12 @@ def edit(run, line, old, new):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("0.25", "0.15"), ('"seed":1', '"seed":0'), ('"status":"ok","reason"', '"status":"error","reason"'), (",", ", ")],
+    [
+        ("0.25", "0.15"),
+        ('"seed":1', '"seed":0'),
+        ('"ok","reason":null,"metrics"', '"error","reason":null,"metrics"'),
+        (",", ", "),
+    ],
 )
 def test_a_record_edited_by_hand_is_named_and_left_out(run, old, new):
     edit(run, 1, old, new)

@@ -69,10 +69,10 @@ def safe_id(identifier: Any) -> str:
     return identifier
 
 
-def make_directory(path: Path) -> Path:
-    """Creates `path` and its parents; `UsageError` when that is not possible."""
+def make_directory(path: Path, parents: bool = True) -> Path:
+    """Creates `path`, with its parents or only where they are there; `UsageError` when that is not possible."""
     with file_errors("create", path):
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=parents, exist_ok=True)
     return path
 
 
@@ -117,9 +117,9 @@ def write_bytes(path: Path, content: bytes, parents: bool = True) -> Path:
     return Path(path)
 
 
-def write_text(path: Path, content: str) -> Path:
+def write_text(path: Path, content: str, parents: bool = True) -> Path:
     """Writes UTF-8 text with `write_bytes`; lone surrogates become question marks."""
-    return write_bytes(path, content.encode("utf-8", errors="replace"))
+    return write_bytes(path, content.encode("utf-8", errors="replace"), parents)
 
 
 def sync_directory(path: Path) -> None:

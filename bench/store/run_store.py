@@ -86,14 +86,14 @@ class RunStore:
                 check_regular(store.cells_path)
             records.repair_tail(store.cells_path)
             if store.previous_spec != store.spec:
-                write_text(directory / "spec.yaml", _as_yaml(store.spec))
+                store._write("spec.yaml", _as_yaml(store.spec))
             if plan is not None:
                 store.save_plan(plan)
             if not store.cells_path.exists():
                 with file_errors("write", store.cells_path):
                     store.cells_path.touch()
             for folder in ("checkpoints", "arrays"):
-                remove_leftovers(make_directory(directory / folder))
+                remove_leftovers(make_directory(directory / folder, parents=False))
             remove_leftovers(directory)
             folders = [directory / name for name in ("checkpoints", "arrays")]
             store._opened = Presence([directory, store.cells_path, lock.path, *folders])
@@ -192,7 +192,7 @@ class RunStore:
         self._need_lock()
         keys = ("cell_id", "variant_label", "dataset_label", "seed")
         entries = [{key: getattr(cell, key) for key in keys} for cell in cells]
-        write_text(self.directory / "plan.json", json.dumps({"schema": records.SCHEMA, "cells": entries}))
+        self._write("plan.json", json.dumps({"schema": records.SCHEMA, "cells": entries}))
 
     def load_plan(self) -> list[dict[str, Any]] | None:
         """The planned cells, or None when the run has no plan."""
@@ -207,7 +207,7 @@ class RunStore:
             known = self.environments()
         known[env_hash] = dict(environment)
         content = {"schema": records.SCHEMA, "environments": known}
-        write_text(self.directory / "environment.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
+        self._write("environment.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def environments(self) -> dict[str, dict[str, Any]]:
         """Environments by env_hash; {} when none was written."""
@@ -221,7 +221,7 @@ class RunStore:
         with contextlib.suppress(UsageError):  # a damaged file is written anew
             known = self.load_metrics()
         content = {"schema": records.SCHEMA, "metrics": known | {key: dict(declared[key]) for key in declared}}
-        write_text(self.directory / "metrics.json", json.dumps(content, indent=1) + "\n")
+        self._write("metrics.json", json.dumps(content, indent=1) + "\n")
 
     def load_metrics(self) -> dict[str, dict[str, Any]]:
         """What the run's metrics declared when it measured them; {} where that was not written."""
@@ -236,7 +236,7 @@ class RunStore:
     def save_sources(self, sources: Sources) -> None:
         """Writes `sources.json`."""
         self._need_lock()
-        write_text(self.directory / "sources.json", json.dumps(sources.to_dict(), separators=(",", ":")) + "\n")
+        self._write("sources.json", json.dumps(sources.to_dict(), separators=(",", ":")) + "\n")
 
     # -- tensors and arrays -------------------------------------------------------------------------------------
 
@@ -290,6 +290,10 @@ class RunStore:
             arrays = self.load_arrays(cell_id, "history_")
             return {name: curve for name, curve in arrays.items() if curve.ndim == 1 and curve.dtype.kind in "iuf"}
         return {}
+
+    def _write(self, name: str, content: str) -> None:
+        """Writes one of the documents beside the records, into the folder as it is."""
+        write_text(self.directory / name, content, parents=False)
 
     # -- what is there ------------------------------------------------------------------------------------------
 

@@ -101,9 +101,9 @@ def open_place(directory: Path) -> Place:
     folder = Path(directory).absolute() / FOLDER
     if folder.is_symlink():
         raise UsageError(f"{printable(folder)} is a link to somewhere else; remove it and run the same command again")
-    make_directory(folder)
+    make_directory(folder, parents=False)
     token = secrets.token_hex(8)
-    write_text(folder / TOKEN, token)
+    write_text(folder / TOKEN, token, parents=False)
     return Place(str(folder), token, EVERY)
 
 

@@ -193,8 +193,9 @@ class DaskEngine:
 
         try:
             results = pickle.loads(one.future.result())
-        except (KilledWorker, CancelledError):
-            if one.lost < RETRIES or not self._is_connected:
+        except (KilledWorker, CancelledError) as error:
+            cut_off = isinstance(error, CancelledError) and not self._is_connected  # the scheduler's end, not its own
+            if one.lost < RETRIES or cut_off:
                 alone.append(one.task)
                 return
             reason = "its worker died, or was lost, each time that it ran"

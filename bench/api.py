@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,11 @@ def load(run: str | Path) -> pd.DataFrame:
     Empty truth values and whole numbers are `pandas.NA`, an empty `value` is NaN.
 
     Args:
-        run: the run's directory. It is kept as `frame.attrs["run"]`.
+        run: the run's directory. It is kept as `frame.attrs["run"]`, what a reader must know about its files as
+            `frame.attrs["notes"]`.
+
+    Warns:
+        UserWarning: records that are damaged or were edited and so are left out, or that carry no checksum.
 
     Raises:
         UsageError: the directory does not hold a run.
@@ -117,7 +122,10 @@ def load(run: str | Path) -> pd.DataFrame:
     from bench.store.run_store import RunStore
 
     with RunStore.open(Path(run)) as store:
-        return _frame(store)
+        frame = _frame(store)
+        for note in store.data().left_out:
+            warnings.warn(f"{store.directory}: {note}", stacklevel=2)
+    return frame
 
 
 def _frame(store: RunStore) -> pd.DataFrame:
@@ -125,7 +133,7 @@ def _frame(store: RunStore) -> pd.DataFrame:
     from bench.reports.csv_tables import results_frame
 
     frame = results_frame(store.data(), selected(store.spec)).astype(_NULLABLE)
-    frame.attrs["run"] = str(store.directory)
+    frame.attrs["run"], frame.attrs["notes"] = str(store.directory), list(store.data().notes)
     return frame
 
 

@@ -23,6 +23,7 @@ _ADVICE = {
     errno.EACCES: "give a directory you may write to with --output",
     errno.EPERM: "give a directory you may write to with --output",
     errno.EEXIST: "a file is in its place; give another directory with --output",
+    errno.ENAMETOOLONG: "give a shorter one with --output",
     errno.ENOTDIR: "a part of the path is a file; give another directory with --output",
 }
 
@@ -31,7 +32,7 @@ def file_error(action: str, path: Path, error: OSError) -> UsageError:
     """One line for an `OSError`: what could not be done, why, and what to do."""
     advice = None if action == "read" else _ADVICE.get(error.errno or 0)
     why = error.strerror or str(error)
-    return UsageError(f"cannot {action} {printable(path)}: {why}" + (f"; {advice}" if advice else ""))
+    return UsageError(f"cannot {action} {printable(path, 300)}: {why}" + (f"; {advice}" if advice else ""))
 
 
 @contextlib.contextmanager
@@ -43,6 +44,26 @@ def file_errors(action: str, path: Path) -> Iterator[None]:
         raise file_error(action, path, error) from error
 
 
+def refuse_lost_folder() -> None:
+    """Raise `UsageError` where the current folder was deleted: libraries end the process in their own words there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError("the current directory is not there any more; change to one that is") from error
+
+
+def refuse_impossible(path: Path) -> None:
+    """Raise `UsageError` for a folder that can neither be there nor be made: too long, or a link to nowhere."""
+    with file_errors("create", path):
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            if leads_nowhere := [one for one in (path, *path.parents) if one.is_symlink() and not one.exists()]:
+                raise UsageError(
+                    f"{printable(leads_nowhere[0])} is a link to something that is not there; give another --output"
+                ) from None
+
+
 def safe_id(identifier: Any) -> str:
     """`identifier` if it can be a file name (letters, digits, - and _); a `UsageError` otherwise."""
     if not isinstance(identifier, str) or not _SAFE_ID.fullmatch(identifier):
@@ -50,10 +71,10 @@ def safe_id(identifier: Any) -> str:
     return identifier
 
 
-def make_directory(path: Path) -> Path:
-    """Creates `path` and its parents; `UsageError` when that is not possible."""
+def make_directory(path: Path, parents: bool = True) -> Path:
+    """Creates `path`, with its parents or only where they are there; `UsageError` when that is not possible."""
     with file_errors("create", path):
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=parents, exist_ok=True)
     return path
 
 
@@ -71,11 +92,16 @@ def refuse_unwritable(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it, synced to disk, when the block ends without an error."""
+def atomic_file(path: Path, parents: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it, synced to disk, when the block ends without an error.
+
+    Args:
+        parents: whether a folder that is not there is made.
+    """
     path = Path(path)
     with file_errors("write", path):
-        make_directory(path.parent)
+        if parents:
+            make_directory(path.parent)
         temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.tmp")
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # as the umask has it
         try:
@@ -88,14 +114,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def open_own(path: Path, flags: int) -> int:
+def open_own(path: Path, flags: int, create: bool = True) -> int:
     """A file that is written in place, opened with `flags` and made where it is missing: its descriptor.
+
+    Args:
+        create: whether a file that is missing is made, or a `UsageError`.
 
     Raises:
         UsageError: what is there is a link, which may lead to anybody's file, a pipe, a device or a folder; it cannot
             be written.
     """
-    more = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe that nobody reads is not waited for
+    more = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe that nobody reads is not waited for
+    more |= os.O_CREAT if create else 0
     with file_errors("write", path):
         if not path.is_symlink():
             handle = os.open(path, flags | more, 0o666)
@@ -114,16 +144,16 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
+def write_bytes(path: Path, content: bytes, parents: bool = True) -> Path:
     """Writes `content` atomically and durably; `UsageError` for a full disk or a directory that is not writable."""
-    with atomic_file(path) as temporary:
+    with atomic_file(path, parents) as temporary:
         temporary.write_bytes(content)
     return Path(path)
 
 
-def write_text(path: Path, content: str) -> Path:
+def write_text(path: Path, content: str, parents: bool = True) -> Path:
     """Writes UTF-8 text with `write_bytes`; lone surrogates become question marks."""
-    return write_bytes(path, content.encode("utf-8", errors="replace"))
+    return write_bytes(path, content.encode("utf-8", errors="replace"), parents)
 
 
 def sync_directory(path: Path) -> None:

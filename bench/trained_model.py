@@ -17,12 +17,14 @@ from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.errors import UsageError, unknown_name
 from bench.networks.build import build_model
 from bench.networks.factories import networks_named
+from bench.networks.weights import SCALING, give_weights
 from bench.provenance.code import Part, differences, model_code
-from bench.spec.call import Call, parse_call
+from bench.spec.call import Call, format_call, parse_call
 from bench.spec.plugin_file import kebab
 from bench.spec.registry import Registry
 from bench.spec.training import TrainSettings
 from bench.store.documents import is_count, is_seed
+from bench.store.identity import refuse_foreign
 from bench.store.run_store import RunStore
 from bench.text import printable
 
@@ -133,6 +135,7 @@ def load_model(
     record = _find(_planned(store), variant, seed, dataset, split)
     tensors, meta = store.load_checkpoint(record["cell_id"])
     _check_meta(tensors, meta, variant)
+    refuse_foreign(meta, _named(record), store.checkpoint_path(record["cell_id"]))
     registry = _trusted_registry(store.spec, meta, plugins, trust)
     settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
     _check_size(tensors, meta, settings, variant)
@@ -141,14 +144,7 @@ def load_model(
     if changed == "refuse":
         _refuse_changed_code(store, record, code)
     model = _built(registry, call, settings, meta)
-    own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
-    try:
-        model.load_state_dict(own)
-    except RuntimeError as error:
-        message = " ".join(str(error).split())
-        raise UsageError(
-            f"the checkpoint of {variant} does not fit its present code ({message}); run it again"
-        ) from error
+    give_weights(model, tensors, f"the checkpoint of {variant} with seed {seed}")
     return TrainedModel(model, tensors["data.shift"], tensors["data.scale"], record)
 
 
@@ -165,6 +161,12 @@ def _built(registry: Registry, call: Call, settings: TrainSettings, meta: dict[s
     )
     model.kl_weight_value = meta["kl_weight"]
     return model
+
+
+def _named(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the checkpoint of a record's cell says of itself."""
+    calls = {kind: format_call(Call(record[kind], record[f"{kind}_params"])) for kind in ("variant", "dataset")}
+    return {"cell_id": record["cell_id"], "seed": record["seed"], **calls}
 
 
 def _planned(store: RunStore) -> list[dict[str, Any]]:
@@ -245,7 +247,7 @@ _META: Mapping[str, Callable[[Any], bool]] = {
 def _check_meta(tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any], variant: str) -> None:
     """Raise `UsageError` where a checkpoint does not say what is needed to build its model."""
     wrong = [key for key, valid in _META.items() if key not in meta or not valid(meta[key])]
-    wrong += [key for key in ("data.shift", "data.scale") if tensors.get(key, np.zeros(0, object)).dtype.kind != "f"]
+    wrong += [key for key in SCALING if tensors.get(key, np.zeros(0, object)).dtype.kind != "f"]
     if wrong:
         raise UsageError(
             f"the checkpoint of {printable(variant, 80)} is damaged ({', '.join(wrong)} cannot be used); run it again"
@@ -304,6 +306,11 @@ def _ambiguous(cells: list[dict], variant: str, seed: int) -> UsageError:
     data = sorted({cell["dataset_label"] for cell in cells})
     advice = ["the exact label"] if len({cell["variant_label"] for cell in cells}) > 1 else []
     advice += [f"dataset=, e.g. dataset={data[0]!r}"] if len(data) > 1 else []
+    if not advice:
+        return UsageError(
+            f"{choices[0]} with seed {seed} is there with several settings, and plan.json, which says which are meant, "
+            "is missing or was edited; run the aebench run again that is meant, which writes it anew"
+        )
     return UsageError(
         f"{variant!r} with seed {seed} means several cells: {'; '.join(choices)}; give {' and '.join(advice)}"
     )

@@ -18,10 +18,13 @@ import click
 
 from bench.cores import bounded_spin
 from bench.errors import BenchError, Terminated, unknown_name
+from bench.files import refuse_lost_folder
+from bench.streams import Lasting, fill_closed, lasting_streams, quieten_libraries
 from bench.text import printable
 
 USAGE_EXIT = 2
 INTERRUPTED_EXIT = 130
+CLOSED_PIPE_EXIT = 141
 
 
 class _Commands(click.Group):
@@ -71,29 +74,47 @@ def group(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 some cells failed or none has a result, 2 it cannot be carried out.
 
-    130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+    130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. What was to be 0 is 141 where the reader of standard output
+    has gone, and 1 where that cannot be written; the work itself is done all the same.
 
     Args:
         arguments: without the program's name; those of the process if None.
     """
-    if arguments is None:  # a process of aebench's own: torch is not loaded yet
-        os.environ.update(bounded_spin(os.environ))
+    if arguments is None:  # a process of aebench's own: torch is not loaded yet, and nobody else draws
+        fill_closed()
+        os.environ.update(bounded_spin(os.environ) | {"MPLBACKEND": "agg"})
+        if not sys.warnoptions:
+            quieten_libraries()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    with _ended_by_signals():
-        code = _answer(arguments)
+    with lasting_streams() as output:
+        with _ended_by_signals():
+            answered = _answer(arguments)
+        code = _heard(output, answered if isinstance(answered, int) else 0)
     if arguments is None:
         _end_left_behind()
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
+
+
+def _heard(output: Lasting, code: int) -> int:
+    """The exit code `code`, unless that is 0 and what was written to standard output was lost."""
+    output.flush()
+    if output.lost is None:
+        return code
+    if isinstance(output.lost, BrokenPipeError):  # the reader has gone, e.g. `aebench list | head -1`
+        return code or CLOSED_PIPE_EXIT
+    why = getattr(output.lost, "strerror", None) or output.lost
+    click.echo(f"error: what standard output was to get is lost: {why}", err=True)
+    return code or 1
 
 
 def _answer(arguments: Sequence[str] | None) -> object:
     """Carry out the command line; returns its exit code."""
     try:
+        refuse_lost_folder()
         with group.make_context("aebench", [*(sys.argv[1:] if arguments is None else arguments)]) as context:
             code = group.invoke(context)
-        sys.stdout.flush()
         return code
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -108,9 +129,12 @@ def _answer(arguments: Sequence[str] | None) -> object:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command again goes on where it stopped", err=True)
         return INTERRUPTED_EXIT
-    except BrokenPipeError:  # the reader of our output has gone, e.g. `aebench list | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:  # of a path that nobody could have looked at before
+        if isinstance(error, BrokenPipeError):
+            return CLOSED_PIPE_EXIT
+        if error.filename is None:
+            raise
+        return _fail(f"{printable(error.filename, 200)}: {error.strerror or error}; give another path")
 
 
 def _with_help(error: click.ClickException) -> str:

@@ -45,6 +45,7 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     outcome = execute(run)
     good = outcome.n_cells - outcome.n_failed - outcome.n_skipped
     counts = {"with results": good, "of which a metric failed": outcome.n_incomplete}
+    counts |= {"of which an earlier one stands, as doing it again failed": outcome.n_outdated}
     counts |= {"skipped": outcome.n_skipped, "without results": outcome.n_failed}
     cells = "1 cell" if outcome.n_cells == 1 else f"{outcome.n_cells} cells"
     click.echo(f"{cells}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
@@ -57,7 +58,7 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     click.echo(f"{what}: {outcome.directory}")
     if outcome.interrupted:
         click.echo("stopped early; the same command again goes on from here", err=True)
-    failed = outcome.n_failed or outcome.n_incomplete or not good
+    failed = outcome.n_failed or outcome.n_incomplete or outcome.n_outdated or not good
     return (FAILED if failed else 0), outcome.directory, outcome.interrupted
 
 

@@ -82,9 +82,9 @@ def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()
     written: list[Path] = []
     figures = draw_all(report, report.directory / "figures") if {"md", "html"} & set(formats) else []
     if "md" in formats:
-        written.append(write_text(report.directory / "report.md", markdown(report, figures)))
+        written.append(write_text(report.directory / "report.md", markdown(report, figures), parents=False))
     if "html" in formats:
-        written.append(write_text(report.directory / "report.html", html(report, figures)))
+        written.append(write_text(report.directory / "report.html", html(report, figures), parents=False))
     if "csv" in formats:
         written += tables
         if report.across is not None:

@@ -341,7 +341,7 @@ def _join(row: tuple[str, ...]) -> str:
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> Path:
-    with atomic_file(path) as temporary:
+    with atomic_file(path, parents=False) as temporary:
         handle: TextIO
         with open(temporary, "w", encoding="utf-8", errors="replace", newline="") as handle:
             handle.writelines(lines)

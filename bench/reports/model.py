@@ -102,7 +102,8 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
     labels = list(dict.fromkeys(data.cells["dataset_label"]))
     sections = [section_of(data, label, known, store.spec) for label in labels]
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
-    lines += header.training(store.spec) + header.environment_lines(store.environments(), data)
+    environments, doubts = _environments(store)
+    lines += header.training(store.spec) + header.environment_lines(environments, data)
     counts = {str(status): int(n) for status, n in data.cells["status"].value_counts().items()}
     started = data.cells["started_at"].dropna()
     if len(started):
@@ -117,7 +118,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         store.spec,
         asked,
         lines,
-        [*data.notes, *data_hints(data)],
+        [*data.notes, *doubts, *damaged_files(store, data), *data_hints(data)],
         sections,
         _failures(data),
         counts,
@@ -132,6 +133,35 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         test_rows=_test_rows(sections, data, store),
         history=history,
     )
+
+
+def _environments(store: RunStore) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The run's environments, and why there are none where their file is damaged: they are no reason for no report."""
+    try:
+        return store.environments(), []
+    except UsageError as error:
+        return {}, [f"hardware and versions are not known: {error}"]
+
+
+def damaged_files(store: RunStore, data: RunData) -> list[str]:
+    """A note on cells whose arrays or weights are gone or not what they were: figures and curves are without them."""
+    cells = data.cells[data.cells["status"] == "ok"]
+    bad = []
+    for cell_id, variant, dataset, seed in zip(
+        *(cells[name] for name in ("cell_id", "variant_label", "dataset_label", "seed")), strict=True
+    ):
+        kinds = store.damaged_files(cell_id, store.files_of(cell_id))
+        if kinds:
+            bad.append(f"{' and '.join(kinds)} of {variant} on {dataset} with seed {seed}")
+    if not bad:
+        return []
+    more = f" and of {len(bad) - 3} more cells" if len(bad) > 3 else ""
+    return [
+        printable(
+            f"files are gone, cut short or replaced, so that curves and figures lack them: {'; '.join(bad[:3])}{more}; "
+            "the same aebench run again makes them anew"
+        )
+    ]
 
 
 def data_hints(data: RunData) -> list[str]:

@@ -43,7 +43,7 @@ def write_stamp(directory: Path, sources: dict[str, Any], written: Sequence[Path
     """Remember that the files `written`, and those in `figures`, are the report made from `sources`."""
     own = {str(path.relative_to(directory)): _mark(path) for path in [*written, *_figures(directory)]}
     content = {"sources": sources, "written": own, "findings": list(findings)}
-    write_text(directory / FILE, json.dumps(content, sort_keys=True))
+    write_text(directory / FILE, json.dumps(content, sort_keys=True), parents=False)
 
 
 def findings_of_current(directory: Path) -> list[str] | None:

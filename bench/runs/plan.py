@@ -92,6 +92,7 @@ def notes(
         lines.append(f"the directory holds a run with another {_listed(changed)}; only what changed is done anew")
     for verdict, text in (
         (Verdict.CHANGED, "trained again, as their code or data changed"),
+        (Verdict.DAMAGED, "trained again, as their files are gone or damaged"),
         (Verdict.EVALUATE, "evaluated again, as the metrics or their code changed"),
         (Verdict.RETRY, "tried again, as they failed before"),
     ):

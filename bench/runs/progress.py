@@ -1,6 +1,6 @@
 """What runs, how far, how long still: a bar on a terminal, plain lines elsewhere, notes alone when quiet.
 
-Everything goes to standard error, so that standard output stays free for results.
+Everything goes to standard error, so that standard output stays free for results. Where that is lost, work goes on.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from bench.runs.cells.task import label_of
+from bench.streams import Lasting
 from bench.text import printable
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Progress:
 
     def __init__(self, total_cells: int, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.total, self.quiet = total_cells, quiet
-        self.stream = stream if stream is not None else sys.stderr
+        self.stream = Lasting(stream if stream is not None else sys.stderr)
         self.counts: Counter[str] = Counter()
         self._stacks: dict[str, _Stack] = {}
         self._label = ""
@@ -62,7 +63,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._started = time.monotonic()
-        if not self.quiet and self.total and getattr(self.stream, "isatty", lambda: False)():
+        if not self.quiet and self.total and self.stream.isatty():
             self._bar = _bar(self.stream)
             self._task = self._bar.add_task("", total=float(self.total), label="", state=f"0/{self.total}")
             self._bar.start()
@@ -144,7 +145,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False)
         else:
-            print(line, file=self.stream, flush=True)
+            self._print(line)
 
     def _show(self, line: str) -> None:
         if self.quiet:
@@ -156,7 +157,11 @@ class Progress:
             return
         left = self.seconds_left
         ahead = f", about {duration(left)} left" if left is not None and self.share < 1 else ""
-        print(f"[{self.finished}/{self.total}{ahead}] {line}", file=self.stream, flush=True)
+        self._print(f"[{self.finished}/{self.total}{ahead}] {line}")
+
+    def _print(self, line: str) -> None:
+        self.stream.write(line + "\n")
+        self.stream.flush()
 
 
 def duration(seconds: float) -> str:
@@ -169,7 +174,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _bar(stream: TextIO) -> Any:
+def _bar(stream: Lasting) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -181,7 +186,7 @@ def _bar(stream: TextIO) -> Any:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Bar(*columns, console=Console(file=stream), transient=True, refresh_per_second=4)
+    return Bar(*columns, console=Console(file=cast(TextIO, stream)), transient=True, refresh_per_second=4)
 
 
 def report_step(progress: Progress, task: StackTask, done: int, steps: int) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bench.errors import one_line
+from bench.errors import UsageError, one_line
 from bench.provenance.data_files import digest_of
 from bench.runs.cells.task import CellResult
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import FINAL, History, Verdict, has_failed_metric, judge
 from bench.spec.run import CellSpec
 from bench.store import environment
+from bench.store.checksums import mark_of
 from bench.store.run_store import RunStore
 
 #: Entries of a record that describe its cell; they are kept when its results cannot be stored.
@@ -37,6 +38,7 @@ class Keeper:
         verdicts: cell_id → what was to be done when this call began.
         statuses: cell_id → status, of every cell with a record that counts.
         incomplete: ids of the cells with a result that a metric of theirs failed on.
+        outdated: ids of the cells whose earlier result stands, because evaluating them again failed.
     """
 
     def __init__(
@@ -62,8 +64,9 @@ class Keeper:
         }
         done = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.DONE]
         self.incomplete = {cell_id for cell_id in done if records[cell_id].get("incomplete")}
-        evaluated_again = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.EVALUATE]
-        self._earlier = {cell_id: records[cell_id] for cell_id in evaluated_again}
+        good = [key for key, verdict in self.verdicts.items() if verdict in (Verdict.EVALUATE, Verdict.DAMAGED)]
+        self._earlier = {cell_id: records[cell_id] for cell_id in good}
+        self.outdated: set[str] = set()
         self._sources = store.sources()
         facts = environment.describe_environment()
         facts |= {"torch_threads": threads, "accelerator": facts.get("accelerator")} if threads else {}
@@ -95,27 +98,53 @@ class Keeper:
                 "error_type": type(error).__name__,
                 "error": one_line(error, bare=True),
             }
-            return self._keep(CellResult(record))
+            refused = CellResult(record)
+            kept = self._keep(refused)
+            result.note = refused.note
+            return kept
 
     def _keep(self, result: CellResult) -> dict[str, Any]:
         record, store = result.record, self._store
         cell_id = record["cell_id"]
+        earlier = self._earlier.get(cell_id)
+        if earlier is not None and record["status"] != "ok":
+            self._let_stand(result)
+            return record
         # weights that the process did not see were trained anew: what came before is the history of others
-        earlier = self._earlier.get(cell_id) if result.tensors is None else None
+        again = earlier is not None and result.tensors is None  # its weights stay what they were
+        files = self._weights_of(cell_id, earlier) if again and earlier else {}
         if result.tensors is not None:
-            store.save_checkpoint(cell_id, result.tensors, result.meta)
+            files["checkpoint"] = store.save_checkpoint(cell_id, result.tensors, result.meta)
         if result.arrays:
-            history = {} if earlier is None else store.load_arrays(cell_id, "history_")
-            store.save_arrays(cell_id, {**history, **result.arrays})
+            history = store.load_history(cell_id) if again else {}
+            files["arrays"] = store.save_arrays(cell_id, {**history, **result.arrays})
         record = {**record, **self._provenance}
-        if earlier is not None and record["status"] == "ok":
+        if again and earlier:
             record = self._fingerprints.carry_over(earlier, record)
-        marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result)}
+        marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result), "files": files}
         store.append({**record, **marks})
         self.statuses[cell_id] = record["status"]
         if has_failed_metric(record):
             self.incomplete.add(cell_id)
         return record
+
+    def _let_stand(self, result: CellResult) -> None:
+        """A good result is not superseded by a failed attempt to get it anew; another call tries again."""
+        record = result.record
+        self.statuses[record["cell_id"]] = "ok"
+        self.outdated.add(record["cell_id"])
+        result.note = (
+            f"the earlier result of {record['variant_label']} on {record['dataset_label']} with seed {record['seed']} "
+            f"stands, because doing it again failed: {record.get('reason')}"
+        )
+
+    def _weights_of(self, cell_id: str, earlier: Mapping[str, Any]) -> dict[str, str]:
+        """The mark of a cell's checkpoint, from its earlier record or, where that has none, from the file itself."""
+        known = earlier.get("files", {}).get("checkpoint")
+        path = self._store.checkpoint_path(cell_id)
+        if known is None and path.is_file():
+            known = mark_of(path)
+        return {"checkpoint": known} if known else {}
 
     def _save_sources(self, result: CellResult) -> str | None:
         """Note the files of code and data behind a result; returns the hash of the latter, None without any."""
@@ -127,6 +156,20 @@ class Keeper:
         if any(new):
             self._store.save_sources(self._sources)
         return data
+
+    def on_disk(self) -> dict[str, str]:
+        """`statuses` as the folder has them, read anew: without the cells whose record or files are not there."""
+        try:
+            latest = History.read(RunStore.open(self._store.directory)).latest
+        except (UsageError, OSError):
+            return {}
+        found = {cell_id: latest.get(cell_id, {}) for cell_id in self.statuses}
+        lost = self._store.damaged_files
+        return {
+            cell_id: record["status"]
+            for cell_id, record in found.items()
+            if record.get("status") == self.statuses[cell_id] and not lost(cell_id, record["files"])
+        }
 
     def unfinished(self) -> set[str]:
         """Ids of the stacks that have a cell which another call would try again."""

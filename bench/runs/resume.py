@@ -1,6 +1,7 @@
 """Which results of an earlier call still hold: `cell_id` says what was asked, `code_hash` what ran.
 
-A cell is trained again when the code or data it depends on changed, and only evaluated again when just the metrics did.
+A cell is trained again when the code or data it depends on changed, or when its files are gone or damaged, and only
+evaluated again when just the metrics did.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.files import file_errors
 from bench.provenance.data_files import DataFile
 from bench.runs.fingerprints import PLACE, TRAINING_FACTS, Fingerprints
 from bench.spec.run import CellSpec
 from bench.store.run_store import RunStore
 
 #: Entries of a record that decide what is done with its cell.
-REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", *TRAINING_FACTS, *PLACE)
+REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", "files", *TRAINING_FACTS, *PLACE)
 #: Statuses that trying again would not change.
 FINAL = ("ok", "diverged", "skipped")
 
@@ -24,14 +26,15 @@ FINAL = ("ok", "diverged", "skipped")
 class Verdict(enum.Enum):
     """What is to be done with a cell.
 
-    Nothing, evaluate saved weights again, or train: for the first time, because its code or data changed, or because it
-    failed before.
+    Nothing, evaluate saved weights again, or train: for the first time, because its code or data changed, because its
+    files are gone or damaged, or because it failed before.
     """
 
     DONE = "done"
     EVALUATE = "evaluate"
     TRAIN = "train"
     CHANGED = "changed"
+    DAMAGED = "damaged"
     RETRY = "retry"
 
 
@@ -44,17 +47,20 @@ class History:
         groups: stack_id → groups of seeds that have trained in one stack so far.
         data_files: data_hash → the files that data were read from; None for an entry that is damaged.
         mark: size and time of the file that was read; None where there was none.
+        notes: what of the file is not believed, in words.
     """
 
     latest: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
     data_files: dict[str, list[DataFile] | None] = field(default_factory=dict)
     mark: tuple[int, int] | None = None
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, store: RunStore, known: History | None = None) -> History:
         """The history of a run, in one pass; `known` itself where nothing was written since it was read."""
-        stat = store.cells_path.stat()
+        with file_errors("read", store.cells_path):
+            stat = store.cells_path.stat()
         mark = (stat.st_size, stat.st_mtime_ns)
         if known is not None and known.mark == mark:
             return known
@@ -66,6 +72,9 @@ class History:
             groups = history.groups.setdefault(record["stack_id"], [])
             if len(seeds) > 1 and seeds not in groups:
                 groups.append(seeds)
+        for cell_id in store.damage.withdrawn:
+            history.latest.pop(cell_id, None)
+        history.notes.extend(store.damage.notes())
         return history
 
 
@@ -90,9 +99,15 @@ def _verdict(cell: CellSpec, history: History, store: RunStore, fingerprints: Fi
         return Verdict.CHANGED
     if record["status"] not in FINAL:
         return Verdict.RETRY
-    if record["status"] != "ok" or record["metrics_hash"] == fingerprints.metrics_hash:
+    if record["status"] != "ok":
         return Verdict.DONE
-    return Verdict.EVALUATE if store.checkpoint_path(cell.cell_id).is_file() else Verdict.CHANGED
+    same = record["metrics_hash"] == fingerprints.metrics_hash
+    if store.damaged_files(cell.cell_id, record["files"], whole=not same):
+        return Verdict.DAMAGED
+    if same:
+        return Verdict.DONE
+    saved = cell.is_control or store.checkpoint_path(cell.cell_id).is_file()
+    return Verdict.EVALUATE if saved else Verdict.DAMAGED
 
 
 def _entries(values: Sequence[Any]) -> list[DataFile] | None:

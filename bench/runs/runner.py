@@ -16,7 +16,7 @@ from typing import cast
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
 from bench.errors import Terminated
-from bench.files import refuse_unwritable
+from bench.files import refuse_impossible, refuse_unwritable
 from bench.reports import report_run
 from bench.reports.stamp import findings_of_current
 from bench.runs.cells import training_state
@@ -34,6 +34,8 @@ from bench.spec.training import TrainSettings
 from bench.store.event_files import EventLog, need_tensorboard
 from bench.store.lock import refuse_second_writer
 from bench.store.run_store import RunStore
+from bench.streams import Lasting
+from bench.text import printable
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class RunOutcome:
         n_run: cells that ran this time. interrupted: whether the user stopped it early.
         findings: who wins most, a line for each data set.
         n_incomplete: cells with a result that a metric of theirs failed on.
+        n_outdated: cells whose earlier result stands, because doing them again failed.
     """
 
     store: RunStore
@@ -56,6 +59,7 @@ class RunOutcome:
     interrupted: bool = False
     findings: tuple[str, ...] = ()
     n_incomplete: int = 0
+    n_outdated: int = 0
 
     @property
     def directory(self) -> Path:
@@ -77,6 +81,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     spec, options, registry, cells, directory = run.spec, run.options, run.registry, run.cells, run.directory
     if options.tensorboard:
         need_tensorboard()
+    refuse_impossible(directory)
     refuse_unwritable(directory)
     refuse_second_writer(directory)
     fingerprints = Fingerprints(registry, spec.evaluated, spec.likelihood_rows)
@@ -109,9 +114,10 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 engine=engine.name,
                 progress=training_state.open_place(directory),
             )
-            news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
+            news = history.notes + notes(cells, keeper.verdicts, store.previous_spec, store.spec)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
             stop.hold()
+            store.check_presence()
             training_state.tidy(directory, keeper.unfinished())
             findings = None if n_run else findings_of_current(directory)
             if findings is None:
@@ -119,13 +125,32 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             if n_run and not stop.requested and engine.name == "local":
                 measure_core(cast(LocalEngine, engine), directory, spec.train, store.data().data_shapes())
     if findings is None:
+        store.check_presence()
         if not options.quiet:
-            print("drawing the report …", file=sys.stderr, flush=True)
+            _say("drawing the report …")
         findings = report_run(store)
-    statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
+    there = keeper.on_disk()
+    if gone := len(keeper.statuses) - len(there):
+        _say(_GONE.format(gone, printable(directory)))
+    statuses = Counter(there.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     counts = (len(cells), failed, statuses["skipped"], n_run)
-    return RunOutcome(store, *counts, interrupted, tuple(findings), len(keeper.incomplete))
+    incomplete, outdated = (len(ids & there.keys()) for ids in (keeper.incomplete, keeper.outdated))
+    return RunOutcome(store, *counts, interrupted, tuple(findings), incomplete, outdated)
+
+
+def _say(line: str) -> None:
+    """A line on standard error, where there is one."""
+    stream = Lasting(sys.stderr)
+    stream.write(line + "\n")
+    stream.flush()
+
+
+#: Said where what this process stored is not in the folder when it ends.
+_GONE = (
+    "{} of the cells' results, or their files, are no longer in {}, where they were stored: something else removed or "
+    "changed them; the same command again makes them anew"
+)
 
 
 def _export(store: RunStore) -> None:
@@ -184,6 +209,8 @@ def _run_all(
             for result in results:
                 with stop.undisturbed():
                     record = keeper.keep(result)
+                if result.note:
+                    progress.note(result.note)
                 label = f"{record['variant_label']} on {record['dataset_label']}"
                 if record["status"] == "skipped" and label not in skipped and not quiet:  # its seeds share the reason
                     skipped.add(label)

@@ -17,7 +17,7 @@ from bench.spec.registry import CONTROL, Registry
 from bench.spec.selection import checked, needed
 from bench.spec.splits import read_splits, refuse_shared_splits, splits_of
 from bench.spec.training import TrainSettings
-from bench.spec.values import READERS, normal_key, read_jobs, read_rows
+from bench.spec.values import MOST_CELLS, READERS, normal_key, read_jobs, read_rows
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
 DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]", "control:real", "control:cross-fade")
@@ -272,6 +272,12 @@ def cells_of(spec: RunSpec, registry: Registry) -> list[CellSpec]:
     if spec.controls:
         controls = (Call(CONTROL + name) for name in registry.controls)
         rows += [control for control in controls if control not in rows]
+    asked = len(spec.datasets) * sum(len(spec.seeds) if _needs_all_seeds(row) else 1 for row in rows)
+    if asked > MOST_CELLS:
+        raise UsageError(
+            f"the run asks for {asked:,} cells: {len(rows)} rows, {len(spec.datasets)} data sets, {len(spec.seeds):,} "
+            f"seeds; one run has at most {MOST_CELLS:,}: give fewer seeds, or make several runs"
+        )
     return [
         CellSpec(row, part, seed, spec.train, registry.label("variant", row), registry.label("dataset", data), number)
         for data in spec.datasets

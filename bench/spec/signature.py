@@ -6,6 +6,7 @@ Nothing is imported or run, so names and types are checked before torch is loade
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -69,11 +70,22 @@ class Parameter:
             return float(value)
         if "str" in self.types and not self.types & {"int", "float"} and kind in ("int", "float", "bool"):
             return typed if isinstance(typed, str) else format_value(value)
-        raise UsageError(f"{owner}: {key}={format_value(value)} has the wrong type; give {self._expected()}")
+        written = f"{owner}: {key}={format_value(value)}"
+        if self.types & {"int", "float"} and _is_infinite(value):
+            raise UsageError(f"{written} is not finite; give {self._expected()} that is")
+        raise UsageError(f"{written} has the wrong type; give {self._expected()}")
 
     def _expected(self) -> str:
         kinds = [_WORDS[kind] for kind in ("int", "float", "bool", "str", "list") if kind in (self.types or ())]
         return " or ".join([*kinds, *(format_value(choice) for choice in self.choices)]) or "none"
+
+
+def _is_infinite(value: Any) -> bool:
+    """Whether `value` is, or spells, an infinity, NaN or a number beyond the largest."""
+    try:
+        return not math.isfinite(float(value)) if isinstance(value, (str, float)) else False
+    except ValueError:
+        return False
 
 
 def read_parameters(

@@ -11,6 +11,9 @@ from bench.spec.call import Call, expand_grid, parse_call, split_list
 from bench.spec.path_given import path_given
 from bench.spec.splits import read_splits
 
+#: Cells of one run at most: its plan is a file of 15 MB then, and takes seconds to make.
+MOST_CELLS = 100_000
+
 
 def normal_key(key: Any) -> str:
     """A configuration key in snake_case and singular: `latent-dim` is `latent_dim`, `variants` is `variant`."""
@@ -30,8 +33,8 @@ def read_seeds(value: Any) -> tuple[int, ...]:
             raise UsageError(f"seeds {value!r} cannot be read; give a number of seeds (10) or a list (0,3,7)")
         value = [int(part) for part in parts] if "," in value else int(parts[0])
     if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= 1_000_000:
-            raise UsageError(f"seeds={value} is out of range; give at least 1 seed")
+        if not 1 <= value <= MOST_CELLS:
+            raise UsageError(f"seeds={value} is out of range; give at least 1 seed and at most {MOST_CELLS:,}")
         return tuple(range(value))
     if isinstance(value, (list, tuple, range)):
         if len(set(map(repr, value))) < len(value):

@@ -20,6 +20,7 @@ from numpy.lib import format as npy
 
 from bench.errors import UsageError
 from bench.files import file_errors, write_bytes
+from bench.store.checksums import is_whole, mark_of
 from bench.store.records import finite
 from bench.text import printable
 from bench.untrusted import check_regular, open_regular
@@ -30,8 +31,8 @@ ARRAY_COUNT = 512
 _META_KEY = "aebench"
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
-    """Writes `arrays` as compressed npz, atomically.
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
+    """Writes `arrays` as compressed npz, atomically; returns the file's mark (`bench.store.checksums`).
 
     Raises:
         ValueError: more than `ARRAY_BYTES` bytes or `ARRAY_COUNT` arrays, or an array of objects.
@@ -49,15 +50,25 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
             member = io.BytesIO()
             npy.write_array(member, values, allow_pickle=False)
             archive.writestr(f"{name}.npy", member.getvalue())
-    return write_bytes(path, buffer.getvalue())
+    return _written(path, buffer.getvalue())
 
 
-def load_arrays(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
+def _written(path: Path, content: bytes) -> str:
+    write_bytes(path, content, parents=False)
+    return mark_of(path, content)
+
+
+def load_arrays(path: Path, prefix: str = "", expected: str | None = None) -> dict[str, np.ndarray]:
     """The arrays of an npz file (those whose name starts with `prefix`).
 
+    Args:
+        expected: the file's mark, or None where none was noted.
+
     Raises:
-        UsageError: not there, damaged, with pickled objects, or larger than `ARRAY_BYTES` when unpacked.
+        UsageError: not there, damaged, another file than `expected`, with pickled objects, or larger than `ARRAY_BYTES`
+            when unpacked.
     """
+    _refuse_others(path, expected)
     try:
         with file_errors("read", path), open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
@@ -92,24 +103,27 @@ def _read_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     return *read_header(buffer), buffer.tell()
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
-    """Writes numpy arrays or torch tensors with JSON `meta` as one safetensors file, atomically."""
+def save_tensors(path: Path, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+    """Writes numpy arrays or torch tensors with JSON `meta` as one safetensors file, atomically; returns its mark."""
     from safetensors.numpy import save
 
     plain = {name: _to_numpy(tensor) for name, tensor in tensors.items()}
     header = {_META_KEY: json.dumps(finite(dict(meta)), allow_nan=False)}
-    return write_bytes(path, save(plain, metadata=header))
+    return _written(path, save(plain, metadata=header))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_tensors(path: Path, expected: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors and `meta` of `save_tensors`.
 
+    Args:
+        expected: the file's mark, or None where none was noted.
+
     Raises:
-        UsageError: not there, or not a checkpoint that aebench wrote.
+        UsageError: not there, another file than `expected`, or not a checkpoint that aebench wrote.
     """
     from safetensors import SafetensorError, safe_open
 
-    check_regular(path)
+    _refuse_others(path, expected)
     try:
         with safe_open(str(path), framework="numpy") as archive:
             header = (archive.metadata() or {}).get(_META_KEY, "")
@@ -120,6 +134,15 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{printable(path)} is no checkpoint of aebench ({printable(error, 120)})") from error
     return tensors, meta
+
+
+def _refuse_others(path: Path, expected: str | None) -> None:
+    check_regular(path)
+    if expected is not None and not is_whole(path, expected):
+        raise UsageError(
+            f"{printable(path)} is not the file that its cell's record names: it was changed, cut short or replaced "
+            "after it was written; run the same command again, which makes it anew"
+        )
 
 
 def _to_numpy(tensor: Any) -> np.ndarray:

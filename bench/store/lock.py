@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import socket
+import time
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ from bench.errors import UsageError
 from bench.files import file_errors, open_own
 from bench.posix import fcntl
 from bench.text import printable
+
+#: Seconds within which whoever takes a lock has written its name.
+_UNNAMED = 2.0
 
 _held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()
 
@@ -45,16 +49,15 @@ class DirectoryLock:
 
     def _acquire(self) -> None:
         assert self._handle is not None
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                with file_errors("lock", self.path):
-                    raise
-            raise UsageError(
-                f"another run is writing to {printable(self.path.parent)} ({self._holder()}); "
-                "wait for it, stop it, or give another --output"
-            ) from error
+        end = time.monotonic() + _UNNAMED
+        while not self._locked():
+            name = self._holder()
+            if name or time.monotonic() > end:
+                raise UsageError(
+                    f"another run is writing to {printable(self.path.parent)} ({name or 'its holder is not known'}); "
+                    "wait for it, stop it, or give another --output"
+                )
+            time.sleep(0.01)  # it holds the lock, and is about to write its name or to let go
         holder = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -64,13 +67,25 @@ class DirectoryLock:
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, json.dumps(holder).encode(), 0)
 
+    def _locked(self) -> bool:
+        assert self._handle is not None
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return False
+            with file_errors("lock", self.path):
+                raise
+        return True
+
     def _holder(self) -> str:
+        """Who holds the lock, in words; "" while that is not written."""
         assert self._handle is not None
         try:
             holder = json.loads(os.pread(self._handle, 4096, 0))
             parts = f"pid {holder['pid']} on {holder['host']}, started {holder['started']}"
         except (OSError, ValueError, KeyError, TypeError):
-            return "its holder is not known"
+            return ""
         return printable(parts, 200)
 
     def _close(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.errors import UsageError
 from bench.text import printable
 
 #: Entries of a record that become columns of `RunData.cells` unchanged.
@@ -66,6 +67,7 @@ class RunData:
         status, reason: int arrays (M,), positions in `texts`.
         texts: the distinct statuses and reasons.
         notes: what a reader must know about the files themselves (unreadable records, cells not yet run).
+        left_out: those of `notes` that speak of records which are there and not believed, or cannot be checked.
     """
 
     cells: pd.DataFrame
@@ -78,6 +80,7 @@ class RunData:
     reason: np.ndarray
     texts: list[str]
     notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def data_shapes(self) -> set[tuple[int, ...]]:
         """The shape of one example of each data set whose cells tell it."""
@@ -101,13 +104,21 @@ class RunData:
         return pd.DataFrame(columns)
 
 
-def build(records: Iterable[dict[str, Any]], plan: Sequence[dict[str, Any]] | None = None) -> RunData:
+def build(
+    records: Iterable[dict[str, Any]],
+    plan: Sequence[dict[str, Any]] | None = None,
+    withdrawn: Collection[str] = (),
+) -> RunData:
     """Columns of checked records; a later record of the same cell replaces an earlier one.
 
     Args:
         records: in file order.
         plan: what the run asked for, in order, each with cell_id, variant_label, dataset_label, seed and split_number;
             cells outside it are left out. Without a plan every cell is kept, ordered by data set, variant and seed.
+        withdrawn: ids of cells that are left out; looked at once all `records` are read.
+
+    Raises:
+        UsageError: several cells of one variant, data set and seed.
     """
     wanted = None if plan is None else {entry["cell_id"]: rank for rank, entry in enumerate(plan)}
     planned = {} if plan is None else {entry["cell_id"]: entry for entry in plan}
@@ -130,7 +141,9 @@ def build(records: Iterable[dict[str, Any]], plan: Sequence[dict[str, Any]] | No
             errors.append(entry.get("error"))
             status.append(text_code(entry["status"]))
             reason.append(text_code(entry.get("reason") or ""))
+    latest = {cell_id: row for cell_id, row in latest.items() if cell_id not in withdrawn}
     order = _order(rows, latest, wanted)
+    _refuse_ambiguous([rows[row] for row in order])
     cells = _frame([rows[row] for row in order])
     position = np.full(len(rows), -1, dtype=np.int64)
     position[order] = np.arange(len(order))
@@ -193,6 +206,22 @@ def _cell_row(record: dict[str, Any], planned: dict[str, Any]) -> dict[str, Any]
     for name in JSON_COLUMNS:
         row[name] = json.dumps(record[name], sort_keys=True, ensure_ascii=False)
     return row
+
+
+def _refuse_ambiguous(rows: list[dict[str, Any]]) -> None:
+    """Raise `UsageError` where two cells have one name: tables could not tell their numbers apart."""
+    seen: dict[tuple, str] = {}
+    for row in rows:
+        name = (row["variant_label"], row["dataset_label"], row["seed"])
+        if seen.setdefault(name, row["cell_id"]) != row["cell_id"]:
+            variant, dataset, seed = name
+            raise UsageError(
+                printable(
+                    f"cells.jsonl holds two trainings of {variant} on {dataset} with seed {seed}, of other settings "
+                    f"(cells {seen[name]} and {row['cell_id']}), and plan.json, which says which is meant, is missing "
+                    "or was edited; run the aebench run again that is meant, which writes it anew"
+                )
+            )
 
 
 def _order(rows: list[dict], latest: dict[str, int], wanted: dict[str, int] | None) -> np.ndarray:

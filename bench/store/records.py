@@ -1,7 +1,7 @@
 """`cells.jsonl`: one JSON record per attempted cell, append-only; the source of truth of a run.
 
-A record that a crash cut short is set aside, never fatal; a damaged line is named, never silently dropped; the file is
-treated as untrusted.
+A record that a crash cut short is set aside, never fatal; a damaged line is named, never silently dropped; a line that
+was changed after it was written is not believed (`bench.store.checksums`); the file is treated as untrusted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.files import file_error, file_errors, open_own, safe_id
+from bench.store.checksums import is_sealed, sealed
 from bench.store.documents import is_seed
 from bench.text import printable
 from bench.untrusted import check_depth, open_regular
@@ -27,7 +28,7 @@ METRIC_STATUSES = ("ok", "n/a", "too_few", "flagged", "failed")
 _TEXTS = ("variant", "dataset")
 _OPTIONAL_TEXTS = ("run_id", "stack_id", "variant_label", "dataset_label", "reason", "started_at", "error_type",
                    "error", "traceback", "code_hash", "git_sha", "env_hash", "metrics_hash", "engine",
-                   "device", "data_hash")  # fmt: skip
+                   "device", "data_hash", "checksum")  # fmt: skip
 _NUMBERS = ("kl_weight", "decoder_variance", "t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops",
             "samples_per_second", "num_threads", "workers", "diverged_step", "steps_run")  # fmt: skip
 #: Whole numbers of at least 0 among them; tables hold them as 64-bit integers.
@@ -37,7 +38,7 @@ _MOST_WHOLE = 1 << 63
 _MOST_LINE = 16_000_000
 #: Bytes of all records: ten times what a run of 10,000 cells takes.
 _MOST_BYTES = 4_000_000_000
-_DICTS = ("variant_params", "dataset_params", "metrics", "metric_seconds", "split", "code")
+_DICTS = ("variant_params", "dataset_params", "metrics", "metric_seconds", "split", "code", "files")
 
 
 def _number(value: Any) -> bool:
@@ -95,6 +96,8 @@ def check_record(record: Any) -> dict[str, Any]:
         raise ValueError("timing_valid is neither true nor false")
     record["variant_label"] = record["variant_label"] or record["variant"]
     record["dataset_label"] = record["dataset_label"] or record["dataset"]
+    if not all(isinstance(found, str) for found in record["files"].values()):
+        raise ValueError("files is not an object of texts")
     for name, measurement in record["metrics"].items():
         _check_measurement(name, measurement)
     return record
@@ -130,18 +133,19 @@ def finite(value: Any) -> Any:
 
 
 def encode(record: dict[str, Any]) -> bytes:
-    """One line of JSON for a record. A metric whose value is not finite becomes null, n/a, with its reason.
+    """One line of JSON for a record, with its checksum. A metric without a finite value becomes n/a, with its reason.
 
     Raises:
         ValueError: the record does not follow the schema.
     """
     clean = finite(record)
+    clean.pop("checksum", None)
     for name, measurement in clean.get("metrics", {}).items():
         if measurement.get("value") is None and record["metrics"][name].get("value") is not None:
             was = record["metrics"][name]["value"]
             measurement.update(status="n/a", error=None, reason=measurement.get("reason") or f"the value was {was}")
-    check_record(clean)
-    return json.dumps(clean, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    del check_record(clean)["checksum"]
+    return sealed(json.dumps(clean, allow_nan=False, separators=(",", ":")).encode()) + b"\n"
 
 
 def _refuse_constant(name: str) -> Any:
@@ -152,7 +156,7 @@ def decode(line: bytes) -> dict[str, Any]:
     """The record of one line.
 
     Raises:
-        ValueError: damaged (cut short, not JSON, wrong types).
+        ValueError: damaged (cut short, not JSON, wrong types, another checksum than its own).
         UsageError: written by a newer version.
     """
     try:
@@ -160,14 +164,36 @@ def decode(line: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     check_depth(record)
-    return check_record(record)
+    record = check_record(record)
+    if record["checksum"] is not None and not is_sealed(line):
+        raise ValueError("changed after it was written (its checksum is another)")
+    return record
 
 
 @dataclass
 class Damage:
-    """Lines of `cells.jsonl` that could not be read: (line number, what is wrong)."""
+    """What of `cells.jsonl` is not believed.
+
+    Attributes:
+        lines: (line number, what is wrong) of each that could not be read.
+        withdrawn: ids of the cells whose latest line is one of these; what earlier lines say of them is out of date.
+        unmarked: readable lines without a checksum, as earlier versions wrote them.
+    """
 
     lines: list[tuple[int, str]] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
+    unmarked: int = 0
+
+    def clear(self) -> None:
+        """Forget all, before the file is read again."""
+        self.lines.clear()
+        self.withdrawn.clear()
+        self.unmarked = 0
+
+    def notes(self) -> list[str]:
+        """What a reader of the results must know about it, a line each."""
+        without = f"{self.unmarked} record(s) carry no checksum, as earlier versions wrote none: edits are not seen"
+        return ([str(self)] if self.lines else []) + ([without] if self.unmarked else [])
 
     def __str__(self) -> str:
         shown = "; ".join(f"line {number}: {why}" for number, why in self.lines[:3])
@@ -186,10 +212,24 @@ def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                yield decode(line)
+                record = decode(line)
             except ValueError as error:
                 cut = "" if line.endswith(b"\n") else "cut short; "
                 damage.lines.append((number, cut + printable(error, 120)))
+                damage.withdrawn |= _named_cell(line)
+                continue
+            damage.withdrawn.discard(record["cell_id"])
+            damage.unmarked += record["checksum"] is None
+            yield record
+
+
+def _named_cell(line: bytes) -> set[str]:
+    """The id of the cell that a line which is not believed speaks of, where it can be told."""
+    try:
+        cell_id = json.loads(line)["cell_id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return set()
+    return {cell_id} if isinstance(cell_id, str) else set()
 
 
 def repair_tail(path: Path) -> bytes:
@@ -231,12 +271,12 @@ def _start_of_last_line(handle: Any, block: int = 65536) -> int:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Appends one line durably; a write that fails half-way is taken back.
+    """Appends one line durably to a file that is there; a write that fails half-way is taken back.
 
     Raises:
-        UsageError: full disk, read-only directory.
+        UsageError: full disk, read-only directory, no such file.
     """
-    handle = open_own(path, os.O_WRONLY | os.O_APPEND)
+    handle = open_own(path, os.O_WRONLY | os.O_APPEND, create=False)
     try:
         before = os.fstat(handle).st_size
         try:

@@ -16,7 +16,9 @@ from bench.errors import UsageError
 from bench.files import file_errors, make_directory, open_own, remove_leftovers, safe_id, write_text
 from bench.safe_yaml import MOST_YAML
 from bench.store import array_files, declarations, documents, measurements, records
+from bench.store.checksums import is_whole, seems_whole
 from bench.store.lock import DirectoryLock
+from bench.store.presence import Presence
 from bench.store.sources import Sources
 from bench.text import printable
 from bench.untrusted import check_regular, read_json
@@ -50,7 +52,7 @@ class RunStore:
         directory: the run's directory.
         spec: the resolved spec as a dictionary.
         previous_spec: what `spec.yaml` held before `create` replaced it, or None.
-        damage: lines of `cells.jsonl` that could not be read so far.
+        damage: lines of `cells.jsonl` that were not believed when it was read last.
     """
 
     def __init__(self, directory: Path, spec: dict[str, Any], lock: DirectoryLock | None = None):
@@ -59,6 +61,8 @@ class RunStore:
         self.previous_spec: dict[str, Any] | None = None
         self.damage = records.Damage()
         self._lock = lock
+        self._opened: Presence | None = None
+        self._files: dict[str, dict[str, str]] | None = None
         self._data: tuple[Any, measurements.RunData] | None = None
 
     # -- opening ------------------------------------------------------------------------------------------------
@@ -86,13 +90,15 @@ class RunStore:
                 check_regular(store.cells_path)
             records.repair_tail(store.cells_path)
             if store.previous_spec != store.spec:
-                write_text(directory / "spec.yaml", _as_yaml(store.spec))
+                store._write("spec.yaml", _as_yaml(store.spec))
             if plan is not None:
                 store.save_plan(plan)
             os.close(open_own(store.cells_path, os.O_WRONLY))
             for folder in ("checkpoints", "arrays"):
-                remove_leftovers(make_directory(directory / folder))
+                remove_leftovers(make_directory(directory / folder, parents=False))
             remove_leftovers(directory)
+            folders = [directory / name for name in ("checkpoints", "arrays")]
+            store._opened = Presence([directory, store.cells_path, lock.path, *folders])
         except BaseException:
             lock.release()
             raise
@@ -136,22 +142,30 @@ class RunStore:
 
     def iter_records(self) -> Iterator[dict[str, Any]]:
         """Every readable record in file order, superseded ones included; unreadable lines go to `damage`."""
-        self.damage.lines.clear()
-        yield from records.read_records(self.cells_path, self.damage)
+        self.damage.clear()
+        files: dict[str, dict[str, str]] = {}
+        for record in records.read_records(self.cells_path, self.damage):
+            files[record["cell_id"]] = record["files"]
+            yield record
+        self._files = files
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The latest record of every cell, by cell_id."""
-        return {record["cell_id"]: record for record in self.iter_records()}
+        """The latest record of every cell, by cell_id, but for those whose latest is damaged."""
+        found = {record["cell_id"]: record for record in self.iter_records()}
+        return {cell_id: record for cell_id, record in found.items() if cell_id not in self.damage.withdrawn}
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Appends one record durably. `schema` is filled in; NaN and infinities become null with a reason.
 
         Raises:
             ValueError: the record does not follow the schema.
-            UsageError: full disk or directory not writable.
+            UsageError: full disk or directory not writable, or the folder is no longer the one that was opened.
         """
         self._need_lock()
-        records.append_line(self.cells_path, records.encode({"schema": records.SCHEMA, **record}))
+        line = records.encode({"schema": records.SCHEMA, **record})
+        records.append_line(self.cells_path, line)
+        if self._files is not None:
+            self._files[record["cell_id"]] = dict(record.get("files") or {})
 
     def data(self) -> measurements.RunData:
         """All measurements in columns, restricted to the plan where there is one; notes say what is missing.
@@ -165,9 +179,9 @@ class RunStore:
 
     def _read_data(self) -> measurements.RunData:
         plan = self.load_plan()
-        data = measurements.build(self.iter_records(), plan)
-        if self.damage.lines:
-            data.notes.append(str(self.damage))
+        data = measurements.build(self.iter_records(), plan, self.damage.withdrawn)
+        data.left_out += self.damage.notes()
+        data.notes += data.left_out
         if plan is not None and len(data.cells) < len(plan):
             data.notes.append(f"{len(plan) - len(data.cells)} of {len(plan)} planned cells have not run yet")
         data.notes += measurements.failed_metrics(data)
@@ -182,7 +196,7 @@ class RunStore:
         self._need_lock()
         keys = ("cell_id", "variant_label", "dataset_label", "seed", "split_number")
         entries = [{key: getattr(cell, key) for key in keys} for cell in cells]
-        write_text(self.directory / "plan.json", json.dumps({"schema": records.SCHEMA, "cells": entries}))
+        self._write("plan.json", json.dumps({"schema": records.SCHEMA, "cells": entries}))
 
     def load_plan(self) -> list[dict[str, Any]] | None:
         """The planned cells, or None when the run has no plan."""
@@ -192,10 +206,12 @@ class RunStore:
     def save_environment(self, environment: Mapping[str, Any], env_hash: str) -> None:
         """Adds one environment to `environment.json`, which holds every environment that cells of the run name."""
         self._need_lock()
-        known = self.environments()
+        known: dict[str, Any] = {}
+        with contextlib.suppress(UsageError):  # a damaged file is written anew
+            known = self.environments()
         known[env_hash] = dict(environment)
         content = {"schema": records.SCHEMA, "environments": known}
-        write_text(self.directory / "environment.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
+        self._write("environment.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def environments(self) -> dict[str, dict[str, Any]]:
         """Environments by env_hash; {} when none was written."""
@@ -209,7 +225,7 @@ class RunStore:
         with contextlib.suppress(UsageError):  # a damaged file is written anew
             known = self.load_metrics()
         content = {"schema": records.SCHEMA, "metrics": known | {key: dict(declared[key]) for key in declared}}
-        write_text(self.directory / "metrics.json", json.dumps(content, indent=1) + "\n")
+        self._write("metrics.json", json.dumps(content, indent=1) + "\n")
 
     def load_metrics(self) -> dict[str, dict[str, Any]]:
         """What the run's metrics declared when it measured them; {} where that was not written."""
@@ -224,7 +240,7 @@ class RunStore:
     def save_sources(self, sources: Sources) -> None:
         """Writes `sources.json`."""
         self._need_lock()
-        write_text(self.directory / "sources.json", json.dumps(sources.to_dict(), separators=(",", ":")) + "\n")
+        self._write("sources.json", json.dumps(sources.to_dict(), separators=(",", ":")) + "\n")
 
     # -- tensors and arrays -------------------------------------------------------------------------------------
 
@@ -232,14 +248,20 @@ class RunStore:
         """Path of a cell's checkpoint."""
         return self.directory / "checkpoints" / f"{safe_id(cell_id)}.safetensors"
 
-    def save_checkpoint(self, cell_id: str, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
-        """Writes numpy arrays or torch tensors with JSON `meta` as safetensors."""
+    def save_checkpoint(self, cell_id: str, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+        """Writes numpy arrays or torch tensors with JSON `meta` as safetensors; returns the file's mark."""
         self._need_lock()
-        return array_files.save_tensors(self.checkpoint_path(cell_id), tensors, meta)
+        return self._noted(
+            cell_id, "checkpoint", array_files.save_tensors(self.checkpoint_path(cell_id), tensors, meta)
+        )
 
     def load_checkpoint(self, cell_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Tensors (as numpy arrays) and meta of a checkpoint; `UsageError` when it is missing or damaged."""
-        return array_files.load_tensors(self.checkpoint_path(cell_id))
+        """Tensors (as numpy arrays) and meta of a checkpoint.
+
+        Raises:
+            UsageError: missing, damaged, or another file than the cell's record names.
+        """
+        return array_files.load_tensors(self.checkpoint_path(cell_id), self.files_of(cell_id).get("checkpoint"))
 
     def delete_checkpoint(self, cell_id: str) -> None:
         """Removes a checkpoint if it is there."""
@@ -252,15 +274,19 @@ class RunStore:
         """Path of a cell's arrays."""
         return self.directory / "arrays" / f"{safe_id(cell_id)}.npz"
 
-    def save_arrays(self, cell_id: str, arrays: Mapping[str, np.ndarray]) -> Path:
-        """Writes a cell's arrays; `ValueError` above `bench.store.array_files.ARRAY_BYTES`."""
+    def save_arrays(self, cell_id: str, arrays: Mapping[str, np.ndarray]) -> str:
+        """Writes a cell's arrays; `ValueError` above `bench.store.array_files.ARRAY_BYTES`. Returns the file's mark."""
         self._need_lock()
-        return array_files.save_arrays(self.arrays_path(cell_id), arrays)
+        return self._noted(cell_id, "arrays", array_files.save_arrays(self.arrays_path(cell_id), arrays))
 
     def load_arrays(self, cell_id: str, prefix: str = "") -> dict[str, np.ndarray]:
-        """A cell's arrays whose names start with `prefix`; {} when none were saved, `UsageError` for a damaged file."""
-        path = self.arrays_path(cell_id)
-        return array_files.load_arrays(path, prefix) if path.exists() else {}
+        """A cell's arrays whose names start with `prefix`; {} when none were saved.
+
+        Raises:
+            UsageError: damaged, gone, or another file than the cell's record names.
+        """
+        path, expected = self.arrays_path(cell_id), self.files_of(cell_id).get("arrays")
+        return array_files.load_arrays(path, prefix, expected) if expected or path.exists() else {}
 
     def load_history(self, cell_id: str) -> dict[str, np.ndarray]:
         """The training curves of a cell, `history_<name>` → (T,); {} when there are none or their file is damaged."""
@@ -269,11 +295,46 @@ class RunStore:
             return {name: curve for name, curve in arrays.items() if curve.ndim == 1 and curve.dtype.kind in "iuf"}
         return {}
 
+    def _write(self, name: str, content: str) -> None:
+        """Writes one of the documents beside the records, into the folder as it is."""
+        write_text(self.directory / name, content, parents=False)
+
+    # -- what is there ------------------------------------------------------------------------------------------
+
+    def files_of(self, cell_id: str) -> dict[str, str]:
+        """The marks of the files that a cell's latest record names, by kind: "checkpoint" and "arrays"."""
+        if self._files is None:
+            for _ in self.iter_records() if self.cells_path.is_file() else ():
+                pass
+        return (self._files or {}).get(cell_id, {})
+
+    def damaged_files(self, cell_id: str, files: Mapping[str, str], whole: bool = False) -> list[str]:
+        """Which of a cell's `files` (kind → mark) are gone or not what they were: "checkpoint", "arrays".
+
+        Args:
+            whole: whether to read them in any case.
+        """
+        paths = {"checkpoint": self.checkpoint_path(cell_id), "arrays": self.arrays_path(cell_id)}
+        known = {kind: mark for kind, mark in files.items() if kind in paths}
+        return [kind for kind, mark in known.items() if not (is_whole if whole else seems_whole)(paths[kind], mark)]
+
+    def _noted(self, cell_id: str, kind: str, mark: str) -> str:
+        """`mark`, kept as that of the file which is meant, until the record that names it is stored."""
+        if self._files is not None:
+            self._files[cell_id] = {**self._files.get(cell_id, {}), kind: mark}
+        return mark
+
+    def check_presence(self) -> None:
+        """Raise `UsageError` where the folder, or a file in it, is no longer the one that was opened for writing."""
+        if self._opened is not None:
+            self._opened.check()
+
     def _need_lock(self) -> None:
         if self._lock is None:
             raise UsageError(
                 f"{printable(self.directory)} was opened for reading; open it with RunStore.create to write"
             )
+        self.check_presence()
 
 
 def _refuse_foreign(directory: Path) -> None:

@@ -43,4 +43,4 @@ def measure_run(directory: Path, settings: TrainSettings, shapes: Iterable[tuple
             quick=True,
         )
     if rows:
-        write_text(Path(directory) / RUN_FILE, csv_text(rows))
+        write_text(Path(directory) / RUN_FILE, csv_text(rows), parents=False)

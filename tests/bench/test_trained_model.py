@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from runs import execute
+from runs import execute, written
 from torch import nn
 
 from bench import trained_model
@@ -96,7 +96,7 @@ def test_rows_of_another_shape_are_refused():
         torch.ones(2, 4, requires_grad=True),
         torch.ones(2, 4, dtype=torch.bfloat16),
         pd.DataFrame(np.ones((2, 4), dtype=int)),
-        [["1", "1.0", 1, True]] * 2,
+        [["1", "1.0", 1, 1.0]] * 2,
         np.ones((4, 2), dtype=">f4").T,
     ],
     ids=lambda rows: f"{type(rows).__name__}-{getattr(rows, 'dtype', '')}",
@@ -250,7 +250,7 @@ def test_without_a_record_of_the_code_it_says_so(run, tmp_path):
     shutil.copytree(run, tmp_path / "old")
     path = tmp_path / "old" / "cells.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text("".join(json.dumps({k: v for k, v in one.items() if k != "code"}) + "\n" for one in records))
+    path.write_text(written(*({k: v for k, v in one.items() if k != "code"} for one in records)))
     with pytest.raises(UsageError, match="ae with seed 0 has no record of the code it was trained with"):
         load_model(tmp_path / "old", "ae", dataset=ONE)
     load_model(tmp_path / "old", "ae", dataset=ONE, changed="allow")

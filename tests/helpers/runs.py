@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import bench.runs.runner
 from bench.spec.registry import Registry
 from bench.spec.request import ResolvedRun, resolve
 from bench.spec.run import RunOptions, RunSpec
+from bench.store.checksums import sealed
 from bench.store.run_store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +90,12 @@ def assert_same_tables(one: Path, other: Path) -> None:
 def records(directory: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """(variant label, seed) → the latest record of each cell."""
     return {(record["variant_label"], record["seed"]): record for record in RunStore.open(directory).records().values()}
+
+
+def written(*entries: dict[str, Any]) -> str:
+    """The lines of `cells.jsonl` that hold these records, whole or not, each with its own checksum."""
+    plain = [{key: value for key, value in entry.items() if key != "checksum"} for entry in entries]
+    return "".join(sealed(json.dumps(entry).encode()).decode() + "\n" for entry in plain)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 600.0) -> Any:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.cores import usable_cores
-from bench.files import write_bytes
+from bench.files import make_directory, write_bytes
 from bench.reports.csv_tables import write_csv
 from bench.reports.figures import style
 from bench.reports.model import Report
@@ -88,8 +88,9 @@ def _slug(text: str) -> str:
 def _write(folder, dataset, prefix, name, title, caption, figure: Figure, data: pd.DataFrame, is_picture) -> FigureFile:
     name = prefix + name
     png, svg, csv = (folder / f"{name}.{ending}" for ending in ("png", "svg", "csv"))
-    write_bytes(png, style.png_bytes(figure))
+    make_directory(folder, parents=False)
+    write_bytes(png, style.png_bytes(figure), parents=False)
     figure.set_layout_engine("none")  # placed once; the SVG keeps the places
-    write_bytes(svg, style.svg_bytes(figure))
+    write_bytes(svg, style.svg_bytes(figure), parents=False)
     write_csv(data, csv)
     return FigureFile(dataset, name, title, caption, png, svg, csv, is_picture)

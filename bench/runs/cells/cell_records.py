@@ -25,8 +25,9 @@ TRACEBACK_CHARACTERS = 4000
 
 
 def checkpoint_meta(cell: CellSpec, split: Split, model: Model) -> dict[str, Any]:
-    """What is needed to build the model again and give it the user's own rows."""
+    """Whose model it is, and what is needed to build it again and give it the user's own rows."""
     return {
+        "cell_id": cell.cell_id,
         "variant": format_call(cell.variant),
         "dataset": format_call(cell.dataset),
         "seed": cell.seed,

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from bench.errors import PluginError, UserInterrupt
+from bench.streams import Lasting
 from bench.torch_private import entered_modes, keep_hooks
 
 
@@ -35,7 +36,9 @@ def contained(threads: int | None = None) -> Iterator[None]:
         for keep in (_own_interrupts, _torch_settings, _torch_modes, _torch_hooks, _torch_backends, _python_settings):
             undo.enter_context(keep())
         undo.enter_context(torch.random.fork_rng(devices=[]))
-        undo.enter_context(contextlib.redirect_stdout(sys.stderr))
+        heard: Any = Lasting(sys.stderr)  # what a plugin prints is no reason to fail where nobody listens any more
+        undo.enter_context(contextlib.redirect_stdout(heard))
+        undo.enter_context(contextlib.redirect_stderr(heard))
         if threads:
             torch.set_num_threads(threads)
         torch.manual_seed(0)

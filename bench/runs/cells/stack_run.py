@@ -15,9 +15,11 @@ import numpy as np
 import torch
 
 from bench.contracts.dataset import Split
-from bench.errors import PluginError
+from bench.contracts.variant import Variant
+from bench.errors import PluginError, UsageError
 from bench.evaluate.control_models import CONTROLS
 from bench.networks.build import cost_of
+from bench.networks.weights import give_weights
 from bench.provenance.data_files import digest_of
 from bench.runs.cells.cell_records import base_record, failure_record, split_facts, weight_facts
 from bench.runs.cells.evaluation import model_result, timing_valid, variant_result
@@ -26,9 +28,11 @@ from bench.runs.cells.task import CellResult, StackTask
 from bench.runs.cells.training import Trainer, n_parameters
 from bench.runs.cells.worker_state import Workshop, check_fit, steps_of
 from bench.runs.fingerprints import Fingerprints
+from bench.spec.call import format_call
 from bench.spec.registry import CONTROL
 from bench.spec.run import CellSpec
 from bench.store.array_files import load_tensors
+from bench.store.identity import refuse_foreign
 from bench.train import TrainedSeed
 from bench.train.loop import Checkpointer
 
@@ -79,9 +83,17 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) 
     check_fit(first, split)
     device = torch.device(task.device)
     weights = {cell_id: Path(path) for cell_id, path in task.weights.items() if Path(path).is_file()}
+    notes: dict[str, str] = {}
     for cell in task.cells:
         if cell.cell_id in weights:
-            yield _evaluated_again(task, workshop, cell, split, weights[cell.cell_id])
+            result = _evaluated_again(task, workshop, cell, split, weights[cell.cell_id])
+            if isinstance(
+                result, UsageError
+            ):  # of this cell's file alone: its neighbours are evaluated, and it is trained
+                notes[cell.cell_id] = f"{result}; that cell is trained again"
+                del weights[cell.cell_id]
+            else:
+                yield result
     fresh = [cell for cell in task.cells if cell.cell_id not in weights]
     if not fresh:
         return
@@ -95,7 +107,9 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) 
         undisturbed=functools.partial(timing_valid, task),
     )
     for cell, trained, facts in trainer.outcomes(fresh, task.together):
-        yield _finished(task, workshop, cell, split, trained, facts)
+        result = _finished(task, workshop, cell, split, trained, facts)
+        result.note = notes.get(cell.cell_id, "")
+        yield result
 
 
 def _refuse_other_code(task: StackTask, workshop: Workshop) -> None:
@@ -105,7 +119,7 @@ def _refuse_other_code(task: StackTask, workshop: Workshop) -> None:
     """
     if not task.code_hash:
         return
-    here = Fingerprints(workshop.registry, task.metrics)
+    here = Fingerprints(workshop.registry, task.metrics, task.likelihood_rows)
     same = here.code_hash(task.cells[0]) == task.code_hash
     if not same or here.metrics_hash != task.metrics_hash:
         what = "a metric" if same else "its code"
@@ -115,14 +129,27 @@ def _refuse_other_code(task: StackTask, workshop: Workshop) -> None:
         )
 
 
-def _evaluated_again(task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, path: Path) -> CellResult:
-    """The result of saved weights; they stay where they are."""
-    variant = workshop.attached(cell, split).to(torch.device(task.device))
-    tensors, _ = load_tensors(path)
-    own = {name: torch.as_tensor(value) for name, value in tensors.items() if not name.startswith("data.")}
-    variant.load_state_dict(own)
-    result = variant_result(task, workshop, cell, split, variant, {"n_params": n_parameters(variant)})
+def _evaluated_again(
+    task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, path: Path
+) -> CellResult | UsageError:
+    """The result of saved weights, which stay where they are, or why they are not this cell's, or not whole."""
+    try:
+        variant = workshop.attached(cell, split).to(torch.device(task.device))
+        try:
+            _take_weights(variant, cell, path)
+        except UsageError as error:
+            return error
+        result = variant_result(task, workshop, cell, split, variant, {"n_params": n_parameters(variant)})
+    except (Exception, SystemExit) as error:
+        return CellResult(failure_record(task, cell, error))
     return CellResult(result.record, arrays=result.arrays)
+
+
+def _take_weights(variant: Variant, cell: CellSpec, path: Path) -> None:
+    tensors, meta = load_tensors(path)
+    calls = {"variant": format_call(cell.variant), "dataset": format_call(cell.dataset)}
+    refuse_foreign(meta, {"cell_id": cell.cell_id, "seed": cell.seed, **calls}, path)
+    give_weights(variant, tensors, str(path))
 
 
 def _finished(

@@ -100,6 +100,7 @@ class CellResult:
         record: what became of it.
         tensors, meta: a trained one's weights and their description.
         arrays: for figures. data_files: what its data were read from.
+        note: what the user must be told of it besides, or "".
     """
 
     record: dict[str, Any]
@@ -107,3 +108,4 @@ class CellResult:
     meta: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     data_files: list[DataFile] = field(default_factory=list)
+    note: str = ""

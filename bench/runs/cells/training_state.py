@@ -43,10 +43,12 @@ class TrainingCheckpoint:
         path: its file.
         fingerprint: of everything that the state depends on; a file with another one is ignored.
         every: seconds between two saved states.
+        is_here: whether the run's folder is still the one that is meant.
     """
 
-    def __init__(self, path: Path, fingerprint: str, every: float) -> None:
+    def __init__(self, path: Path, fingerprint: str, every: float, is_here: Callable[[], bool] = lambda: True) -> None:
         self.path = Path(path)
+        self._is_here = is_here
         self._fingerprint = fingerprint
         self._every = every
         self._last = time.monotonic()
@@ -65,10 +67,11 @@ class TrainingCheckpoint:
         return time.monotonic() - self._last >= self._every
 
     def save(self, state: Mapping[str, np.ndarray]) -> None:
-        """Save `state`; a disk that is full or not writable costs the safety, not the training."""
+        """Save `state`; a disk that is full or not writable, or a folder that is gone, costs the safety alone."""
         meta = {"schema": _SCHEMA, "fingerprint": self._fingerprint, "checksum": _checksum(state)}
         with contextlib.suppress(UsageError):
-            array_files.save_tensors(self.path, state, meta)
+            if self._is_here():
+                array_files.save_tensors(self.path, state, meta)
         self._last = time.monotonic()
 
 
@@ -86,7 +89,9 @@ def checkpoints_of(task: StackTask) -> Callable[..., TrainingCheckpoint | None]:
         stack = safe_id(task.cells[0].stack_id)
         kind = task.device.partition(":")[0]
         fingerprint = hashlib.sha256("\0".join((stack, group, task.code_hash, data, kind)).encode()).hexdigest()
-        return TrainingCheckpoint(Path(held.folder) / f"{stack}-{group}.safetensors", fingerprint, held.every)
+        return TrainingCheckpoint(
+            Path(held.folder) / f"{stack}-{group}.safetensors", fingerprint, held.every, lambda: held.is_here
+        )
 
     return checkpoint
 
@@ -96,9 +101,9 @@ def open_place(directory: Path) -> Place:
     folder = Path(directory).absolute() / FOLDER
     if folder.is_symlink():
         raise UsageError(f"{printable(folder)} is a link to somewhere else; remove it and run the same command again")
-    make_directory(folder)
+    make_directory(folder, parents=False)
     token = secrets.token_hex(8)
-    write_text(folder / TOKEN, token)
+    write_text(folder / TOKEN, token, parents=False)
     return Place(str(folder), token, EVERY)
 
 

@@ -39,6 +39,7 @@ class Child:
         task: what it works on, or None.
         left: cell_id → cell of `task` without a result so far.
         cause: (status, reason) why it was ended from here, or None.
+        begun: whether it has said that it works on `task`.
         suspect: whether a cell failed in it, so that it had better not be used again.
     """
 
@@ -66,14 +67,14 @@ class Child:
         self.suspect = False
         self.deadline: float | None = None
         self.limit: float | None = None
-        self._begun = False
+        self.begun = False
         self._send(Setup(plugins, None if data is None else (data.index, data.places, data.file.fileno())))
 
     def assign(self, task: Any, limit: float | None) -> None:
         """Give it a task that may take `limit` seconds, or None for as long as it likes."""
         self.task, self.limit = task, limit
         self.left = {cell.cell_id: cell for cell in task.cells} if isinstance(task, StackTask) else {}
-        self.deadline, self._begun = time.monotonic() + START_LIMIT, False
+        self.deadline, self.begun = time.monotonic() + START_LIMIT, False
         self._send(task)
 
     def receive(self) -> tuple[str, Any] | None:
@@ -83,7 +84,7 @@ class Child:
         except Exception:  # the end of the line, or half a message from one that was killed
             return None
         if kind == "begun":
-            self._begun = True
+            self.begun = True
             self.deadline = None if self.limit is None else time.monotonic() + self.limit
         elif kind == "result":
             self.left.pop(content.record["cell_id"], None)
@@ -138,7 +139,7 @@ class Child:
         """(status, reason) when its time is up."""
         if self.deadline is None or time.monotonic() < self.deadline:
             return None
-        if not self._begun:
+        if not self.begun:
             return "killed", f"its process was not ready within {duration(START_LIMIT)}"
         return "timeout", f"not done after {duration(self.limit or 0)} (--timeout)"
 

@@ -13,7 +13,10 @@ from bench.runs.engines.code_versions import code_facts, differences
 from bench.runs.progress import duration
 
 #: Seconds to wait for a scheduler, and for its first worker.
-CONNECT_LIMIT = 30.0
+CONNECT_LIMIT = 10.0
+WORKER_LIMIT = 30.0
+#: Seconds that the end of a connection may take.
+_CLOSE_LIMIT = 2.0
 
 
 @contextlib.contextmanager
@@ -31,24 +34,25 @@ def connected(address: str | None, n_workers: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as opened:
+        logging.getLogger("distributed").setLevel(logging.ERROR if address is None else logging.CRITICAL)
         if address is None:
-            logging.getLogger("distributed").setLevel(logging.ERROR)
             cluster = LocalCluster(n_workers=n_workers, threads_per_worker=1, processes=False, dashboard_address=None)
             where: dict[str, Any] = {"address": opened.enter_context(cluster)}
         else:
             where = _place(address)
         try:
-            client = opened.enter_context(Client(**where, timeout=CONNECT_LIMIT, set_as_default=False))
+            client = Client(**where, timeout=CONNECT_LIMIT, set_as_default=False)
+            opened.callback(client.close, timeout=_CLOSE_LIMIT)
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = one_line(error, bare=True) or type(error).__name__
             raise UsageError(
                 f"no dask scheduler answers at {address}: {reason}; start one with: dask scheduler"
             ) from error
         try:
-            client.wait_for_workers(1, timeout=CONNECT_LIMIT)
+            client.wait_for_workers(1, timeout=WORKER_LIMIT)
         except TimeoutError as error:
             raise UsageError(
-                f"the scheduler at {address} has no worker after {duration(CONNECT_LIMIT)}; start one with: "
+                f"the scheduler at {address} has no worker after {duration(WORKER_LIMIT)}; start one with: "
                 "dask worker ADDRESS --nthreads 1"
             ) from error
         yield client

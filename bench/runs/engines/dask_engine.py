@@ -22,7 +22,7 @@ import torch
 
 from bench.contracts.dataset import Split
 from bench.cores import usable_cores
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, one_line
 from bench.runs.cells.cell_records import base_record, failure_record
 from bench.runs.cells.task import CellResult, Check, StackTask, label_of
 from bench.runs.engines.child_main import CheckTask
@@ -37,6 +37,8 @@ from bench.spec.run import RunOptions, RunSpec
 WORKERLESS_LIMIT = 300.0
 #: Seconds after which the driver looks whether the user wants to stop and whether there are workers.
 PATIENCE = 0.5
+#: Seconds without a scheduler after which a run ends.
+SCHEDULERLESS_LIMIT = 5.0
 #: How often a stack is submitted again after it was lost with its workers, by itself, before it is given up.
 RETRIES = 1
 
@@ -85,7 +87,10 @@ class DaskEngine:
         with contextlib.ExitStack() as opening:
             self._client = opening.enter_context(connected(self._address, self._n_jobs))
             opening.callback(self._end_children)
-            self._gpus = check_workers(self._client, self._plugins, self._facts)
+            try:
+                self._gpus = check_workers(self._client, self._plugins, self._facts)
+            except OSError as error:
+                raise UsageError(f"the dask scheduler stopped answering: {one_line(error)}") from error
             self.device = self._device(self._asked)
             if self._arrays is not None:
                 with pack(self._arrays) as packed:
@@ -94,13 +99,19 @@ class DaskEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with contextlib.suppress(Exception):
-            self._client.cancel([one.future for one in self._submitted.values()])
+        if self._is_connected:
+            with contextlib.suppress(Exception):
+                self._client.cancel([one.future for one in self._submitted.values()])
         self._opened.close()
+
+    @property
+    def _is_connected(self) -> bool:
+        return self._client is not None and self._client.status == "running"
 
     def _end_children(self) -> None:
         with contextlib.suppress(Exception):
-            self._client.run(end_run, self._run, on_error="ignore")
+            if self._is_connected:
+                self._client.run(end_run, self._run, on_error="ignore")
 
     def _device(self, name: str) -> str:
         """The device of the stacks: "auto" is a GPU where workers declare the resource `GPU`, and else the CPU."""
@@ -126,9 +137,16 @@ class DaskEngine:
     def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell; a stack that was lost with its workers is tried again by itself, at the end."""
         todo, alone = deque(tasks), deque[StackTask]()
-        since = time.monotonic()
+        since = heard = time.monotonic()
         while self._submitted or ((todo or alone) and not stop.requested):
-            threads = sum(self._client.nthreads().values())
+            threads = self._threads()
+            if threads is None:
+                if time.monotonic() - heard > SCHEDULERLESS_LIMIT:
+                    progress.note("the dask scheduler does not answer any more; what is done is stored")
+                    return
+                time.sleep(PATIENCE)
+                continue
+            heard = time.monotonic()
             since = time.monotonic() if threads else since
             while todo and not stop.requested and len(self._submitted) < self._slots(todo[0], threads):
                 self._submit(todo.popleft(), 0, progress)
@@ -144,6 +162,13 @@ class DaskEngine:
                 progress.still_there()
                 continue
             yield from self._outcome(one, alone)
+
+    def _threads(self) -> int | None:
+        """The threads of all workers; None where the scheduler does not answer."""
+        try:
+            return sum(self._client.nthreads().values()) if self._is_connected else None
+        except Exception:  # what a connection that breaks raises is many things
+            return None
 
     def _slots(self, task: StackTask, threads: int) -> int:
         """How many stacks like `task` the cluster can run at a time."""
@@ -168,8 +193,9 @@ class DaskEngine:
 
         try:
             results = pickle.loads(one.future.result())
-        except (KilledWorker, CancelledError):
-            if one.lost < RETRIES:
+        except (KilledWorker, CancelledError) as error:
+            cut_off = isinstance(error, CancelledError) and not self._is_connected  # the scheduler's end, not its own
+            if one.lost < RETRIES or cut_off:
                 alone.append(one.task)
                 return
             reason = "its worker died, or was lost, each time that it ran"

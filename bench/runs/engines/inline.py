@@ -61,11 +61,11 @@ class InlineEngine:
     def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell, stack after stack; none is run whose plugin hung or ended its process on trial."""
         for task in tasks:
-            if stop.requested:
-                return
             from bench.runs.cells.stack_run import run_stack
             from bench.runs.cells.training_state import checkpoints_of
 
+            if stop.requested:
+                return
             progress.stack(label_of(task.cells), len(task.cells), 0)
             if (untried := self._danger.results(task)) is not None:
                 yield from untried

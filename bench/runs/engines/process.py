@@ -88,7 +88,12 @@ class ProcessEngine:
         self, tasks: Sequence[StackTask], at_a_time: int, progress: Progress, stop: Any
     ) -> Iterator[tuple[StackTask, CellResult]]:
         queue = deque(tasks)
-        while (busy := self._crew.busy()) or (queue and not stop.requested):
+        while True:
+            if stop.requested:
+                self._crew.withdraw()
+            busy = self._crew.busy()
+            if not busy and (stop.requested or not queue):
+                return
             while queue and len(busy) < at_a_time and not stop.requested:
                 task = queue.popleft()
                 if self._danger is not None and (untried := self._danger.results(task)) is not None:

@@ -97,6 +97,12 @@ class Crew:
         self._watch.add(child)
         return child
 
+    def withdraw(self) -> None:
+        """Take tasks back that no child has begun; nothing becomes of them."""
+        with self._lock:
+            for child in [child for child in self.busy() if not child.begun]:
+                self._retire(child)
+
     def hear(self, child: Child, on_step: Callable[[int, int], Any]) -> Iterator[CellResult]:
         """Wait for the next message of `child`: at most one result, or all that is left when the child has ended."""
         task, cells = child.task, dict(child.left)

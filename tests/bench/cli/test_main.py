@@ -1,5 +1,6 @@
 """The command group: help, lazy commands, exit codes and one-line errors."""
 
+import os
 import subprocess
 import sys
 import types
@@ -116,11 +117,50 @@ print(code, sorted(loaded), file=sys.stderr)
     assert done.stderr.splitlines()[-1] == f"{expected} []"
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path):
+def test_a_reader_that_goes_away_is_answered_by_silence_and_told_by_the_exit_code(tmp_path):
     line = f"cd {tmp_path} && PYTHONPATH={ROOT} {sys.executable} -m bench list -v | head -n 1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (141, "")
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_output_that_cannot_be_written_is_one_line_and_no_success(tmp_path, redirection, reason):
+    line = f"cd {tmp_path} && PYTHONPATH={ROOT} {sys.executable} -m bench list presets {redirection}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: what standard output was to get is lost: {reason}\n"
+
+
+def test_no_file_takes_the_place_of_a_stream_that_is_closed(tmp_path):
+    """Without its standard streams, the first file that a process opens would be one of them."""
+    code = "import os; from bench.streams import fill_closed; fill_closed(); print(os.open('x', os.O_CREAT) > 2)"
+    line = f'cd {tmp_path} && PYTHONPATH={ROOT} {sys.executable} -c "{code}" <&- 2>&-'
+    assert subprocess.run(["bash", "-c", line], capture_output=True, text=True).stdout == "True\n"
+
+
+def test_a_drawing_library_is_told_where_to_draw(tmp_path):
+    code = "import contextlib; from bench.cli import main\nwith contextlib.suppress(SystemExit):\n    main()\n"
+    command = [sys.executable, "-c", code + "import matplotlib", "list", "presets"]
+    environment = {**os.environ, "MPLBACKEND": "nonsense", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_current_folder_that_was_deleted_is_one_line(tmp_path):
+    line = f"mkdir {tmp_path}/a && cd {tmp_path}/a && rmdir {tmp_path}/a && PYTHONPATH={ROOT} {sys.executable} -m bench"
+    done = subprocess.run(["bash", "-c", f"{line} list presets"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the current directory is not there any more; change to one that is\n"
+
+
+@pytest.mark.parametrize("command", [["report"], ["compare", "."], ["check"], ["run", "-n", "--config"]])
+@pytest.mark.parametrize("name", ["a" * 300, "/".join(["a" * 200] * 25)], ids=["long name", "long path"])
+def test_a_path_that_no_file_can_have_is_one_line(call, command, name):
+    code, out, err = call(*command, f"{name}/x.py" if command == ["check"] else name)
+    assert (code, out, err.count("\n")) == (2, "", 1) and err.startswith("error: ")
 
 
 def test_text_that_the_terminal_cannot_show_is_replaced(tmp_path):

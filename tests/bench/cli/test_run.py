@@ -15,7 +15,8 @@ VARIANT = (
 )
 
 
-OUTCOME = {"n_cells": 50, "n_failed": 0, "n_skipped": 0, "n_incomplete": 0, "interrupted": False, "findings": ()}
+OUTCOME = {"n_cells": 50, "n_failed": 0, "n_skipped": 0, "n_incomplete": 0, "n_outdated": 0, "interrupted": False,
+           "findings": ()}  # fmt: skip
 
 
 @pytest.fixture
@@ -243,3 +244,36 @@ def test_splits_reach_the_plan(call, executed):
     assert code == 0 and "cells:     12" in out and "splits:    4 of each data set" in out
     code, _, err = call("run", "-d", "ring", "--splits", "4", "-n")
     assert code == 2 and "ring has one split only" in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_result_that_could_not_be_had_anew_is_no_success(call, executed):
+    executed.outcome["n_outdated"] = 2
+    code, out, _ = call("run")
+    assert code == 1 and "50 with results, 2 of which an earlier one stands, as doing it again failed" in out
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ("1099511627776", "give at least 1 seed and at most 100,000"),
+        ("1000000", "give at least 1 seed and at most 100,000"),
+        ("100000", "the run asks for 200,000 cells: 2 rows, 1 data sets, 100,000 seeds; one run has at most 100,000"),
+    ],
+)
+def test_too_many_seeds_are_refused_at_once_with_the_bound(call, seeds, said):
+    code, out, err = call("run", "-m", "ae", "-m", "vae", "--seeds", seeds)
+    assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "nan", "1e999"])
+def test_a_rate_that_is_not_finite_has_that_reason(call, text):
+    code, _, err = call("run", "--optimizer", f"adam[lr={text}]")
+    assert (code, err) == (2, f"error: adam: lr={text} is not finite; give a number that is\n")
+
+
+@pytest.mark.parametrize("where", ["a" * 300, "/".join(["a" * 200] * 25), "dangling", "dangling/run"])
+def test_a_directory_that_cannot_be_is_one_line(call, tmp_path, where):
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    code, out, err = call("run", "-o", where)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "--output" in err and len(err) < 700
+    assert [path.name for path in tmp_path.iterdir()] == ["dangling"] and not (tmp_path / "nowhere").exists()

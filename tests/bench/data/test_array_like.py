@@ -80,7 +80,7 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "s": ["x", "y"]})
         (FRAME[["a"]].assign(t=pd.Timestamp("2020")), r"row 0, column 't' holds Timestamp"),
         (FRAME[["a"]].assign(t=pd.Timedelta("1s")), r"row 0, column 't' holds Timedelta"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_table_of_numbers_is_named(data, message):
     with pytest.raises(DataError, match=message):

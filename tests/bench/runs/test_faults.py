@@ -3,13 +3,27 @@
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 
 import psutil
 import pytest
 import torch
-from runs import assert_same_tables, execute, finish, n_records, records, start, table, wait_for
+from runs import (
+    NO_REPORT,
+    ROOT,
+    assert_same_tables,
+    command,
+    execute,
+    finish,
+    n_records,
+    records,
+    start,
+    table,
+    wait_for,
+    written,
+)
 
 import bench.store.records
 from bench.errors import UsageError
@@ -305,7 +319,7 @@ def test_cells_that_failed_are_tried_again_and_a_forced_run_redoes_all(tmp_path,
     path = tmp_path / "run" / "cells.jsonl"
     lines = path.read_text().splitlines()
     failed = json.loads(lines[-1]) | {"status": "timeout", "reason": "not done", "metrics": {}}
-    path.write_text("\n".join([*lines, json.dumps(failed)]) + "\n")
+    path.write_text("\n".join(lines) + "\n" + written(failed))
     capsys.readouterr()
     assert go_on(tmp_path / "run", undisturbed, settings, quiet=False) == 1
     assert "1 cell is tried again, as they failed before" in capsys.readouterr().err
@@ -325,3 +339,14 @@ def test_a_lock_of_a_run_that_is_gone_is_no_obstacle(tmp_path):
     execute(tmp_path / "run", variant=["ae"], seeds=1)
     (tmp_path / "run" / ".lock").write_text(json.dumps({"pid": 1, "host": "gone", "started": "2020-01-01"}))
     execute(tmp_path / "run", variant=["ae"], seeds=1)
+
+
+@pytest.mark.parametrize(("redirection", "code"), [("2>&1 | head -n 1", 141), ("2>/dev/full", 0)])
+def test_lost_streams_stop_no_work(tmp_path, redirection, code):
+    line = shlex.join(map(str, command(tmp_path / "run", NO_REPORT, seeds=1, steps=5, quiet=False)))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line} {redirection}"], capture_output=True, text=True, env=environment
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    assert n_records(tmp_path / "run") == 2 and set(table(tmp_path / "run").status) == {"ok"}

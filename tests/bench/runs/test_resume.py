@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from runs import execute
+from runs import execute, written
 
 import bench.store.records
 from bench.reports.stamp import made_from, write_stamp
@@ -36,7 +36,7 @@ def fill(directory, n_stacks, n_seeds):
                 "seed": cell.seed, "status": "ok", "metrics": METRICS, "code_hash": fingerprints.code_hash(cell),
                 "metrics_hash": fingerprints.metrics_hash, "stack_seeds": list(range(n_seeds)),
             }  # fmt: skip
-            file.write(json.dumps(record) + "\n")
+            file.write(written(record))
     return cells, RunStore.open(directory), fingerprints
 
 
@@ -48,14 +48,14 @@ def test_each_verdict_on_thousands_of_cells(tmp_path):
         1000: {"metrics_hash": "other"}, 1500: {"metrics_hash": "other"},
     }  # fmt: skip
     for number, change in changes.items():
-        lines.append(json.dumps(json.loads(lines[number]) | change))
+        lines.append(written(json.loads(lines[number]) | change).strip())
     store.cells_path.write_text("\n".join([*lines[:1999], *lines[2000:]]) + "\n")
     store.checkpoint_path(cells[1000].cell_id).touch()
     history = History.read(store)
     verdicts = judge(cells, history, store, fingerprints)
     found = [verdicts[cell.cell_id] for cell in cells]
     expected = {
-        3: Verdict.CHANGED, 400: Verdict.RETRY, 1000: Verdict.EVALUATE, 1500: Verdict.CHANGED, 1999: Verdict.TRAIN,
+        3: Verdict.CHANGED, 400: Verdict.RETRY, 1000: Verdict.EVALUATE, 1500: Verdict.DAMAGED, 1999: Verdict.TRAIN,
     }  # fmt: skip
     assert {number: verdict for number, verdict in enumerate(found) if verdict is not Verdict.DONE} == expected
     tasks = plan_tasks(cells, verdicts, history.groups, store, fingerprints)

@@ -2,6 +2,8 @@
 
 import json
 
+from runs import written
+
 import bench
 from bench.reports.reference.control_table import document, judge, main
 
@@ -24,7 +26,7 @@ def test_a_run_with_controls_becomes_a_document_and_a_wrong_score_stands_out(tmp
     for record in records:
         if record["variant_label"] == "control:constant":
             record["metrics"]["diversity_fit"]["value"] = 0.5
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    path.write_text(written(*records), encoding="utf-8")
     assert [entry.score.metric for entry in judge(tmp_path / "run")[1] if entry.met is False] == ["diversity_fit"]
     assert "0.5000 ✗" in document([tmp_path / "run"])
     assert ", 1 missed." in document([tmp_path / "run"])

@@ -79,7 +79,7 @@ def running(tmp_path_factory):
     processes += [_start(*worker), _start(*worker)]
     with dask_client.connected(str(file), 0) as client:
         client.wait_for_workers(2, timeout=120)
-    yield SimpleNamespace(file=file, workers=processes[1:])
+    yield SimpleNamespace(file=file, scheduler=processes[0], workers=processes[1:])
     for process in processes:
         process.kill()
         process.wait()
@@ -276,3 +276,25 @@ def test_a_worker_killed_in_the_middle_costs_no_cell(tmp_path, running):
     assert psutil.wait_procs(gone["children"], timeout=30)[1] == []
     execute(tmp_path / "local", **settings)
     assert_same_tables(tmp_path / "dask", tmp_path / "local")
+
+
+def test_a_scheduler_that_dies_ends_the_run_in_a_line_and_keeps_what_is_done(tmp_path, running, monkeypatch, capsys):
+    """The last test of this file: the scheduler is gone after it."""
+    monkeypatch.setattr(dask_engine, "SCHEDULERLESS_LIMIT", 1.0)
+    (tmp_path / "slow.py").write_text(SLOW)
+    settings = {"variant": ["ae", "slow[scale=[1,2,3]]"], "plugins": [tmp_path / "slow.py"]}
+
+    def kill():
+        wait_for(lambda: n_records(tmp_path / "dask") >= 2)
+        running.scheduler.kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    outcome = execute(tmp_path / "dask", engine=f"dask={running.file}", **settings)
+    thread.join()
+    err = capsys.readouterr().err
+    assert "the dask scheduler does not answer any more; what is done is stored" in err and "Traceback" not in err
+    done = n_records(tmp_path / "dask")
+    assert 2 <= done < 8 and outcome.n_failed == 8 - done
+    outcome = execute(tmp_path / "dask", **settings)
+    assert (outcome.n_run, outcome.n_failed) == (8 - done, 0)

@@ -5,24 +5,27 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
-from runs import assert_same_tables, execute, records, resolved, wait_for
+from runs import SMALL, assert_same_tables, execute, records, resolved, wait_for
 
 from bench.contracts.dataset import Split
 from bench.data.split_arrays import split_arrays
 from bench.errors import UsageError
-from bench.runs.cells.task import CellResult
+from bench.runs.cells.task import CellResult, StackTask
 from bench.runs.engines import child_process, limits, make_engine, process, process_pool
 from bench.runs.engines.inline import InlineEngine
 from bench.runs.engines.process import ProcessEngine
 from bench.runs.engines.shared_arrays import pack, unpack
+from bench.runs.progress import Progress
 from bench.runs.result_writer import Keeper
 from bench.spec.call import Call
 from bench.spec.registry import ARRAYS, Registry
+from bench.spec.request import resolve
 from bench.spec.run import RunOptions, RunSpec
 from bench.store.sources import Sources
 
@@ -187,12 +190,43 @@ def test_results_that_cannot_be_stored_are_a_failed_cell_and_not_a_failed_run(tm
     prints = SimpleNamespace(of_record=lambda entry: marks, files_of=lambda entry: {})
     keeper._sources = Sources({})
     keeper._store, keeper._fingerprints, keeper._earlier, keeper._provenance = store, prints, {}, {"run_id": "r"}
-    keeper.statuses, heard = {}, []
+    keeper.statuses, keeper.outdated, heard = {}, set(), []
     keeper._kept = heard.append
     found = keeper.keep(CellResult(record, arrays={"codes": np.zeros(3)}))
     assert found["status"] == kept[0]["status"] == "error" and "metrics" not in found
     assert found["reason"] == "its results cannot be stored: ValueError: too many bytes"
     assert keeper.statuses == {record["cell_id"]: "error"} and heard == [found]
+
+
+def test_ctrl_c_before_a_stack_has_begun_starts_none(tmp_path, monkeypatch):
+    """While torch is loaded, here or in a child, nothing runs that could be finished."""
+    stop = SimpleNamespace(requested=False, ended_by=0)
+    run = resolve({**SMALL, "output": tmp_path / "run"})
+    tasks = [StackTask(run.cells[:2])]
+
+    class Loaded(types.ModuleType):
+        def __getattr__(self, name):
+            stop.requested = True
+            return None
+
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "bench.runs.cells.training_state", Loaded("loaded"))
+        engine = InlineEngine(SimpleNamespace(threads=1), "cpu", run.registry, None)
+        assert list(engine.run(tasks, Progress(2, quiet=True), stop)) == []
+    assert stop.requested
+    stop.requested = False
+    assign = process_pool.Crew.assign
+
+    def assigned(self, task):
+        child = assign(self, task)
+        stop.requested = True
+        return child
+
+    monkeypatch.setattr(process_pool.Crew, "assign", assigned)
+    plan = SimpleNamespace(threads=1, workers=1)
+    with ProcessEngine(plan, "cpu", None, (), run.registry, None) as engine:
+        assert list(engine.run(tasks, Progress(2, quiet=True), stop)) == []
+    assert not psutil.Process().children()
 
 
 def _refuse(*_):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bench.contracts.checks import number_in, whole_number
 from bench.errors import Incompatible
-from bench.losses import ReconstructionCost, bound_log_variance, diagonal_normal, sample_normal
+from bench.losses import ReconstructionCost, bound_log_variance, diagonal_normal, sample_normal, standard_normal
 
 
 class Batch(NamedTuple):
@@ -180,10 +180,37 @@ class GaussianVariant(Variant):
         return diagonal_normal(*self.moments(x))
 
 
+class ElboVariant(GaussianVariant):
+    """Base of variants that minimise cost + λ KL (eq. 4) with prior N(0, I) and λ = beta × kl_weight.
+
+    A plugin without `__init__` has the parameters `kl_weight` and `beta`; one with its own lists them too and hands
+    them on. One with its own `setup` calls this one.
+    """
+
+    def __init__(self, kl_weight: float | str = "auto", beta: float = 1.0):
+        super().__init__()
+        self.kl_weight: Any = kl_weight if kl_weight == "auto" else number_in("kl_weight", kl_weight, 0.0)
+        self.beta = number_in("beta", beta, 0.0)
+
+    def setup(self, context: Context) -> None:
+        """Find λ: beta times λ_auto of the data, or times the number given."""
+        weight = context.auto_kl_weight() if self.kl_weight == "auto" else self.kl_weight
+        self.kl_weight_value = self.beta * weight
+
+    def bound(self, cost: Tensor, kl: Tensor, **logged: Tensor) -> dict[str, Tensor]:
+        """The terms of eq. 4 from cost and KL per example, each (B,); `logged` terms are recorded beside them."""
+        return {"loss": cost + self.kl_weight_value * kl, "reconstruction": cost, "kl": kl, **logged}
+
+    def prior(self):
+        """N(0, I), batch (L,)."""
+        return standard_normal(self.latent_dim, next(self.parameters()))
+
+
 __all__ = [
     "Batch",
     "Context",
     "Draw",
+    "ElboVariant",
     "GaussianVariant",
     "Incompatible",
     "Networks",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-
-from bench.parts.divergences import squared_distances
 
 
 def straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
@@ -20,7 +20,54 @@ def nearest_sparse(z: Tensor, k: int) -> Tensor:
 
 
 def nearest_code(z: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest entry of a codebook (K, L) to each z (..., L), without gradient: (..., L) and its number (...)."""
-    flat = z.detach().reshape(-1, z.shape[-1])
-    index = squared_distances(flat, codebook.detach()).argmin(-1)
-    return codebook[index].reshape(z.shape), index.reshape(z.shape[:-1])
+    """The nearest of K codes in each of G parts of z, looked up, and their numbers: (..., L) and (..., G).
+
+    Args:
+        z: (..., L); no gradient goes to it.
+        codebook: (G, K, L/G); gradients of the result go to the codes that were chosen.
+    """
+    groups, _, width = codebook.shape
+    parts, codes = z.detach().reshape(-1, groups, width), codebook.detach()
+    # ‖z - e‖² without ‖z‖², which is the same for all codes
+    distances = codes.square().sum(-1) - 2 * torch.einsum("ngl,gkl->ngk", parts, codes)
+    index = distances.argmin(-1)  # (n, G)
+    chosen = codebook[torch.arange(groups, device=z.device), index]  # (n, G, L/G)
+    return chosen.reshape(z.shape), index.reshape(*z.shape[:-1], groups)
+
+
+def code_averages(z: Tensor, index: Tensor, codebook: Tensor, counts: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """Codebook (G, K, L/G) and counts (G, K) after a batch of codes z (B, L) chose `index` (B, G).
+
+    With n_k the number of choices, N_k ← γ N_k + (1-γ) n_k and e_k ← (γ N_k e_k + (1-γ) Σ z)/N_k' for codes that were
+    chosen: with γ = 0 a step of k-means. The others keep both.
+    """
+    groups, size, width = codebook.shape
+    choice = one_hot(index, size, z)  # (B, G, K)
+    found = choice.sum(0)
+    sums = torch.einsum("bgk,bgl->gkl", choice, z.reshape(-1, groups, width))
+    chosen = found > 0
+    counted = torch.where(chosen, decay * counts + (1 - decay) * found, counts)
+    kept, share = (decay * counts / counted).unsqueeze(-1), ((1 - decay) / counted).unsqueeze(-1)
+    return torch.where(chosen.unsqueeze(-1), kept * codebook + share * sums, codebook), counted
+
+
+def grid_codes(z: Tensor, levels: int) -> Tensor:
+    """Each entry at the nearest of `levels` values (i - ⌊n/2⌋)/⌊n/2⌋, i = 0 … n - 1: any shape."""
+    half = levels // 2
+    return (z * half).round().clamp(-half, (levels - 1) // 2) / half
+
+
+def bounded(z: Tensor, levels: int) -> Tensor:
+    """Each entry squeezed by a tanh into the range of `grid_codes`, 0 staying 0 (Mentzer et al. 2024, appendix A.1).
+
+    Rounding spreads the real line over all `levels`: the range ends within half a step of the outer values.
+    """
+    half, width = levels // 2, (levels - 1) * (1 + 1e-3) / 2
+    offset = 0.5 if levels % 2 == 0 else 0.0
+    shift = math.atanh(offset / width)
+    return (torch.tanh(z + shift) * width - offset) / half
+
+
+def one_hot(index: Tensor, size: int, like: Tensor) -> Tensor:
+    """One-hot vectors (..., size) of numbers (...), in the type of `like`."""
+    return (index.unsqueeze(-1) == torch.arange(size, device=like.device)).to(like.dtype)

@@ -1,9 +1,10 @@
 """Importance weighted autoencoders: min Σ -λ ln (1/K) Σₖ e^{-uₖ/λ}, uₖ = cost(Θ(zₖ), xᵢ) + λ ln q(zₖ|xᵢ)/p(zₖ).
 
 This is λ times the negative bound of Burda et al. 2016 (eq. 8) at K draws zₖ ~ q(·|xᵢ). With `groups` M it is averaged
-over M sets of K draws (MIWAE), and `mix` β of the one-draw bound is mixed in (CIWAE: β ELBO + (1-β) IWAE; both Rainforth
-et al. 2018). Estimators of the encoder's gradient: "iwae", the bound's own; "piwae", decoder by the bound at all M K
-draws, encoder by MIWAE; "dreg", doubly reparametrised: uₖ weighted by its squared share, through zₖ alone (Tucker 2019).
+over M sets of K draws (MIWAE), and `mix` β of the one-draw bound is mixed in (CIWAE: β ELBO + (1-β) IWAE; both of
+Rainforth et al. 2018). Estimators of the encoder's gradient: "iwae", the bound's own; "piwae", decoder by the bound at
+all M K draws, encoder by MIWAE; "dreg", uₖ weighted by its squared share and differentiated through zₖ alone (the
+doubly reparametrised one of Tucker et al. 2019).
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
-"""VAE with a mixture prior: min Σ E_q[cost(Θ(Z), xᵢ) + λ ln q(Z|xᵢ)/p(Z)], p(z) = Σₖ πₖ N(z; mₖ, diag sₖ²), all learned.
+"""VAE with a mixture prior: min Σ E_q[cost(Θ(Z), xᵢ) + λ ln q(Z|xᵢ)/p(Z)], p(z) = Σₖ πₖ N(z; mₖ, diag sₖ²), learned.
 
-The prior's term is estimated from the draw that is decoded ("MoG" of Tomczak and Welling 2018, section 4; the end-to-end
-form of Jiang et al. 2017).
+The prior's term is estimated from the draw that is decoded ("MoG" of Tomczak and Welling 2018, section 4; Jiang et al.
+2017, without its closed form and its pre-training).
 """
 
 import torch

@@ -1,7 +1,7 @@
 """VAE with a planar posterior: min Σ E_q[cost(Θ(Z), xᵢ) + λ ln q(Z|xᵢ)/p(Z)] (Rezende and Mohamed 2015, eq. 15).
 
-Z is a draw of N(μ(x), diag σ²(x)) after `steps` maps z + u tanh(wᵀz + b), with u(x) and w(x) from the encoder and a learned
-b; ln q falls by each map's ln |det|.
+Z is a draw of N(μ(x), diag σ²(x)) after `steps` maps z + u tanh(wᵀz + b), with u(x) and w(x) from the encoder and a
+learned b; ln q falls by each map's ln |det|.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """VAE with a VampPrior: min Σ E_q[cost(Θ(Z), xᵢ) + λ ln q(Z|xᵢ)/p(Z)], p(z) = 1/K Σₖ q(z|uₖ) (Tomczak 2018).
 
-The prior is the mixture of the posteriors of K pseudo-inputs uₖ, which are learned (eq. 9 of Tomczak and Welling); its term is estimated
+The prior is the mixture of the posteriors of K pseudo-inputs uₖ, which are learned (eq. 9 there); its term is estimated
 from the draw that is decoded.
 """
 

@@ -1,7 +1,7 @@
 """Hyperspherical VAE: min Σ E_q[cost(Θ(Z), xᵢ)] + λ KL(q(·|xᵢ) ‖ uniform), q von Mises-Fisher (Davidson et al. 2018).
 
-Codes are unit vectors. The encoder gives the mean direction, and the mean of its second block the concentration κ, which
-is kept below a bound; draws are differentiated at a fixed quantile of their cosine.
+Codes are unit vectors. The encoder gives the mean direction, and the mean of its second block the concentration κ,
+which is kept below a bound; draws are differentiated at a fixed quantile of their cosine.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """The von Mises-Fisher distribution on the unit sphere of R^L: density, KL from the uniform law, draws with gradients.
 
-q(z) ∝ e^{κ μᵀz} for unit vectors μ and z. The cosine w = μᵀz has density ∝ e^{κw} (1 - w²)^{(L-3)/2}, whose integral Z(κ)
-is a Gauss-Jacobi sum; the rest of z is uniform around μ. Against scipy's Bessel functions ln Z is right to 1e-8 for
+q(z) ∝ e^{κ μᵀz} for unit vectors μ and z. The cosine w = μᵀz has density ∝ e^{κw} (1 - w²)^{(L-3)/2}, whose integral
+Z(κ) is a Gauss-Jacobi sum; the rest of z is uniform around μ. Against scipy's Bessel functions ln Z is right to 1e-8 for
 κ ≤ `LARGEST_KAPPA` at L ≤ 64.
 """
 
@@ -11,7 +11,7 @@ import math
 
 import torch
 from scipy.special import roots_jacobi
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 #: Concentrations are kept below this.
@@ -22,26 +22,27 @@ NODES, TAIL_NODES = 300, 40
 PROPOSALS = 16
 
 
-class Cosine:
-    """The law of w = μᵀz: its normaliser, mean and draws, for dimension L ≥ 2; κ is (B,).
+class Cosine(nn.Module):
+    """The law of w = μᵀz: its normaliser, mean and draws, for dimension L ≥ 2; κ is (B,)."""
 
-    Its sums are constants of L, made anew in the type of what they are used with.
-    """
+    nodes: Tensor
+    tail: Tensor
 
     def __init__(self, dimension: int) -> None:
+        super().__init__()
         self.dimension = dimension
         self.exponent = (dimension - 3) / 2
-        self.nodes = _jacobi(NODES, self.exponent, self.exponent)
-        self.tail = _jacobi(TAIL_NODES, 0.0, self.exponent)
+        self.register_buffer("nodes", _jacobi(NODES, self.exponent, self.exponent), persistent=False)
+        self.register_buffer("tail", _jacobi(TAIL_NODES, 0.0, self.exponent), persistent=False)
 
     def log_normaliser(self, kappa: Tensor) -> Tensor:
         """ln Z(κ) = ln ∫ e^{κw} (1-w²)^{(L-3)/2} dw: (B,) → (B,)."""
-        w, log_weights = self._like(self.nodes, kappa)
+        w, log_weights = self.nodes.to(kappa.dtype)
         return (log_weights + kappa.unsqueeze(-1) * w).logsumexp(-1)
 
     def mean(self, kappa: Tensor) -> Tensor:
         """E w = d ln Z/dκ: (B,) → (B,)."""
-        w, log_weights = self._like(self.nodes, kappa)
+        w, log_weights = self.nodes.to(kappa.dtype)
         return ((log_weights + kappa.unsqueeze(-1) * w).softmax(-1) * w).sum(-1)
 
     def kl(self, kappa: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ class Cosine:
 
     def _slope(self, w: Tensor, kappa: Tensor) -> Tensor:
         """dw/dκ = ∫_w^1 (t - E w) f(t) dt / f(w), f the density of w: implicit reparametrisation (Figurnov 2018)."""
-        nodes, log_weights = self._like(self.tail, kappa)
+        nodes, log_weights = self.tail.to(kappa.dtype)
         share = 0.5 * (1 + nodes)  # in [0, 1], with weight share^exponent
         t = 1 - (1 - w).unsqueeze(-1) * share
         log_ratio = (
@@ -81,15 +82,11 @@ class Cosine:
         terms = (log_weights + log_ratio + scale).exp() * (t - self.mean(kappa).unsqueeze(-1))
         return (1 - w) * terms.sum(-1)
 
-    @staticmethod
-    def _like(sum_: tuple, like: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(torch.as_tensor(part, dtype=like.dtype, device=like.device) for part in sum_)
 
-
-def _jacobi(count: int, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
-    """Nodes and logarithms of weights of ∫ f(t) (1-t)^α (1+t)^β dt over [-1, 1], float64."""
-    nodes, weights = roots_jacobi(count, alpha, beta)
-    return torch.from_numpy(nodes), torch.from_numpy(weights).clamp_min(1e-300).log()
+def _jacobi(count: int, alpha: float, beta: float) -> Tensor:
+    """Nodes and logarithms of weights of ∫ f(t) (1-t)^α (1+t)^β dt over [-1, 1], (2, count) float64."""
+    nodes, weights = (torch.from_numpy(values) for values in roots_jacobi(count, alpha, beta))
+    return torch.stack([nodes, weights.clamp_min(1e-300).log()])
 
 
 def around(mean: Tensor, w: Tensor, normal: Tensor) -> Tensor:

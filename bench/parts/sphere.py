@@ -1,7 +1,7 @@
 """The von Mises-Fisher distribution on the unit sphere of R^L: density, KL from the uniform law, draws with gradients.
 
 q(z) ∝ e^{κ μᵀz} for unit vectors μ and z. The cosine w = μᵀz has density ∝ e^{κw} (1 - w²)^{(L-3)/2}, whose integral
-Z(κ) is a Gauss-Jacobi sum; the rest of z is uniform around μ. Against scipy's Bessel functions ln Z is right to 1e-8 for
+Z(κ) is a Gauss-Jacobi sum; the rest of z is uniform around μ. By scipy's Bessel functions ln Z is right to 1e-8 for
 κ ≤ `LARGEST_KAPPA` at L ≤ 64.
 """
 

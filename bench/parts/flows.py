@@ -6,6 +6,7 @@ Shapes: z (..., B, L), contexts (B, L), ln |det| (..., B).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -14,7 +15,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import linear, logsigmoid, softplus
 
 from bench.losses import sample_normal
-from bench.parts.posteriors import normal_log_density
+from bench.parts.posteriors import normal_log_density, standard_log_density
 
 Flow = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -94,3 +95,48 @@ def pushed(mean: Tensor, log_variance: Tensor, noise: Tensor, flow: Flow) -> tup
     start = sample_normal(mean, log_variance, noise)
     z, log_change = flow(start)
     return z, normal_log_density(start, mean, log_variance).sum(-1) - log_change
+
+
+def leapfrog(z: Tensor, momentum: Tensor, slope: Callable[[Tensor], Tensor], sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """z and ρ (B, L) after one leapfrog step for each row ε of `sizes` (K, L): two (B, L).
+
+    ρ ← ρ - ½ε ∇U(z), z ← z + ε ρ, ρ ← ρ - ½ε ∇U(z): volume is kept, and with ρ turned round the way leads back.
+
+    Args:
+        slope: ∇U, (B, L) → (B, L).
+    """
+    for size in sizes:
+        momentum = momentum - 0.5 * size * slope(z)
+        z = z + size * momentum
+        momentum = momentum - 0.5 * size * slope(z)
+    return z, momentum
+
+
+class HamiltonianPosterior(Distribution):
+    """Draws z_K of a diagonal normal moved by a map of (z, ρ) that keeps volume, ρ ~ N(0, I).
+
+    The density of z_K alone is not known; ln q(z₀) + ln N(ρ₀) - ln N(ρ_K) stands in for it: p(x, z_K) over its
+    exponential is an unbiased weight, as with any auxiliary variable (Caterini et al. 2018, eq. 9).
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+
+    def __init__(
+        self, mean: Tensor, log_variance: Tensor, move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    ) -> None:
+        self._mean, self._log_variance, self._move = mean, log_variance, move
+        super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
+
+    def sample_and_log_prob(self, shape=()) -> tuple[Tensor, Tensor]:
+        """Draws (*shape, B, L) and what stands for their log densities (*shape, B), from torch's global generator."""
+        count = math.prod(shape)
+        noise = torch.randn(2, count, *self._mean.shape, dtype=self._mean.dtype, device=self._mean.device)
+        start = sample_normal(self._mean, self._log_variance, noise[0])
+        moved = [self._move(z, momentum) for z, momentum in zip(start, noise[1], strict=True)]
+        z, last = (torch.stack(parts).reshape(*shape, *self._mean.shape) for parts in zip(*moved, strict=True))
+        log_q = normal_log_density(start, self._mean, self._log_variance) + standard_log_density(noise[1])
+        return z, log_q.sum(-1).reshape(*shape, *self.batch_shape) - standard_log_density(last).sum(-1)
+
+    def sample(self, sample_shape=()) -> Tensor:
+        """Draws (*sample_shape, B, L)."""
+        return self.sample_and_log_prob(sample_shape)[0].detach()

@@ -18,14 +18,14 @@ class FSQ(Variant):
 
     def __init__(self, levels: int = 8):
         super().__init__()
-        self.levels = whole_number("levels", levels, 2)
+        self.levels = whole_number("levels", levels, 3)
 
     def loss(self, batch, draw):
-        return {"loss": self.reconstruction_cost(self.encode(batch.x), batch.x)}
+        smooth = bounded(self.encoder(batch.x), self.levels)
+        return {"loss": self.reconstruction_cost(straight_through(self.project(smooth), smooth), batch.x)}
 
     def encode(self, x):
-        smooth = bounded(self.encoder(x), self.levels)
-        return straight_through(self.project(smooth), smooth)
+        return self.project(bounded(self.encoder(x), self.levels))
 
     def project(self, z):
         return grid_codes(z, self.levels)

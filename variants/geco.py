@@ -4,6 +4,8 @@
 c = mean cost/κ² - 1 enters a moving average C and Λ becomes Λ e^{rate · C} (algorithm 1 there). Λ starts at 1: eq. 4.
 """
 
+import math
+
 import torch
 
 from bench.contracts.variant import ElboVariant, Incompatible, number_in
@@ -30,7 +32,7 @@ class GECO(ElboVariant):
             raise Incompatible(f"geco bounds a squared error, and {self.cost.name} cost is none; take squared cost")
         if not self.kl_weight_value:
             raise UsageError("geco bounds the error by kl_weight/2 per dimension; give a kl_weight above 0")
-        self.bound_value = self.tolerance * len(torch.zeros(context.data_shape).flatten()) * self.kl_weight_value / 2
+        self.bound_value = self.tolerance * math.prod(context.data_shape) * self.kl_weight_value / 2
         self.register_buffer("average", torch.zeros(()))
         self.register_buffer("log_multiplier", torch.zeros(()))
 

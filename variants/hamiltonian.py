@@ -1,8 +1,9 @@
 """Hamiltonian VAE: a draw moves along the gradient of ln p(x, z) before it is decoded (Caterini et al. 2018, eq. 9).
 
-z₀ ~ q(·|x) and momentum ρ₀ ~ N(0, I) go through `steps` leapfrog steps of learned sizes ε on U(z) = cost(Θ(z), x)/λ +
-½‖z‖², which keep volume; with z_K and ρ_K after them the negative bound, times λ, is
-cost(Θ(z_K), x) + λ [ln q(z₀|x) + ln N(ρ₀) - ln N(z_K) - ln N(ρ_K)]. There is no tempering.
+z₀ ~ q(·|x) and a momentum γ/√β₀, γ ~ N(0, I), go through `steps` leapfrog steps of learned sizes on the energy
+U(z) = cost(Θ(z), x)/λ + ½‖z‖². After each the momentum cools, over all steps by √β₀, which is learned, so that
+(z₀, γ) → (z_K, ρ_K) keeps volume, and the negative bound, times λ, is
+cost(Θ(z_K), x) + λ [ln q(z₀|x) + ln N(γ) - ln N(z_K) - ln N(ρ_K)].
 """
 
 import math
@@ -12,7 +13,7 @@ from torch.nn.functional import softplus
 
 from bench.contracts.variant import ElboVariant, number_in, whole_number
 from bench.errors import UsageError
-from bench.parts.flows import HamiltonianPosterior, leapfrog
+from bench.parts.flows import HamiltonianPosterior, cooling_roots, leapfrog
 from bench.parts.posteriors import normal_log_density, standard_log_density
 
 
@@ -33,15 +34,18 @@ class Hamiltonian(ElboVariant):
             raise UsageError("hamiltonian has no target at weight 0; give kl_weight and beta above 0")
         raw = math.log(math.expm1(self.first_size))
         self.raw_sizes = torch.nn.Parameter(torch.full((self.steps, context.latent_dim), raw))
+        self.raw_root = torch.nn.Parameter(torch.tensor(1.0))
 
     def moved(self, z, momentum, x):
-        """z and ρ, each (B, L), after all steps."""
+        """z_K and ρ_K from z₀ and γ, each (B, L)."""
+        roots = cooling_roots(torch.sigmoid(self.raw_root), self.steps)
 
         def energy(code):
             cost = self.cost(self.decode_params(code), x)
             return (cost / self.kl_weight_value + 0.5 * code.square().sum(-1)).sum()
 
-        return leapfrog(z, momentum, torch.func.grad(energy), softplus(self.raw_sizes))
+        sizes, cooling = softplus(self.raw_sizes), roots[:-1] / roots[1:]
+        return leapfrog(z, momentum / roots[0], torch.func.grad(energy), sizes, cooling)
 
     def loss(self, batch, draw):
         mean, log_variance = self.moments(batch.x)

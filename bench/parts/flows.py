@@ -97,19 +97,28 @@ def pushed(mean: Tensor, log_variance: Tensor, noise: Tensor, flow: Flow) -> tup
     return z, normal_log_density(start, mean, log_variance).sum(-1) - log_change
 
 
-def leapfrog(z: Tensor, momentum: Tensor, slope: Callable[[Tensor], Tensor], sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """z and ρ (B, L) after one leapfrog step for each row ε of `sizes` (K, L): two (B, L).
+def leapfrog(
+    z: Tensor, momentum: Tensor, slope: Callable[[Tensor], Tensor], sizes: Tensor, cooling: Tensor
+) -> tuple[Tensor, Tensor]:
+    """z and ρ (B, L) after one leapfrog step for each row ε of `sizes` (K, L) and factor a of `cooling` (K,).
 
-    ρ ← ρ - ½ε ∇U(z), z ← z + ε ρ, ρ ← ρ - ½ε ∇U(z): volume is kept, and with ρ turned round the way leads back.
+    ρ ← ρ - ½ε ∇U(z), z ← z + ε ρ, ρ ← a (ρ - ½ε ∇U(z)): volume changes by a^L, and where a = 1 the way leads back once
+    ρ is turned round.
 
     Args:
         slope: ∇U, (B, L) → (B, L).
     """
-    for size in sizes:
+    for size, factor in zip(sizes, cooling, strict=True):
         momentum = momentum - 0.5 * size * slope(z)
         z = z + size * momentum
-        momentum = momentum - 0.5 * size * slope(z)
+        momentum = factor * (momentum - 0.5 * size * slope(z))
     return z, momentum
+
+
+def cooling_roots(first: Tensor, steps: int) -> Tensor:
+    """√β_0 … √β_K of the quadratic scheme from `first` up to 1 (Caterini et al. 2018, section 3.3): (K + 1,)."""
+    share = torch.arange(steps + 1, device=first.device, dtype=first.dtype).square() / max(steps, 1) ** 2
+    return 1 / ((1 - 1 / first) * share + 1 / first)
 
 
 class HamiltonianPosterior(Distribution):

@@ -15,7 +15,7 @@ def grid(levels):
     return torch.tensor(list(itertools.product(values, repeat=3))).double()
 
 
-@pytest.mark.parametrize("levels", [2, 3, 4, 7])
+@pytest.mark.parametrize("levels", [3, 4, 7])
 def test_every_code_of_the_grid_is_reached_and_no_other(levels):
     model, codes = model_of("fsq", levels=levels), grid(levels)
     assert torch.equal(model.project(codes), codes) and len(codes.unique(dim=0)) == levels**3
@@ -24,14 +24,14 @@ def test_every_code_of_the_grid_is_reached_and_no_other(levels):
     assert torch.equal(found, codes.unique(dim=0))
 
 
-@pytest.mark.parametrize("levels", [2, 3, 4, 7])
+@pytest.mark.parametrize("levels", [3, 4, 7])
 def test_a_projection_is_the_nearest_of_all_codes(levels):
     z = torch.randn(200, 3, generator=torch.Generator().manual_seed(1)).double()
     nearest = grid(levels)[torch.cdist(z, grid(levels)).argmin(1)]
     assert torch.equal(model_of("fsq", levels=levels).project(z), nearest)
 
 
-@pytest.mark.parametrize("levels", [2, 3, 4, 7])
+@pytest.mark.parametrize("levels", [3, 4, 7])
 def test_zero_is_a_code_and_the_bound_is_a_tanh(levels):
     z = torch.tensor([-50.0, 0.0, 50.0]).double()
     low, centre, high = bounded(z, levels)
@@ -43,8 +43,8 @@ def test_zero_is_a_code_and_the_bound_is_a_tanh(levels):
 def test_codes_of_data_are_on_the_grid_and_reconstructed_from_there():
     model, x = model_of("fsq", levels=3), data()
     codes = model.encode(x)
-    assert torch.allclose(codes * 1, codes.round(), atol=1e-12)
-    assert torch.equal(terms(model, x)["loss"], model.reconstruction_cost(codes, x))
+    assert torch.equal(codes, codes.round()) and torch.equal(model.project(codes), codes)
+    assert torch.allclose(terms(model, x)["loss"], model.reconstruction_cost(codes, x), rtol=1e-12)
 
 
 def test_many_levels_are_an_autoencoder_with_a_tanh():

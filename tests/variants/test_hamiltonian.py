@@ -1,4 +1,4 @@
-"""Hamiltonian VAE: no steps is the VAE; steps are reversible and keep volume; the bound by hand."""
+"""Hamiltonian VAE: no steps is the VAE; steps are reversible, all together keep volume; the bound by hand."""
 
 import math
 
@@ -8,6 +8,7 @@ from torch.distributions import Normal
 from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
 
 from bench.errors import UsageError
+from bench.parts.flows import cooling_roots, leapfrog
 
 
 def test_without_steps_it_is_a_one_draw_vae():
@@ -21,12 +22,18 @@ def start(rows=4):
 
 
 def test_the_way_back_leads_to_the_start():
-    model, x = model_of("hamiltonian", steps=3, step_size=0.2), data(4)
     z, momentum = start()
-    there, last = model.moved(z, momentum, x)
-    back, first = model.moved(there, -last, x)
+    sizes, ones = torch.full((3, 3), 0.2).double(), torch.ones(3).double()
+    there, last = leapfrog(z, momentum, torch.sin, sizes, ones)
+    back, first = leapfrog(there, -last, torch.sin, sizes, ones)
     assert (there - z).abs().max() > 0.1
     assert torch.allclose(back, z, atol=1e-12) and torch.allclose(first, -momentum, atol=1e-12)
+
+
+def test_cooling_ends_at_one_and_follows_the_square_of_the_step():
+    roots = cooling_roots(torch.tensor(0.25).double(), 4)
+    expected = [1 / ((1 - 4) * k**2 / 16 + 4) for k in range(5)]
+    assert torch.allclose(roots, torch.tensor(expected).double()) and roots[0] == 0.25 and roots[-1] == 1
 
 
 def test_steps_keep_volume():
@@ -50,11 +57,12 @@ def test_one_step_by_hand_on_the_joint_density():
         log_joint = -(model.decode(code) - x).flatten(1).square().sum(1) / 0.4 + Normal(0.0, 1.0).log_prob(code).sum(1)
         return -torch.autograd.grad(log_joint.sum(), [code])[0]
 
-    half = momentum - 0.05 * slope(z)
+    root = float(torch.sigmoid(model.raw_root))
+    half = momentum / root - 0.05 * slope(z)
     there = z + 0.1 * half
     found = model.moved(z, momentum, x)
-    assert torch.allclose(found[0], there, rtol=1e-10)
-    assert torch.allclose(found[1], half - 0.05 * slope(there), rtol=1e-10)
+    assert torch.allclose(found[0], there, rtol=1e-6)
+    assert torch.allclose(found[1], root * (half - 0.05 * slope(there)), rtol=1e-6)
 
 
 def test_the_bound_by_hand():
@@ -71,13 +79,17 @@ def test_the_bound_by_hand():
 
 
 def test_small_steps_tighten_the_bound_and_sizes_are_learned():
-    x = data(1).expand(3000, 1, 2, 3)
-    none, some = (terms(model_of("hamiltonian", steps=steps, step_size=0.1), x)["loss"] for steps in (0, 3))
-    gain = none - some
+    x, losses = data(1).expand(3000, 1, 2, 3), []
+    for steps in (0, 3):
+        model = model_of("hamiltonian", steps=steps, step_size=0.1)
+        with torch.no_grad():
+            model.decoder[-2].weight.mul_(3)  # so that the posterior is far from q
+        losses.append(terms(model, x)["loss"])
+    gain = losses[0] - losses[1]
     assert float(gain.mean()) > 3 * float(gain.std()) / 3000**0.5
     model = model_of("hamiltonian")
-    (slope,) = torch.autograd.grad(terms(model, data())["loss"].sum(), [model.raw_sizes])
-    assert slope.ne(0).all()
+    found = torch.autograd.grad(terms(model, data())["loss"].sum(), [model.raw_sizes, model.raw_root])
+    assert all(gradient.ne(0).all() for gradient in found)
 
 
 def test_weights_of_draws_average_to_the_evidence():

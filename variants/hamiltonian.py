@@ -37,7 +37,7 @@ class Hamiltonian(ElboVariant):
         self.raw_root = torch.nn.Parameter(torch.tensor(1.0))
 
     def moved(self, z, momentum, x):
-        """z_K and ρ_K from z₀ and γ, each (B, L)."""
+        """z_K and ρ_K from z₀ and γ, each (..., B, L)."""
         roots = cooling_roots(torch.sigmoid(self.raw_root), self.steps)
 
         def energy(code):

@@ -1,7 +1,7 @@
 """A VAE of two levels: min Σ E_q[cost(Θ(Z), xᵢ)] + λ [KL(q(z₂|xᵢ) ‖ N(0, I)) + E_q KL(q(z₁|xᵢ) ‖ p(z₁|Z₂))].
 
-The code is z = [z₂, z₁], its upper half first; p(z₁|z₂) = N(m(z₂), diag s²(z₂)) is a learned network, which starts at
-N(0, I), and q factorises (the hierarchical prior of Sønderby et al. 2016, eq. 2, with a bottom-up posterior). Both KL
+The code is z = [z₂, z₁], its upper half first; p(z₁|z₂) = N(m(z₂), diag s²(z₂)) is a learned network, which starts
+near N(0, I), and q factorises (the hierarchical prior of Sønderby et al. 2016, eq. 2, with a bottom-up posterior). Both KL
 terms are in closed form.
 """
 
@@ -28,8 +28,9 @@ class Ladder(ElboVariant):
             raise Incompatible("two levels need a latent dimension of 2 or more")
         self.upper = context.latent_dim // 2
         last = torch.nn.Linear(self.hidden, 2 * (context.latent_dim - self.upper))
-        torch.nn.init.zeros_(last.weight)
-        torch.nn.init.zeros_(last.bias)
+        with torch.no_grad():
+            last.weight.mul_(0.1)  # at first the lower prior is nearly N(0, I) for every z₂
+            last.bias.zero_()
         self.lower_prior = torch.nn.Sequential(torch.nn.Linear(self.upper, self.hidden), torch.nn.Tanh(), last)
 
     def below(self, upper):

@@ -17,6 +17,7 @@ class RAESN(Variant):
 
     family = "deterministic"
     reference = "Ghosh et al. 2020, arXiv 1903.12436"
+    straight_through = True  # singular vectors are held fixed, which is right once the iteration has converged
 
     def __init__(self, weight: float = 1.0):
         super().__init__()

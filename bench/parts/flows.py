@@ -6,7 +6,6 @@ Shapes: z (..., B, L), contexts (B, L), ln |det| (..., B).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -100,13 +99,13 @@ def pushed(mean: Tensor, log_variance: Tensor, noise: Tensor, flow: Flow) -> tup
 def leapfrog(
     z: Tensor, momentum: Tensor, slope: Callable[[Tensor], Tensor], sizes: Tensor, cooling: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """z and ρ (B, L) after one leapfrog step for each row ε of `sizes` (K, L) and factor a of `cooling` (K,).
+    """z and ρ (..., B, L) after one leapfrog step for each row ε of `sizes` (K, L) and factor a of `cooling` (K,).
 
     ρ ← ρ - ½ε ∇U(z), z ← z + ε ρ, ρ ← a (ρ - ½ε ∇U(z)): volume changes by a^L, and where a = 1 the way leads back once
     ρ is turned round.
 
     Args:
-        slope: ∇U, (B, L) → (B, L).
+        slope: ∇U, (..., B, L) → (..., B, L).
     """
     for size, factor in zip(sizes, cooling, strict=True):
         momentum = momentum - 0.5 * size * slope(z)
@@ -138,13 +137,11 @@ class HamiltonianPosterior(Distribution):
 
     def sample_and_log_prob(self, shape=()) -> tuple[Tensor, Tensor]:
         """Draws (*shape, B, L) and what stands for their log densities (*shape, B), from torch's global generator."""
-        count = math.prod(shape)
-        noise = torch.randn(2, count, *self._mean.shape, dtype=self._mean.dtype, device=self._mean.device)
+        noise = torch.randn(2, *shape, *self._mean.shape, dtype=self._mean.dtype, device=self._mean.device)
         start = sample_normal(self._mean, self._log_variance, noise[0])
-        moved = [self._move(z, momentum) for z, momentum in zip(start, noise[1], strict=True)]
-        z, last = (torch.stack(parts).reshape(*shape, *self._mean.shape) for parts in zip(*moved, strict=True))
+        z, last = self._move(start, noise[1])
         log_q = normal_log_density(start, self._mean, self._log_variance) + standard_log_density(noise[1])
-        return z, log_q.sum(-1).reshape(*shape, *self.batch_shape) - standard_log_density(last).sum(-1)
+        return z, (log_q - standard_log_density(last)).sum(-1)
 
     def sample(self, sample_shape=()) -> Tensor:
         """Draws (*sample_shape, B, L)."""

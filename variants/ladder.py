@@ -1,8 +1,8 @@
 """A VAE of two levels: min Σ E_q[cost(Θ(Z), xᵢ)] + λ [KL(q(z₂|xᵢ) ‖ N(0, I)) + E_q KL(q(z₁|xᵢ) ‖ p(z₁|Z₂))].
 
 The code is z = [z₂, z₁], its upper half first; p(z₁|z₂) = N(m(z₂), diag s²(z₂)) is a learned network, which starts
-near N(0, I), and q factorises (the hierarchical prior of Sønderby et al. 2016, eq. 2, with a bottom-up posterior). Both KL
-terms are in closed form.
+near N(0, I), and q factorises (the hierarchical prior of Sønderby et al. 2016, eq. 2, with a bottom-up posterior). Both
+KL terms are in closed form.
 """
 
 import torch

@@ -71,3 +71,14 @@ def bounded(z: Tensor, levels: int) -> Tensor:
 def one_hot(index: Tensor, size: int, like: Tensor) -> Tensor:
     """One-hot vectors (..., size) of numbers (...), in the type of `like`."""
     return (index.unsqueeze(-1) == torch.arange(size, device=like.device)).to(like.dtype)
+
+
+def signs(z: Tensor) -> Tensor:
+    """1 for entries of at least 0 and -1 for the others, in the type of z: any shape."""
+    return torch.where(z >= 0, torch.ones_like(z), -torch.ones_like(z))
+
+
+def bit_entropy(p: Tensor) -> Tensor:
+    """-p ln p - (1-p) ln (1-p), elementwise; 0 at 0 and 1, with a finite gradient."""
+    tiny = torch.finfo(p.dtype).tiny
+    return -p * p.clamp_min(tiny).log() - (1 - p) * (1 - p).clamp_min(tiny).log()

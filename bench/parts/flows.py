@@ -7,6 +7,7 @@ Shapes: z (..., B, L), contexts (B, L), ln |det| (..., B).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class FlowPosterior(Distribution):
         flow: (S, B, L) → the same and ln |det| (S, B).
     """
 
-    arg_constraints = {}  # noqa: RUF012
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, mean: Tensor, log_variance: Tensor, flow: Flow) -> None:
         self._mean, self._log_variance, self._flow = mean, log_variance, flow
@@ -127,7 +128,7 @@ class HamiltonianPosterior(Distribution):
     exponential is an unbiased weight, as with any auxiliary variable (Caterini et al. 2018, eq. 9).
     """
 
-    arg_constraints = {}  # noqa: RUF012
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(
         self, mean: Tensor, log_variance: Tensor, move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

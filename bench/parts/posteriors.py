@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class TwoLevelNormal(Distribution):
         like: a tensor of the type and device of draws.
     """
 
-    arg_constraints = {}  # noqa: RUF012
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, upper: int, width: int, below: Callable[[Tensor], tuple[Tensor, Tensor]], like: Tensor) -> None:
         self._upper, self._below, self._like = upper, below, like.detach().new_zeros(())

@@ -8,6 +8,7 @@ Z(κ) is a Gauss-Jacobi sum; the rest of z is uniform around μ. By scipy's Bess
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from scipy.special import roots_jacobi
@@ -108,7 +109,7 @@ def log_area(dimension: int) -> float:
 class VonMisesFisher(Distribution):
     """q(z|x) on the sphere: mean directions (B, L), concentrations (B,)."""
 
-    arg_constraints = {}  # noqa: RUF012
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, direction: Tensor, kappa: Tensor, cosine: Cosine) -> None:
         self.direction, self.kappa, self._cosine = direction, kappa, cosine
@@ -132,7 +133,7 @@ class VonMisesFisher(Distribution):
 class UniformOnSphere(Distribution):
     """The uniform distribution on the unit sphere of R^L, event (L,), in the type of `like`."""
 
-    arg_constraints = {}  # noqa: RUF012
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, dimension: int, like: Tensor) -> None:
         self._like = like.detach().new_zeros(())

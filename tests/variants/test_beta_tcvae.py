@@ -10,7 +10,7 @@ from bench.parts.divergences import aggregate_log_densities
 
 
 def test_at_beta_one_it_is_a_one_draw_elbo():
-    assert_same_loss(model_of("beta-tcvae", beta=1.0), model_of("iwae", samples=1), tolerance=1e-14)
+    assert_same_loss(model_of("beta-tcvae", beta=1.0), model_of("iwae", samples=1), tolerance=1e-12)
     assert_other_loss(model_of("beta-tcvae", beta=2.0), model_of("iwae", samples=1))
 
 

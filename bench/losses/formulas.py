@@ -7,8 +7,11 @@ every processor (measured: ten times the price of `log` and `exp`), so neither i
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 #: Bounds of a log-variance: exp(-30) and exp(20) keep σ², 1/σ² and their float32 products finite.
 LOG_VARIANCE_BOUNDS = (-30.0, 20.0)
@@ -62,3 +65,47 @@ def kl_terms(mean: Tensor, log_variance: Tensor) -> tuple[Tensor, Tensor]:
     tanh = torch.tanh(0.5 * log_variance)
     excess = torch.addcmul(tanh, tanh, torch.exp(log_variance))  # e^v - 1
     return 0.5 * torch.addcmul((excess - log_variance).clamp_min(0), mean, mean), excess
+
+
+def bernoulli_elements(logits: Tensor, target: Tensor) -> Tensor:
+    """-[x ln σ(l) + (1 - x) ln(1 - σ(l))] = ln(1 + e^l) - x l: two (..., d) → (..., d)."""
+    return softplus(logits) - target * logits
+
+
+def student_t_elements(residual: Tensor, df: float, scale: float) -> Tensor:
+    """-ln of Student's t density with `df` degrees of freedom and a scale, at a residual of any shape."""
+    constant = math.lgamma(df / 2) - math.lgamma((df + 1) / 2) + 0.5 * math.log(df * math.pi) + math.log(scale)
+    return (df + 1) / 2 * torch.log(1 + (residual / scale).square() / df) + constant
+
+
+#: |l|/2 below which series stand for l / tanh l and the like.
+_NEAR = 0.25
+
+
+def continuous_bernoulli_log_constant(logits: Tensor) -> Tensor:
+    """ln C of the continuous Bernoulli density C(p) p^x (1-p)^(1-x) on [0, 1], any shape.
+
+    With h = l/2, C = 2h / tanh h; near 0 the series ln(h / tanh h) = h²/3 - 7h⁴/90 + 62h⁶/2835 (arXiv 1907.06845).
+    """
+    half = logits.abs() / 2
+    square, far = half.square(), half.clamp_min(_NEAR)
+    series = square * (1 / 3 + square * (-7 / 90 + square * (62 / 2835)))
+    return math.log(2) + torch.where(half < _NEAR, series, torch.log(far / torch.tanh(far)))
+
+
+def continuous_bernoulli_mean(logits: Tensor) -> Tensor:
+    """E x of the continuous Bernoulli density: ½ + ½(coth h - 1/h) with h = l/2, any shape."""
+    half = logits / 2
+    square, far = half.square(), torch.where(half < 0, half.clamp_max(-_NEAR), half.clamp_min(_NEAR))
+    series = half * (1 / 3 + square * (-1 / 45 + square * (2 / 945 - square / 4725)))
+    return 0.5 + 0.5 * torch.where(half.abs() < _NEAR, series, 1 / torch.tanh(far) - 1 / far)
+
+
+def continuous_bernoulli_logit(mean: Tensor) -> Tensor:
+    """The logits whose `continuous_bernoulli_mean` is given, by bisection between ±1,000."""
+    low, high = torch.full_like(mean, -1000.0), torch.full_like(mean, 1000.0)
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = continuous_bernoulli_mean(middle) < mean
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return (low + high) / 2

@@ -16,7 +16,7 @@ from torch.distributions import MultivariateNormal
 from bench.contracts.variant import Batch, Variant
 from bench.evaluate.latent_density import draw, draw_with_log_prob, has_density, joint_log_prob
 from bench.train.noise import GeneratorDraw
-from bench.train.stack import loss_parts, owned_parameters
+from bench.train.stack import kept, loss_parts, owned_parameters
 
 if TYPE_CHECKING:
     from bench.conformance.variant import Subject
@@ -46,9 +46,9 @@ def _generator(seed: int = 0) -> torch.Generator:
 def _terms(model: Variant, subject: Subject, seed: int = 0) -> dict[str, Tensor]:
     """Terms of one call in float64 on the subject's first rows, with the draws of `seed`."""
     x, progress = subject.x[:ROWS].double(), torch.tensor(0.5, dtype=torch.float64)
-    return loss_parts(model.loss(Batch(x, subject.y[:ROWS], progress, len(subject.x)), _DoubleDraw(_generator(seed))))[
-        0
-    ]
+    with kept(model.buffers()):  # in-place changes would be seen as derivatives
+        result = model.loss(Batch(x, subject.y[:ROWS], progress, len(subject.x)), _DoubleDraw(_generator(seed)))
+    return loss_parts(result)[0]
 
 
 def gradients_are_derivatives(subject: Subject) -> str | None:
@@ -79,7 +79,7 @@ def _check_derivative(model: Variant, subject: Subject, term: str, name: str, pa
     with torch.no_grad():
         parameter += STEP * direction
     measured = (ends[0] - ends[1]) / (2 * STEP)
-    if abs(along - measured) > DERIVATIVE_ERROR * (1 + abs(float(value)) + abs(measured)):
+    if abs(along - measured) > DERIVATIVE_ERROR * (1 + abs(float(value.detach())) + abs(measured)):
         raise AssertionError(
             f"the gradient of {term!r} by {name} is {along:.6g} along a direction in which the term changes by "
             f"{measured:.6g}; set straight_through = True if that is meant"
@@ -123,13 +123,16 @@ def buffers_are_pure(subject: Subject) -> str | None:
     return None
 
 
+@torch.no_grad()
 def projects_on_codes(subject: Subject) -> str | None:
     """`project` keeps shapes, changes nothing the second time, and leaves codes and draws of the prior in place."""
     model = subject.model().eval()
     if model.project is None:
         return "every point of R^L is a code"
     anywhere = 3 * torch.randn((50, model.latent_dim), generator=_generator(2))
-    fixed = {"a projected code": model.project(anywhere)}
+    if (found := model.project(anywhere)).shape != anywhere.shape:
+        raise AssertionError(f"project of {tuple(anywhere.shape)} returns {tuple(found.shape)}")
+    fixed = {"a projected code": found}
     if model.encode is not None:
         fixed["a code of encode"] = model.encode(subject.x)
     if model.prior is not None:

@@ -78,27 +78,41 @@ def student_t_elements(residual: Tensor, df: float, scale: float) -> Tensor:
     return (df + 1) / 2 * torch.log(1 + (residual / scale).square() / df) + constant
 
 
-#: |l|/2 below which series stand for l / tanh l and the like.
+#: |l|/2 below which series in the Bernoulli numbers B₂, B₄, … stand for l / tanh l and the like: exact in float64.
 _NEAR = 0.25
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
+#: ln(h / tanh h) = Σ aₙ h²ⁿ and coth h - 1/h = Σ bₙ h²ⁿ⁻¹.
+_LOG_RATIO = [
+    2 ** (2 * n - 1) * (4**n - 2) * b / (n * math.factorial(2 * n)) for n, b in enumerate(_BERNOULLI, start=1)
+]
+_LANGEVIN = [4**n * b / math.factorial(2 * n) for n, b in enumerate(_BERNOULLI, start=1)]
+
+
+def _polynomial(square: Tensor, coefficients: list[float]) -> Tensor:
+    """Σ cₙ x²ⁿ, n from 0, of x² of any shape."""
+    value = torch.full_like(square, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value = value * square + coefficient
+    return value
 
 
 def continuous_bernoulli_log_constant(logits: Tensor) -> Tensor:
-    """ln C of the continuous Bernoulli density C(p) p^x (1-p)^(1-x) on [0, 1], any shape.
+    """ln C of the continuous Bernoulli density C(p) p^x (1-p)^(1-x) on [0, 1], any shape (arXiv 1907.06845).
 
-    With h = l/2, C = 2h / tanh h; near 0 the series ln(h / tanh h) = h²/3 - 7h⁴/90 + 62h⁶/2835 (arXiv 1907.06845).
+    With h = l/2, C = 2h / tanh h.
     """
     half = logits.abs() / 2
     square, far = half.square(), half.clamp_min(_NEAR)
-    series = square * (1 / 3 + square * (-7 / 90 + square * (62 / 2835)))
-    return math.log(2) + torch.where(half < _NEAR, series, torch.log(far / torch.tanh(far)))
+    near = square * _polynomial(square, _LOG_RATIO)
+    return math.log(2) + torch.where(half < _NEAR, near, torch.log(far / torch.tanh(far)))
 
 
 def continuous_bernoulli_mean(logits: Tensor) -> Tensor:
     """E x of the continuous Bernoulli density: ½ + ½(coth h - 1/h) with h = l/2, any shape."""
     half = logits / 2
-    square, far = half.square(), torch.where(half < 0, half.clamp_max(-_NEAR), half.clamp_min(_NEAR))
-    series = half * (1 / 3 + square * (-1 / 45 + square * (2 / 945 - square / 4725)))
-    return 0.5 + 0.5 * torch.where(half.abs() < _NEAR, series, 1 / torch.tanh(far) - 1 / far)
+    far = torch.where(half < 0, half.clamp_max(-_NEAR), half.clamp_min(_NEAR))
+    near = half * _polynomial(half.square(), _LANGEVIN)
+    return 0.5 + 0.5 * torch.where(half.abs() < _NEAR, near, 1 / torch.tanh(far) - 1 / far)
 
 
 def continuous_bernoulli_logit(mean: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ class Rate(Metric):
             unit="nats",
             range="[0, inf)",
             formula="E KL(q(z|x) || p0); of discrete codes H of their frequencies + (K - 1) / (2N)",
+            gauge="dependent",
         ),
     )
 

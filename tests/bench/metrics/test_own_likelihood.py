@@ -80,7 +80,8 @@ def test_costs_that_are_densities_have_every_likelihood(cost, toolbox):
     own = declared(model, cost.distribution)
     one, other = (toolbox.evaluate(each, split, *short()) for each in (model, own))
     for name in ("test_neg_elbo", "iwae_100", "prior_bound", "ais_log_likelihood", "val_calibrated_neg_elbo"):
-        assert other[name].value == pytest.approx(one[name].value, rel=1e-4), name
+        slack = 4 * (one[name].error + other[name].error) if name.startswith("ais") else 1e-3  # other draws
+        assert other[name].value == pytest.approx(one[name].value, abs=slack), name
     assert "no decoder variance" in one["decoder_variance"].reason
     assert one["ais_gap"].value > 0
 

@@ -11,7 +11,7 @@ from bench.losses import gaussian_kl
 class CapacityVAE(ElboVariant):
     """VAE whose KL term is held at a capacity that grows during training (Burgess 2018)."""
 
-    family = "variational"
+    family = "elbo"
     reference = "Burgess et al. 2018, arXiv 1804.03599"
 
     def __init__(self, kl_weight: float | str = "auto", gamma: float = 10.0, capacity: float = 10.0, ramp: float = 0.5):

@@ -10,7 +10,7 @@ from bench.parts.jacobians import squared_jacobian, unit_directions
 class Contractive(Variant):
     """Contractive autoencoder (Rifai 2011): codes that move little when x does, by the encoder's squared Jacobian."""
 
-    family = "deterministic"
+    family = "autoencoder"
     reference = "Rifai et al. 2011, ICML"
 
     def __init__(self, weight: float = 0.1):

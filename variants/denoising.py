@@ -12,7 +12,7 @@ from bench.contracts.variant import Variant, number_in
 class Denoising(Variant):
     """Denoising autoencoder (Vincent 2010): reconstruct x from the code of x with noise or with values left out."""
 
-    family = "deterministic"
+    family = "autoencoder"
     reference = "Vincent et al. 2010, JMLR 11"
 
     def __init__(self, noise: float = 0.2, corruption: Literal["gaussian", "masking"] = "gaussian"):

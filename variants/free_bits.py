@@ -12,7 +12,7 @@ from bench.losses import gaussian_kl
 class FreeBits(ElboVariant):
     """VAE whose KL term starts to count in each dimension at δ nats (Kingma 2016)."""
 
-    family = "variational"
+    family = "elbo"
     reference = "Kingma et al. 2016, arXiv 1606.04934"
 
     def __init__(self, kl_weight: float | str = "auto", beta: float = 1.0, nats: float = 0.5):

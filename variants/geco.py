@@ -16,7 +16,7 @@ from bench.losses import gaussian_kl
 class GECO(ElboVariant):
     """VAE that meets a given reconstruction error at the least KL, by a multiplier that adapts (Rezende 2018)."""
 
-    family = "variational"
+    family = "elbo"
     reference = "Rezende and Viola 2018, arXiv 1810.00597"
 
     def __init__(

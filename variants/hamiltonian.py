@@ -38,6 +38,8 @@ class Hamiltonian(ElboVariant):
 
     def moved(self, z, momentum, x):
         """z_K and ρ_K from z₀ and γ, each (..., B, L)."""
+        if self.steps == 0:
+            return z, momentum
         roots = cooling_roots(torch.sigmoid(self.raw_root), self.steps)
 
         def energy(code):

@@ -15,7 +15,7 @@ from bench.parts.jacobians import squared_jacobian
 class RAE(Variant):
     """Regularised autoencoder (Ghosh 2020): small codes and a smooth decoder, by its weights or by its Jacobian."""
 
-    family = "deterministic"
+    family = "autoencoder"
     reference = "Ghosh et al. 2020, arXiv 1903.12436"
 
     def __init__(self, weight: float = 1.0, decoder_weight: float = 0.01, penalty: Literal["l2", "gradient"] = "l2"):

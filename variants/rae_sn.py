@@ -15,7 +15,7 @@ from bench.parts.spectral import spectral_norm
 class RAESN(Variant):
     """Regularised autoencoder with a spectrally normalised decoder (Ghosh 2020): small codes, a Lipschitz decoder."""
 
-    family = "deterministic"
+    family = "autoencoder"
     reference = "Ghosh et al. 2020, arXiv 1903.12436"
     straight_through = True  # singular vectors are held fixed, which is right once the iteration has converged
 
@@ -26,17 +26,18 @@ class RAESN(Variant):
     def setup(self, context):
         self.weight_value = self.weight * context.auto_kl_weight()
         self.matrices = tuple(name for name, value in self.decoder.named_parameters() if value.dim() > 1)
+        decoder = dict(self.decoder.named_parameters())
         for place, name in enumerate(self.matrices):
-            left = torch.randn(len(self.decoder.get_parameter(name)))
+            left = torch.randn(len(decoder[name]))
             self.register_buffer(f"left_{place}", normalize(left, dim=0))
 
     def normalised(self):
         """The decoder's weights over their norms, by name, and the left vectors after a step of power iteration."""
-        weights, lefts = {}, {}
+        decoder, weights, lefts = dict(self.decoder.named_parameters()), {}, {}
         for place, name in enumerate(self.matrices):
-            weight, buffer = self.decoder.get_parameter(name), f"left_{place}"
-            norm, lefts[buffer] = spectral_norm(weight, self.get_buffer(buffer))
-            weights[name] = weight / norm
+            buffer = f"left_{place}"
+            norm, lefts[buffer] = spectral_norm(decoder[name], self.get_buffer(buffer))
+            weights[name] = decoder[name] / norm
         return weights, lefts
 
     def decode_params(self, z):

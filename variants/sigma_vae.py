@@ -14,7 +14,7 @@ from bench.losses import gaussian_kl
 class SigmaVAE(ElboVariant):
     """VAE that learns its decoder's variance, and with it the weight of the KL term (Rybkin 2021)."""
 
-    family = "variational"
+    family = "elbo"
     reference = "Rybkin et al. 2021, arXiv 2006.13202"
 
     def __init__(self, kl_weight: float | str = "auto"):

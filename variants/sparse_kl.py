@@ -13,7 +13,7 @@ from bench.parts.divergences import coin_kl
 class SparseKL(Variant):
     """Sparse autoencoder (Ng 2011): codes in (0, 1) whose means over a batch are drawn to ρ."""
 
-    family = "deterministic"
+    family = "autoencoder"
     reference = "Ng 2011, CS294A lecture notes"
 
     def __init__(self, rho: float = 0.1, weight: float = 1.0):

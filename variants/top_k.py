@@ -12,7 +12,7 @@ from bench.parts.quantise import nearest_sparse
 class TopK(Variant):
     """k-sparse autoencoder (Makhzani and Frey 2014): only the k largest entries of a code reach the decoder."""
 
-    family = "deterministic"
+    family = "autoencoder"
     reference = "Makhzani and Frey 2014, arXiv 1312.5663"
 
     def __init__(self, k: int = 2):

@@ -44,6 +44,9 @@ class AutoregressiveStep(nn.Module):
     near `forget`, so that a new step hardly moves z.
     """
 
+    into: Tensor
+    out: Tensor
+
     def __init__(self, latent_dim: int, hidden: int, forget: float = 2.0) -> None:
         super().__init__()
         self.first = nn.Linear(latent_dim, hidden)

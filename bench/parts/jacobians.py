@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ def squared_jacobian(function: Callable[[Tensor], Tensor], at: Tensor, direction
         at: (B, ...).
         directions: v, (P, B, m) or (P, 1, m).
     """
-    _, pull_back = torch.func.vjp(function, at)
+    pull_back: Callable[..., Any] = torch.func.vjp(function, at)[1]
     wide = directions.expand(len(directions), len(at), directions.shape[-1])
     (rows,) = torch.vmap(pull_back)(wide)  # (P, B, ...)
     return rows.flatten(2).square().sum((0, 2))

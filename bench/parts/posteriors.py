@@ -45,7 +45,7 @@ class TwoLevelNormal(Distribution):
 
     def __init__(self, upper: int, width: int, below: Callable[[Tensor], tuple[Tensor, Tensor]], like: Tensor) -> None:
         self._upper, self._below, self._like = upper, below, like.detach().new_zeros(())
-        super().__init__((), (width,), validate_args=False)
+        super().__init__(torch.Size(), torch.Size((width,)), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """ln p(z), (..., L) → (...)."""

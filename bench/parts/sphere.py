@@ -137,7 +137,7 @@ class UniformOnSphere(Distribution):
 
     def __init__(self, dimension: int, like: Tensor) -> None:
         self._like = like.detach().new_zeros(())
-        super().__init__((), (dimension,), validate_args=False)
+        super().__init__(torch.Size(), torch.Size((dimension,)), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """-ln of the sphere's area, (...)."""

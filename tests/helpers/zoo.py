@@ -57,6 +57,11 @@ def terms(model, x, draw=None, progress=1.0, y=None):
     return outcome(model, x, draw, progress, y)[0]
 
 
+def number(value):
+    """A number from a tensor of one, without its graph."""
+    return value.detach().item() if isinstance(value, torch.Tensor) else float(value)
+
+
 def slopes(model, term):
     """Gradient of a term's mean with respect to each parameter of encoder and decoder that it reaches."""
     named = {name: value for name, value in model.named_parameters() if name.startswith(("encoder.", "decoder."))}

@@ -1,7 +1,7 @@
 """ACAI: without weight it is the plain autoencoder; both players' terms by hand, each in its own graph."""
 
 import torch
-from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 
 def test_without_weight_it_is_the_plain_autoencoder():
@@ -47,4 +47,4 @@ def test_interpolations_are_images_under_bernoulli_cost_too():
 
     model.critic = Spy()
     terms(model, x)
-    assert all(0 <= float(image.min()) and float(image.max()) <= 1 for image in seen)
+    assert all(0 <= number(image.min()) and number(image.max()) <= 1 for image in seen)

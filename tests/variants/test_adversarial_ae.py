@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch.nn.functional import logsigmoid
-from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 
 def test_without_weight_it_is_the_plain_autoencoder():
@@ -40,6 +40,6 @@ def test_the_encoder_learns_from_a_perfect_critic_of_normals():
 
     model.critic = Best()
     found = terms(model, data())
-    assert math.isclose(float(found["fooled"][0]), math.log1p(math.exp(m**2 / 2)), rel_tol=1e-12)
+    assert math.isclose(number(found["fooled"][0]), math.log1p(math.exp(m**2 / 2)), rel_tol=1e-12)
     (slope,) = torch.autograd.grad(found["fooled"].mean(), [model.encoder[-1].bias])
     assert slope[0] > 0 and slope[1:].abs().max() == 0

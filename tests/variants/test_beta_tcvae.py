@@ -4,7 +4,7 @@ import itertools
 import math
 
 import torch
-from zoo import N_TRAIN, NAT, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import N_TRAIN, NAT, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.parts.divergences import aggregate_log_densities
 
@@ -48,7 +48,7 @@ def test_the_estimate_of_the_aggregate_density_is_unbiased_over_all_batches():
     generator = torch.Generator().manual_seed(3)
     n, rows = 6, 3
     mean, log_variance, z = (torch.randn(n, 1, generator=generator).double() for _ in range(3))
-    exact = sum(density(float(z[0]), float(m), float(v)) for m, v in zip(mean, log_variance, strict=True)) / n
+    exact = sum(density(number(z[0]), number(m), number(v)) for m, v in zip(mean, log_variance, strict=True)) / n
     estimates = []
     for others in itertools.combinations(range(1, n), rows - 1):
         batch = [0, *others]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from zoo import NAT, Draw64, data, model_of, terms
+from zoo import NAT, Draw64, data, model_of, number, terms
 
 from bench.errors import Incompatible
 
@@ -17,7 +17,7 @@ def test_the_kl_is_that_of_an_enumeration():
         for group in logits:
             weights = [math.exp(value) for value in group]
             total += sum(w / sum(weights) * math.log(w / sum(weights) / 0.5) for w in weights)
-        assert math.isclose(float(found["kl"][row]), total, rel_tol=1e-6)
+        assert math.isclose(number(found["kl"][row]), total, rel_tol=1e-6)
     assert torch.allclose(found["loss"], found["reconstruction"] + 3.0 * NAT * found["kl"], rtol=1e-12)
 
 
@@ -74,7 +74,9 @@ def test_posterior_and_prior_are_over_whole_codes():
     log_q = model.posterior(x).log_prob(code)
     expected = model.encoder(x).reshape(-1, 2, 3).log_softmax(-1).max(-1).values.sum(-1)
     assert torch.allclose(log_q, expected, rtol=1e-12)
-    assert torch.allclose(model.prior().log_prob(code), torch.full((7,), -2 * math.log(3)).double(), rtol=1e-12)
+    assert torch.allclose(
+        model.prior().log_prob(code), torch.full((7,), -2 * math.log(3), dtype=torch.float64), rtol=1e-12
+    )
     with torch.random.fork_rng():
         draws = model.prior().sample((50,))
     assert torch.equal(model.project(draws), draws)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from zoo import NAT, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.errors import Incompatible
 from bench.parts.divergences import cramer_wold
@@ -25,14 +25,14 @@ def test_the_loss_adds_the_logarithm_of_the_distance():
 def by_quadrature(z, directions=4000):
     """The mean over directions of the squared L² distance of smoothed densities, on a fine grid of the line."""
     grid = torch.linspace(-14, 14, 1401).double()
-    step, gamma = float(grid[1] - grid[0]), (4 / (3 * len(z))) ** 0.4
+    step, gamma = number(grid[1] - grid[0]), (4 / (3 * len(z))) ** 0.4
     units = torch.randn(directions, z.shape[1], generator=torch.Generator().manual_seed(0)).double()
     units /= units.norm(dim=1, keepdim=True)
     prior = torch.distributions.Normal(0.0, (1 + gamma) ** 0.5).log_prob(grid).exp()
     found = []
     for unit in units:
         kernel = torch.distributions.Normal((z @ unit)[:, None], gamma**0.5).log_prob(grid).exp().mean(0)
-        found.append(float((kernel - prior).square().sum()) * step)
+        found.append(number((kernel - prior).square().sum()) * step)
     return torch.tensor(found).double()
 
 
@@ -40,14 +40,14 @@ def by_quadrature(z, directions=4000):
 def test_the_distance_is_the_mean_over_directions_in_many_dimensions(scale):
     z = scale * torch.randn(6, 20, generator=torch.Generator().manual_seed(1)).double() + 0.2
     found = by_quadrature(z, 600)
-    error = 5 * float(found.std()) / len(found) ** 0.5
-    assert math.isclose(float(cramer_wold(z)), float(found.mean()), rel_tol=0.03, abs_tol=error)
+    error = 5 * number(found.std()) / len(found) ** 0.5
+    assert math.isclose(number(cramer_wold(z)), number(found.mean()), rel_tol=0.03, abs_tol=error)
 
 
 def test_it_is_least_at_draws_of_the_prior():
     z = torch.randn(400, 8, generator=torch.Generator().manual_seed(2)).double()
     assert all(cramer_wold(z) < cramer_wold(other) for other in (0.7 * z, 1.4 * z, z + 0.5))
-    assert float(cramer_wold(z)) > 0 and cramer_wold(z[:1]).isfinite()
+    assert number(cramer_wold(z)) > 0 and cramer_wold(z[:1]).isfinite()
 
 
 def test_one_dimension_is_refused():

@@ -1,7 +1,7 @@
 """Free bits: with none it is the VAE; the paid nats by hand; a dimension below δ has no gradient from its KL."""
 
 import torch
-from zoo import NAT, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.losses import gaussian_kl
 
@@ -17,8 +17,8 @@ def test_each_dimension_pays_the_larger_of_its_batch_mean_and_delta():
     nats = (means[1] + means[2]) / 2
     found = terms(model_of("free-bits", beta=2.0, nats=nats), x)
     paid = sum(max(mean, nats) for mean in means)
-    expected = float(found["reconstruction"].mean()) + 2.0 * NAT * paid
-    assert abs(float(found["loss"].mean()) - expected) < 1e-12
+    expected = number(found["reconstruction"].mean()) + 2.0 * NAT * paid
+    assert abs(number(found["loss"].mean()) - expected) < 1e-12
 
 
 def test_with_many_free_nats_the_gradient_is_the_reconstructions_alone():

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from zoo import NAT, assert_other_loss, assert_same_loss, data, model_of, outcome, terms
+from zoo import NAT, assert_other_loss, assert_same_loss, data, model_of, number, outcome, terms
 
 from bench.errors import Incompatible, UsageError
 
@@ -30,20 +30,20 @@ def test_average_and_multiplier_by_loops():
         found, buffers = outcome(model, x)
         expected = math.exp(log_multiplier) * found["reconstruction"] + NAT * found["kl"]
         assert torch.allclose(found["loss"], expected, rtol=1e-12)
-        average = 0.9 * average + 0.1 * (float(found["reconstruction"].mean()) / bound - 1)
+        average = 0.9 * average + 0.1 * (number(found["reconstruction"].mean()) / bound - 1)
         log_multiplier += 0.2 * average
         for name, value in buffers.items():
             model.get_buffer(name).copy_(value)
-        assert math.isclose(float(model.average), average, rel_tol=1e-9)
-        assert math.isclose(float(model.log_multiplier), log_multiplier, rel_tol=1e-9)
+        assert math.isclose(number(model.average), average, rel_tol=1e-9)
+        assert math.isclose(number(model.log_multiplier), log_multiplier, rel_tol=1e-9)
     assert math.isclose(model.decoder_variance, NAT / 2 / math.exp(log_multiplier), rel_tol=1e-9)
 
 
 def test_a_reconstruction_on_the_bound_leaves_the_multiplier():
     x = data()
-    cost = float(terms(model_of("geco"), x)["reconstruction"].mean())
+    cost = number(terms(model_of("geco"), x)["reconstruction"].mean())
     model = model_of("geco", tolerance=cost / (6 * NAT / 2))
-    assert abs(float(outcome(model, x)[1]["log_multiplier"])) < 1e-12
+    assert abs(number(outcome(model, x)[1]["log_multiplier"])) < 1e-12
 
 
 def test_what_has_no_bound_is_refused():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from torch.distributions import Normal
-from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.errors import UsageError
 from bench.parts.flows import cooling_roots, leapfrog
@@ -44,7 +44,7 @@ def test_steps_keep_volume():
         return torch.cat(model.moved(state[None, :3], state[None, 3:], x), -1)[0]
 
     jacobian = torch.autograd.functional.jacobian(both, torch.cat([z, momentum], -1)[0])
-    assert math.isclose(float(torch.linalg.det(jacobian)), 1.0, rel_tol=1e-10)
+    assert math.isclose(number(torch.linalg.det(jacobian)), 1.0, rel_tol=1e-10)
     assert (jacobian - torch.eye(6).double()).abs().max() > 0.1
 
 
@@ -57,7 +57,7 @@ def test_one_step_by_hand_on_the_joint_density():
         log_joint = -(model.decode(code) - x).flatten(1).square().sum(1) / 0.4 + Normal(0.0, 1.0).log_prob(code).sum(1)
         return -torch.autograd.grad(log_joint.sum(), [code])[0]
 
-    root = float(torch.sigmoid(model.raw_root))
+    root = number(torch.sigmoid(model.raw_root))
     half = momentum / root - 0.05 * slope(z)
     there = z + 0.1 * half
     found = model.moved(z, momentum, x)
@@ -86,7 +86,7 @@ def test_small_steps_tighten_the_bound_and_sizes_are_learned():
             model.decoder[-2].weight.mul_(3)  # so that the posterior is far from q
         losses.append(terms(model, x)["loss"])
     gain = losses[0] - losses[1]
-    assert float(gain.mean()) > 3 * float(gain.std()) / 3000**0.5
+    assert number(gain.mean()) > 3 * number(gain.std()) / 3000**0.5
     model = model_of("hamiltonian")
     found = torch.autograd.grad(terms(model, data())["loss"].sum(), [model.raw_sizes, model.raw_root])
     assert all(gradient.ne(0).all() for gradient in found)

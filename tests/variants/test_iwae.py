@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.errors import UsageError
 from bench.losses import gaussian_kl
@@ -40,11 +40,11 @@ def by_loops(model, x, noise):
         rows = []
         for i in range(len(x)):
             log_q = sum(
-                -0.5 * (math.log(2 * math.pi) + float(v) + (float(c) - float(m)) ** 2 / math.exp(float(v)))
+                -0.5 * (math.log(2 * math.pi) + number(v) + (number(c) - number(m)) ** 2 / math.exp(number(v)))
                 for c, m, v in zip(z[i], mean[i], log_variance[i], strict=True)
             )
-            log_p = sum(-0.5 * (math.log(2 * math.pi) + float(c) ** 2) for c in z[i])
-            rows.append(float(cost[i]) + NAT * (log_q - log_p))
+            log_p = sum(-0.5 * (math.log(2 * math.pi) + number(c) ** 2) for c in z[i])
+            rows.append(number(cost[i]) + NAT * (log_q - log_p))
         table.append(rows)
     return table
 
@@ -60,7 +60,7 @@ def test_bounds_of_sets_of_draws_by_loops(samples, groups):
     found, table = terms(model, x, draw)["loss"], by_loops(model, x, draw.noted[0])
     for row in range(3):
         sets = [[table[m * samples + k][row] for k in range(samples)] for m in range(groups)]
-        assert math.isclose(float(found[row]), sum(bound(one) for one in sets) / groups, rel_tol=1e-9)
+        assert math.isclose(number(found[row]), sum(bound(one) for one in sets) / groups, rel_tol=1e-9)
 
 
 def test_ciwae_mixes_bound_and_mean():
@@ -69,7 +69,7 @@ def test_ciwae_mixes_bound_and_mean():
     for row in range(3):
         draws = [table[k][row] for k in range(3)]
         expected = 0.7 * bound(draws) + 0.3 * sum(draws) / 3
-        assert math.isclose(float(found[row]), expected, rel_tol=1e-9)
+        assert math.isclose(number(found[row]), expected, rel_tol=1e-9)
 
 
 def test_piwae_gives_the_decoder_all_draws_and_the_encoder_sets():
@@ -77,9 +77,9 @@ def test_piwae_gives_the_decoder_all_draws_and_the_encoder_sets():
     found, table = terms(model, x, draw), by_loops(model, x, draw.noted[0])
     for row in range(3):
         draws = [table[k][row] for k in range(6)]
-        assert math.isclose(float(found["loss"][row]), bound(draws), rel_tol=1e-9)
+        assert math.isclose(number(found["loss"][row]), bound(draws), rel_tol=1e-9)
         sets = sum(bound(draws[2 * m : 2 * m + 2]) for m in range(3)) / 3
-        assert math.isclose(float(found["loss_encoder"][row]), sets, rel_tol=1e-9)
+        assert math.isclose(number(found["loss_encoder"][row]), sets, rel_tol=1e-9)
     assert model.players == {"loss": ("decoder.",), "loss_encoder": ("encoder.",)}
 
 
@@ -124,8 +124,8 @@ def test_the_bound_of_a_model_with_two_states_rises_with_the_draws_to_the_eviden
         total = 0.0
         for sets in range(2**draws):
             states = [sets >> k & 1 for k in range(draws)]
-            u = torch.tensor([math.log(q[s] / joint[s]) for s in states]).double()
-            total -= math.prod(q[s] for s in states) * float(weighted_bound(u, 1.0))
+            u = torch.tensor([math.log(q[s] / joint[s]) for s in states], dtype=torch.float64)
+            total -= math.prod(q[s] for s in states) * number(weighted_bound(u, 1.0))
         means.append(total)
     elbo = sum(q[s] * math.log(joint[s] / q[s]) for s in (0, 1))
     assert math.isclose(means[0], elbo, rel_tol=1e-12)

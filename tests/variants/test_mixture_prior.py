@@ -3,7 +3,7 @@
 import math
 
 import torch
-from zoo import Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 
 def test_one_component_is_a_one_draw_vae():
@@ -30,12 +30,14 @@ def test_the_loss_takes_the_density_of_the_prior_by_loops():
         density = 0.0
         for k, share in enumerate(shares):
             exponent = sum(
-                -0.5 * ((c - float(m)) ** 2 / math.exp(float(v)) + float(v) + math.log(2 * math.pi))
+                -0.5 * ((c - number(m)) ** 2 / math.exp(number(v)) + number(v) + math.log(2 * math.pi))
                 for c, m, v in zip(code, model.prior_mean[k], model.prior_log_variance[k], strict=True)
             )
             density += share * math.exp(exponent)
-        assert math.isclose(float(found["kl"][row]), float(log_q[row]) - math.log(density), rel_tol=1e-5, abs_tol=1e-6)
-        assert math.isclose(float(model.prior().log_prob(z[row])), math.log(density), rel_tol=1e-5)
+        assert math.isclose(
+            number(found["kl"][row]), number(log_q[row]) - math.log(density), rel_tol=1e-5, abs_tol=1e-6
+        )
+        assert math.isclose(number(model.prior().log_prob(z[row])), math.log(density), rel_tol=1e-5)
 
 
 def test_the_prior_is_learned():

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.errors import UsageError
 from bench.parts.jacobians import squared_jacobian
@@ -17,7 +17,7 @@ def test_without_weights_it_is_the_plain_autoencoder(penalty):
 
 def test_the_loss_is_cost_and_both_penalties():
     model, x = model_of("rae", weight=2.0, decoder_weight=0.3), data()
-    weights = sum(float(value.square().sum()) / 2 for value in model.decoder.parameters())
+    weights = sum(number(value.square().sum()) / 2 for value in model.decoder.parameters())
     size = model.encode(x).square().sum(1) / 2
     cost = model.reconstruction_cost(model.encode(x), x)
     assert torch.allclose(terms(model, x)["loss"], cost + NAT * (2.0 * size + 0.3 * weights), rtol=1e-12)

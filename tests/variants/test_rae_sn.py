@@ -1,7 +1,7 @@
 """RAE-SN: the decoder's weights have largest singular value 1; with such weights and no penalty it is the plain AE."""
 
 import torch
-from zoo import NAT, assert_other_loss, data, model_of, outcome, terms
+from zoo import NAT, assert_other_loss, data, model_of, number, outcome, terms
 
 
 def iterated(model, steps=300):
@@ -61,6 +61,6 @@ def test_the_gradient_is_that_of_the_normalised_weight():
             other.decoder.get_parameter(name)[0, 1] = value
             return terms(iterated(other, 50), x)["loss"].sum()
 
-    centre = float(weight[0, 1].detach())
+    centre = number(weight[0, 1].detach())
     numeric = (loss_at(centre + step) - loss_at(centre - step)) / (2 * step)
     assert torch.allclose(slope[0, 1], numeric, rtol=1e-5)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.errors import Incompatible, UsageError
 
@@ -48,11 +48,11 @@ def test_the_loss_is_lambda_times_a_negative_elbo_up_to_a_constant(cost):
 
 def test_the_best_variance_is_the_mean_squared_error():
     model, x = model_of("sigma-vae"), data()
-    cost = float(terms(model, x)["reconstruction"].mean())
+    cost = number(terms(model, x)["reconstruction"].mean())
     with torch.no_grad():
         model.log_ratio.fill_(math.log(cost / D / (NAT / 2)))
     (slope,) = torch.autograd.grad(terms(model, x)["loss"].mean(), [model.log_ratio])
-    assert abs(float(slope)) < 1e-12
+    assert abs(number(slope)) < 1e-12
 
 
 def test_what_has_no_variance_is_refused():

@@ -3,7 +3,7 @@
 import numpy as np
 import ot
 import torch
-from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, terms
+from zoo import NAT, Draw64, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 
 def test_without_weight_it_is_the_plain_autoencoder():
@@ -18,6 +18,6 @@ def test_the_distance_is_the_mean_of_one_dimensional_transports():
     distances = []
     for direction in directions:
         unit = direction / np.linalg.norm(direction)
-        distances.append(float(ot.wasserstein_1d(z @ unit, prior @ unit, p=2)))
+        distances.append(number(ot.wasserstein_1d(z @ unit, prior @ unit, p=2)))
     assert np.allclose(found["sliced"].detach().numpy(), np.mean(distances), rtol=1e-10)
     assert torch.allclose(found["loss"], found["reconstruction"] + 2.0 * NAT * found["sliced"], rtol=1e-12)

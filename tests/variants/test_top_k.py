@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from zoo import LATENT, assert_other_loss, assert_same_loss, data, model_of
+from zoo import LATENT, assert_other_loss, assert_same_loss, data, model_of, number
 
 from bench.errors import Incompatible, UsageError
 
@@ -18,7 +18,7 @@ def test_with_all_entries_it_is_the_plain_autoencoder():
 def test_codes_are_the_nearest_of_all_that_have_k_entries(k):
     model, plain, x = model_of("top-k", k=k), model_of("ae"), data()
     z = plain.encode(x)
-    masks = torch.tensor([[float(j in kept) for j in range(LATENT)] for kept in itertools.combinations(range(3), k)])
+    masks = torch.tensor([[number(j in kept) for j in range(LATENT)] for kept in itertools.combinations(range(3), k)])
     candidates = z[:, None] * masks  # (B, choices, L)
     best = (candidates - z[:, None]).square().sum(-1).argmin(1)
     assert torch.equal(model.encode(x), candidates[torch.arange(len(x)), best])

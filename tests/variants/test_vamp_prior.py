@@ -1,7 +1,7 @@
 """VampPrior: one pseudo-input at N(0, I) is the VAE; the prior is the mixture of its posteriors."""
 
 import torch
-from zoo import Draw64, assert_other_loss, data, model_of, terms
+from zoo import Draw64, assert_other_loss, data, model_of, number, terms
 
 
 def test_one_component_at_the_standard_normal_is_a_one_draw_vae():
@@ -40,4 +40,4 @@ def test_draws_have_the_mixtures_mean():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         draws = prior.sample((20_000,))
-    assert torch.allclose(draws.mean(0), prior.mean, atol=5 * float(prior.stddev.max()) / 20_000**0.5)
+    assert torch.allclose(draws.mean(0), prior.mean, atol=5 * number(prior.stddev.max()) / 20_000**0.5)

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from zoo import NAT, assert_same_loss, data, model_of, outcome, terms
+from zoo import NAT, assert_same_loss, data, model_of, number, outcome, terms
 
 from bench.errors import Incompatible
 
@@ -12,7 +12,7 @@ from bench.errors import Incompatible
 def brute_force(z, codebook):
     """The nearest of all products of codes, part by part, to one z (L,)."""
     every = [torch.cat(parts) for parts in itertools.product(*codebook)]
-    return min(every, key=lambda code: float((code - z).square().sum()))
+    return min(every, key=lambda code: number((code - z).square().sum()))
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -89,7 +89,7 @@ def test_averages_by_loops_over_many_batches():
 
 
 def test_a_codebook_starts_as_wide_as_a_prior():
-    assert 0.8 < float(model_of("vq", codes=500).codebook.std()) < 1.2
+    assert 0.8 < number(model_of("vq", codes=500).codebook.std()) < 1.2
 
 
 def test_groups_that_do_not_divide_the_code_are_refused():

@@ -58,7 +58,7 @@ class AutoregressiveStep(nn.Module):
             self.second.bias[latent_dim:] = forget
         places = torch.arange(latent_dim)
         degrees = torch.arange(hidden) % max(latent_dim - 1, 1)
-        self.register_buffer("into", (degrees[:, None] >= places).to(torch.get_default_dtype()), persistent=True)
+        self.register_buffer("into", (degrees[:, None] >= places).to(torch.get_default_dtype()))
         self.register_buffer("out", (places[:, None] > degrees).repeat(2, 1).to(torch.get_default_dtype()))
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,8 +33,8 @@ class Cosine(nn.Module):
         super().__init__()
         self.dimension = dimension
         self.exponent = (dimension - 3) / 2
-        self.register_buffer("nodes", _jacobi(NODES, self.exponent, self.exponent), persistent=False)
-        self.register_buffer("tail", _jacobi(TAIL_NODES, 0.0, self.exponent), persistent=False)
+        self.register_buffer("nodes", _jacobi(NODES, self.exponent, self.exponent))
+        self.register_buffer("tail", _jacobi(TAIL_NODES, 0.0, self.exponent))
 
     def log_normaliser(self, kappa: Tensor) -> Tensor:
         """ln Z(κ) = ln ∫ e^{κw} (1-w²)^{(L-3)/2} dw: (B,) → (B,)."""

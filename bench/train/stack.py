@@ -180,13 +180,14 @@ class Stack:
 @contextlib.contextmanager
 def kept(buffers: Iterable[Tensor]) -> Iterator[None]:
     """Whatever is written into `buffers` meanwhile is undone afterwards: it is no step of a training."""
-    before = [(buffer, buffer.clone()) for buffer in buffers]
+    before = [(buffer, buffer.clone(), written_times(buffer)) for buffer in buffers]
     try:
         yield
     finally:
         with torch.no_grad():
-            for buffer, value in before:
-                buffer.copy_(value)
+            for buffer, value, times in before:
+                if times is None or written_times(buffer) != times:  # what a graph has saved is not written to
+                    buffer.copy_(value)
 
 
 def loss_parts(result: Any) -> tuple[Any, dict[str, Tensor]]:

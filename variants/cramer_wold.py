@@ -1,7 +1,7 @@
 """Cramér-Wold autoencoder: min Σ cost(Θ(Φ(xᵢ)), xᵢ) + w λ ln d²(Φ(x), N(0, I)) (Knop et al. 2020, eq. 11).
 
 d² is the mean over all directions of the L² distance between projected codes, smoothed by a normal kernel, and the
-projected prior, in closed form up to an approximation that is good from a few dimensions on. λ is λ_auto of the data.
+projected prior, in closed form up to an approximation that improves with L. λ is λ_auto of the data.
 """
 
 from bench.contracts.variant import Incompatible, Variant, number_in

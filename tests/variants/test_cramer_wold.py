@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.special import hyp1f1
 from zoo import NAT, assert_other_loss, assert_same_loss, data, model_of, number, terms
 
 from bench.errors import Incompatible
@@ -42,6 +43,27 @@ def test_the_distance_is_the_mean_over_directions_in_many_dimensions(scale):
     found = by_quadrature(z, 600)
     error = 5 * number(found.std()) / len(found) ** 0.5
     assert math.isclose(number(cramer_wold(z)), number(found.mean()), rel_tol=0.03, abs_tol=error)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 2.0])
+def test_each_mean_over_directions_is_nearly_kummers_function(scale):
+    """The mean of e^{-(vᵀz)² s} over directions is ₁F₁(½; L/2; -‖z‖² s)."""
+    z = scale * torch.randn(6, 60, generator=torch.Generator().manual_seed(1)).double() + 0.2
+    gamma = (4 / 18) ** 0.4
+    pairs = hyp1f1(0.5, 30, -(torch.cdist(z, z).square() / (4 * gamma)).numpy()) / math.sqrt(4 * math.pi * gamma)
+    width = 1 + 2 * gamma
+    cross = hyp1f1(0.5, 30, -(z.square().sum(1) / (2 * width)).numpy()) / math.sqrt(2 * math.pi * width)
+    expected = pairs.mean() + 1 / math.sqrt(4 * math.pi * (1 + gamma)) - 2 * cross.mean()
+    assert math.isclose(number(cramer_wold(z)), expected, rel_tol=0.04)
+
+
+def test_the_closed_form_by_loops():
+    z = torch.randn(4, 3, generator=torch.Generator().manual_seed(3)).double()
+    gamma, rows = (4 / 12) ** 0.4, z.tolist()
+    own = [(gamma + sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) / 3) ** -0.5 for x in rows for y in rows]
+    cross = [(gamma + 0.5 + sum(a * a for a in x) / 3) ** -0.5 for x in rows]
+    expected = (sum(own) / 16 + (1 + gamma) ** -0.5 - 2 * sum(cross) / 4) / (2 * math.sqrt(math.pi))
+    assert math.isclose(number(cramer_wold(z)), expected, rel_tol=1e-9)
 
 
 def test_it_is_least_at_draws_of_the_prior():

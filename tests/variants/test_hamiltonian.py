@@ -94,7 +94,7 @@ def test_small_steps_tighten_the_bound_and_sizes_are_learned():
 
 def test_weights_of_draws_average_to_the_evidence():
     """E p(x, z)/q is p(x) whatever the steps: the evidence of a decoder that ignores z is its likelihood."""
-    model, x = model_of("hamiltonian", kl_weight=0.5), data(2)
+    model, x = model_of("hamiltonian", kl_weight=0.5, steps=3, step_size=0.5), data(2)
     with torch.no_grad():
         model.decoder[0].weight.zero_()
         with torch.random.fork_rng():
@@ -103,6 +103,22 @@ def test_weights_of_draws_average_to_the_evidence():
         weights = (Normal(0.0, 1.0).log_prob(z).sum(-1) - log_q).exp()
     assert z.shape == (2000, 2, 3) and log_q.shape == (2000, 2)
     assert ((weights.mean(0) - 1).abs() < 5 * weights.std(0) / 2000**0.5).all()
+
+
+def test_draws_come_with_the_density_of_start_and_momenta():
+    model, x = model_of("hamiltonian", step_size=0.3), data()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        z, log_q = model.posterior(x).sample_and_log_prob((4,))
+        torch.manual_seed(0)
+        noise, momentum = torch.randn(2, 4, 7, 3, dtype=torch.float64)
+    mean, log_variance = model.moments(x)
+    q, normal = Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)
+    first = q.loc + q.scale * noise
+    expected, last = model.moved(first, momentum, x)
+    assert torch.allclose(z, expected, rtol=1e-12)
+    log_ratio = q.log_prob(first) + normal.log_prob(momentum) - normal.log_prob(last)
+    assert torch.allclose(log_q, log_ratio.sum(-1), rtol=1e-10)
 
 
 def test_a_weight_of_zero_is_refused():

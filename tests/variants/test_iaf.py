@@ -47,6 +47,18 @@ def test_the_density_of_a_draw_is_the_base_density_over_the_volume_change():
     assert torch.allclose(found["loss"], found["reconstruction"] + NAT * found["kl"], rtol=1e-12)
 
 
+def test_steps_follow_each_other_reversed_and_all_see_the_context():
+    model, x = loosened(model_of("iaf", steps=3)), data()
+    mean, _, context = model.split_head(x)
+    z, change = mean, 0
+    for step in model.steps:
+        z, more = step(z, context)
+        z, change = z[:, [2, 1, 0]], change + more
+    found, log_change = model.split(x)[2](mean)
+    assert torch.allclose(found, z, rtol=1e-12) and torch.allclose(log_change, change, rtol=1e-12)
+    assert torch.equal(model.encode(x), found)
+
+
 def test_draws_of_the_posterior_come_with_their_density():
     model, x = loosened(model_of("iaf")), data()
     with torch.random.fork_rng():

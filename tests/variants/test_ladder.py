@@ -62,6 +62,20 @@ def test_draws_have_the_density_that_is_declared():
     assert number(ratio.std()) > 0.1
 
 
+def test_lower_draws_follow_the_upper_ones():
+    """(z₁ - m(z₂))/s(z₂) is standard normal and knows nothing of z₂."""
+    model = moved()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        z = model.prior().sample((40_000,))
+    upper = z[:, :1]
+    centre, spread = model.below(upper)
+    noise = (z[:, 1:] - centre) * (-0.5 * spread).exp()
+    assert centre.std(0).min() > 0.02 and torch.cat([upper, noise], 1).mean(0).abs().max() < 5 / 200
+    joint = torch.cov(torch.cat([upper, noise], 1).t())
+    assert torch.allclose(joint, torch.eye(3).double(), atol=5 * 2**0.5 / 200)
+
+
 def test_one_dimension_is_refused():
     with pytest.raises(Incompatible, match="2 or more"):
         model_of("ladder", latent=1)

@@ -89,7 +89,8 @@ def _check_derivative(model: Variant, subject: Subject, term: str, name: str, pa
 def gradients_reach_parameters(subject: Subject) -> None:
     """Some gradient of its player's term reaches each parameter, but for those that the variant says are untrained."""
     model = subject.model().double()
-    lost, reached = [], []
+    lost: list[str] = []
+    reached: list[str] = []
     for term, names in owned_parameters(model).items():
         own = [parameter for name, parameter in model.named_parameters() if name in names]
         moved = [False] * len(own)

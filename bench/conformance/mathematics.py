@@ -16,7 +16,7 @@ from torch.distributions import MultivariateNormal
 from bench.contracts.variant import Batch, Variant
 from bench.evaluate.latent_density import draw, draw_with_log_prob, has_density, joint_log_prob
 from bench.train.noise import GeneratorDraw
-from bench.train.stack import kept, loss_parts, owned_parameters
+from bench.train.stack import loss_parts, owned_parameters
 
 if TYPE_CHECKING:
     from bench.conformance.variant import Subject
@@ -46,8 +46,12 @@ def _generator(seed: int = 0) -> torch.Generator:
 def _terms(model: Variant, subject: Subject, seed: int = 0) -> dict[str, Tensor]:
     """Terms of one call in float64 on the subject's first rows, with the draws of `seed`."""
     x, progress = subject.x[:ROWS].double(), torch.tensor(0.5, dtype=torch.float64)
-    with kept(model.buffers()):  # in-place changes would be seen as derivatives
-        result = model.loss(Batch(x, subject.y[:ROWS], progress, len(subject.x)), _DoubleDraw(_generator(seed)))
+    before = [buffer.clone() for buffer in model.buffers()]
+    result = model.loss(Batch(x, subject.y[:ROWS], progress, len(subject.x)), _DoubleDraw(_generator(seed)))
+    with torch.no_grad():
+        for buffer, value in zip(model.buffers(), before, strict=True):
+            if not torch.equal(buffer, value):  # a change in place would be seen as a derivative
+                buffer.copy_(value)
     return loss_parts(result)[0]
 
 
@@ -89,7 +93,8 @@ def _check_derivative(model: Variant, subject: Subject, term: str, name: str, pa
 def gradients_reach_parameters(subject: Subject) -> None:
     """Some gradient of its player's term reaches each parameter, but for those that the variant says are untrained."""
     model = subject.model().double()
-    lost, reached = [], []
+    lost: list[str] = []
+    reached: list[str] = []
     for term, names in owned_parameters(model).items():
         own = [parameter for name, parameter in model.named_parameters() if name in names]
         moved = [False] * len(own)

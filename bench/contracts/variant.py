@@ -238,6 +238,7 @@ class ElboVariant(GaussianVariant):
 
     def bound(self, cost: Tensor, kl: Tensor, **logged: Tensor) -> dict[str, Tensor]:
         """The terms of eq. 4 from cost and KL per example, each (B,); `logged` terms are recorded beside them."""
+        assert self.kl_weight_value is not None, "`setup` finds the weight; call super().setup(context) in your own"
         return {"loss": cost + self.kl_weight_value * kl, "reconstruction": cost, "kl": kl, **logged}
 
     def prior(self) -> Normal:

@@ -72,14 +72,14 @@ def conv(
     widths = [whole_number("conv channels", width, 1) for width in channels]
     units = whole_number("conv dense", dense, 0)
     make_activation = activation_named(activation)
-    initialise, norms = initialiser(init), norm_named(norm)
+    initialise, norms, image_norms = initialiser(init), norm_named(norm), norm_named(norm, images=True)
 
     def factory(data_shape: tuple[int, ...], head_width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         colours, sizes = _sizes(data_shape, len(widths))
         smallest = sizes[-1][0] * sizes[-1][1] * widths[-1]
         body: list[nn.Module] = [_ChannelsLast()]
         for width_in, width_out in itertools.pairwise([colours, *widths]):
-            body += [nn.Conv2d(width_in, width_out, 3, stride=2, padding=1), *norms(width_out, True), make_activation()]
+            body += [nn.Conv2d(width_in, width_out, 3, stride=2, padding=1), *image_norms(width_out), make_activation()]
         body.append(_FromImage())
         if units:
             body += [Linear(smallest, units), *norms(units), make_activation()]
@@ -90,7 +90,7 @@ def conv(
         for width_out, (small, large) in zip(widths[::-1], itertools.pairwise(sizes[::-1]), strict=True):
             grow = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
             larger = nn.ConvTranspose2d(width_in, width_out, 3, 2, 1, output_padding=grow)
-            steps += [larger, *norms(width_out, True), make_activation()]
+            steps += [larger, *image_norms(width_out), make_activation()]
             width_in = width_out
         decoder = nn.Sequential(*steps, nn.ConvTranspose2d(width_in, colours, 3, 1, 1))
         initialise(encoder, decoder)

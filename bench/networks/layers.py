@@ -54,8 +54,8 @@ def _weight(layer: nn.Module) -> Tensor:
     return layer.weight
 
 
-def norm_named(name: str) -> Callable[[int, bool], list[nn.Module]]:
-    """A function (width, of images) → the layers that normalise: one, or none.
+def norm_named(name: str, images: bool = False) -> Callable[[int], list[nn.Module]]:
+    """A function from a width to the layers that normalise it, one or none: of (B, width), or of (B, width, H, W).
 
     Raises:
         UsageError: an unknown name.
@@ -63,7 +63,7 @@ def norm_named(name: str) -> Callable[[int, bool], list[nn.Module]]:
     if name not in NORMS:
         raise unknown_name("norm", str(name), NORMS)
     kinds = NORMS[name]
-    return lambda width, images=False: [] if kinds is None else [kinds[images](width)]
+    return lambda width: [] if kinds is None else [kinds[images](width)]
 
 
 def initialiser(name: str) -> Callable[..., None]:
@@ -78,7 +78,9 @@ def initialiser(name: str) -> Callable[..., None]:
     start = INITS[name]
 
     def initialise(*networks: nn.Module) -> None:
-        for network in networks if start is not None else ():
+        if start is None:
+            return
+        for network in networks:
             for layer in network.modules():
                 if isinstance(layer, _LINEAR_MAPS):
                     start(layer)

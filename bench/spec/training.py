@@ -29,6 +29,8 @@ _RATE = {"lr": Parameter(3e-3, _NUMBER)}
 _DECAY = {"weight_decay": Parameter(0.0, _NUMBER)}
 _EPS = {"eps": Parameter(1e-8, _NUMBER)}
 _MOMENTUM = {"momentum": Parameter(0.0, _NUMBER)}
+#: Parameters that came later, with their defaults: those are not written, so that cells keep the ids they had.
+LATER = {"norm": "none"}
 #: Parameters of each optimiser.
 OPTIMIZERS = {
     "adam": {**_RATE, **_DECAY, **_EPS},
@@ -166,7 +168,10 @@ def _fill(kind: str, call: Call, known: dict[str, dict[str, Parameter]], *also: 
 
 def _network(call: Call) -> Call:
     """Built-in networks get all their parameters; a `module:factory` is called with what is given."""
-    return call if ":" in call.name else _fill("network", call, network_parameters(), "module:factory")
+    if ":" in call.name:
+        return call
+    filled = _fill("network", call, network_parameters(), "module:factory")
+    return Call(filled.name, {key: value for key, value in filled.params.items() if LATER.get(key) != value})
 
 
 def _recon(call: Call) -> Call:

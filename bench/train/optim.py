@@ -63,10 +63,10 @@ class Updater:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` returned."""
-        entries = [(*place.split(".", 1), value) for place, value in state.items()]
         for indices, group in self._groups:
             places = {str(index): place for place, index in enumerate(indices)}
-            group.load({(places[index], name): value for index, name, value in entries if index in places})
+            entries = {key.partition("."): value for key, value in state.items()}
+            group.load({(places[at], name): value for (at, _, name), value in entries.items() if at in places})
 
 
 class _Group:

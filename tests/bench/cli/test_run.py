@@ -83,7 +83,7 @@ def test_every_option_reaches_the_run(call, executed, tmp_path):
     assert [registry.label("dataset", data) for data in spec.datasets] == ["digits[split_seed=1]", "linear-gaussian"]
     train = spec.train
     assert (spec.seeds, train.epochs, train.steps, train.latent_dim, train.batch_size) == ((0, 3), 7, None, 3, 32)
-    assert str(train.network) == "mlp[hidden=[8,4],activation=tanh,init=torch,norm=none]"
+    assert str(train.network) == "mlp[hidden=[8,4],activation=tanh,init=torch]"
     assert (str(train.recon), train.optimizer.params["lr"], train.schedule.name) == (
         "gaussian[scale=0.5]",
         0.1,

@@ -58,6 +58,20 @@ def test_right_gradients_pass(base):
     assert mathematics.gradients_reach_parameters(subject) is None
 
 
+def test_buffers_that_a_gradient_needs_are_left_alone():
+    """A mask of a product is needed backwards; putting its own values back would count as a change."""
+
+    def with_mask(self, context):
+        self.register_buffer("mask", torch.ones(context.latent_dim))
+
+    def masked(self, batch, draw):
+        return {"loss": self.reconstruction_cost(self.encoder(batch.x) * self.mask, batch.x)}
+
+    subject = made(setup=with_mask, loss=masked)
+    assert mathematics.gradients_are_derivatives(subject) is None
+    assert mathematics.gradients_reach_parameters(subject) is None
+
+
 @pytest.mark.parametrize("loss", [detached, wrong_backward, single])
 def test_gradients_that_are_no_derivatives_are_found(loss):
     with pytest.raises(AssertionError, match="loss"):

@@ -11,7 +11,7 @@ from torch.distributions import Distribution, MultivariateNormal, Normal
 from bench.metrics.aggregate_posterior import AggregatePosterior
 from bench.metrics.annealed import Annealed
 from bench.metrics.collapse import Collapse
-from bench.metrics.functional.classify import LabelledCodes, knn_accuracy
+from bench.metrics.functional.classify import LabelledCodes, _drawn_neighbours, knn_accuracy
 from bench.metrics.functional.disentangle import factorvae_score
 from bench.metrics.functional.neighbour_ranks import neighbour_ranks, trustworthiness
 from bench.metrics.functional_rank import FunctionalRank
@@ -180,6 +180,10 @@ def test_which_of_coinciding_codes_vote_is_drawn_for_every_query():
     codes["train"][-1] = 5.0  # so that the codes vary
     found = knn_accuracy(LabelledCodes(codes, {"train": labels, "test": (rng.random(1000) < 0.3).astype(int)}))
     assert 0.55 < found < 0.75
+    voters = _drawn_neighbours(
+        np.zeros((20, 2)), np.array([[0.0, 0.0], [5.0, 5.0]]), (np.arange(n) == n - 1).astype(int), 10, 0
+    )
+    assert len(np.unique(np.sort(voters, 1), axis=0)) == 20 and not (voters == n - 1).any()
 
 
 def test_distinct_codes_vote_as_before(digits_split):

@@ -280,11 +280,12 @@ def flops_per_step(model: Variant, rows: Rows, batch_size: int, device: torch.de
     requests = stack.requests(x, y, progress)
     noise = NoiseSource([0], device, "flops").at(0, 0, requests, False)
     players = owned_parameters(model)
+    state = {name: value.clone() for name, value in stack.live.items()}  # the counter takes no leaf as a module's input
     with FlopCounterMode(display=False) as counter, kept(model.buffers()):
         for due in due_players(model, players):
-            terms = stack.terms(x[None], None if y is None else y[None], progress, requests, noise)
+            terms = stack.terms(x[None], None if y is None else y[None], progress, requests, noise, state)
             for player in due:
-                own = [stack.parameters[name] for name in players[player]]
+                own = [state[name] for name in players[player]]
                 torch.autograd.grad(terms[player].mean(), own, retain_graph=player != due[-1], allow_unused=True)
     return counter.get_total_flops()
 

@@ -164,6 +164,24 @@ def test_rates_of_players_and_of_parameters_multiply_the_learning_rate():
         torch.testing.assert_close(slow[name], factor * step, rtol=1e-3, atol=1e-8)
 
 
+class LearnsInputs(Variant):
+    """Gives a parameter itself to the encoder."""
+
+    def setup(self, context):
+        self.inputs = torch.nn.Parameter(torch.rand(3, *context.data_shape))
+
+    def loss(self, batch, draw):
+        cost = self.reconstruction_cost(self.encoder(batch.x), batch.x)
+        return {"loss": cost + self.encoder(self.inputs).square().sum()}
+
+
+def test_operations_are_counted_where_a_parameter_is_an_input():
+    context = Context((1, 4, 4), 4, ReconstructionCost("squared"), mlp([]), 0, 200, None, lambda: 0.1)
+    decoder, encoder = 3 * 2 * 64 * 4 * 16, 2 * 2 * 64 * 16 * 4  # data have no gradient
+    learned = 3 * 2 * 3 * 16 * 4
+    assert flops_per_step(attach(LearnsInputs(), context), Rows(X, None, CPU), 64, CPU) == decoder + encoder + learned
+
+
 def test_steps_of_a_player_are_read_from_the_instance_and_cost_operations():
     """A step of the critic costs a pass of all networks forward, and back through the critic alone."""
     context = Context((1, 4, 4), 4, ReconstructionCost("squared"), mlp([16]), 0, 200, None, lambda: 0.1)

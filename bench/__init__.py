@@ -3,8 +3,8 @@
 For users: `bench.run(...)` runs a benchmark and returns its results, `bench.load(run)` reads those of an earlier one,
 `bench.load_model(run, variant, seed)` gives a trained model back, `bench.figures` plots results in notebooks.
 
-For authors of plugins, everything that a variant, data set or metric needs: `Variant`, `GaussianVariant`, `Split`,
-`split_arrays`, `Metric`, `Value` and the rest of `__all__`; losses are in `bench.losses`.
+For authors of plugins, everything that a variant, data set or metric needs: `Variant`, `GaussianVariant`,
+`ElboVariant`, `Split`, `split_arrays`, `Metric`, `Value` and the rest of `__all__`; losses are in `bench.losses`.
 Nothing heavy is imported before it is used.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.contracts.checks import number_in, whole_number
     from bench.contracts.dataset import Split
     from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
-    from bench.contracts.variant import Batch, GaussianVariant, Variant
+    from bench.contracts.variant import Batch, ElboVariant, GaussianVariant, Variant
     from bench.data.split_arrays import split_arrays
     from bench.errors import DataError, Incompatible, UsageError
     from bench.evaluate import neighbours
@@ -30,7 +30,7 @@ _HOMES = {
     "bench.contracts.checks": ("number_in", "whole_number"),
     "bench.contracts.dataset": ("Split",),
     "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value", "each"),
-    "bench.contracts.variant": ("Batch", "GaussianVariant", "Variant"),
+    "bench.contracts.variant": ("Batch", "ElboVariant", "GaussianVariant", "Variant"),
     "bench.data.split_arrays": ("split_arrays",),
     "bench.errors": ("DataError", "Incompatible", "UsageError"),
     "bench.trained_model": ("load_model",),
@@ -41,6 +41,7 @@ _MODULES = {"figures": "bench.figures", "neighbours": "bench.evaluate.neighbours
 __all__ = [
     "Batch",
     "DataError",
+    "ElboVariant",
     "Estimate",
     "Flagged",
     "GaussianVariant",

@@ -56,11 +56,15 @@ class TrainedModel:
         return self._batched(self.variant.encode, self._standardised(X))
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
-        """Data-space means of codes Z (N, L), in the units of the training data's source: (N, *data_shape)."""
+        """Data-space means of codes Z (N, L), in the units of the training data's source: (N, *data_shape).
+
+        A code that is not valid for the variant is first moved to the nearest one that is.
+        """
         codes = np.asarray(as_numbers(Z, Names(column_names(Z), what="Z")), dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.variant.latent_dim:
             raise UsageError(f"codes have shape {codes.shape}; expected (N, {self.variant.latent_dim})")
-        return restore(self._batched(self.variant.decode, codes), self._shift, self._scale)
+        project = self.variant.project or (lambda z: z)
+        return restore(self._batched(lambda z: self.variant.decode(project(z)), codes), self._shift, self._scale)
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """decode(encode(X)): rows (N, ...) → (N, *data_shape), in the units of the training data's source."""

@@ -10,6 +10,7 @@ from bench.losses import standard_normal
 class DecoderOnly(Variant):
     """Decoder without encoder (eq. 9 and 10): fit every x from S codes drawn from N(0, I) independently of x."""
 
+    family = "control"
     uses_encoder = False
 
     def __init__(self, samples: int = 1):

@@ -9,6 +9,8 @@ from bench.contracts.variant import GaussianVariant, whole_number
 class StochasticAE(GaussianVariant):
     """Stochastic autoencoder (eq. 2): reconstruct x from S draws of a diagonal normal code, without a KL term."""
 
+    family = "autoencoder"
+
     def __init__(self, samples: int = 1):
         super().__init__()
         self.samples = whole_number("samples", samples, 1)

@@ -51,6 +51,8 @@ def plugin_lines(registry: Registry, kind: str, verbose: bool) -> list[str]:
     for info in infos:
         broken = info.broken or failed.get(info.name)
         lines = [signature(info), f"    from {printable(info.origin)}"]
+        stated = {"family": info.family, "reference": info.reference, "labels": "used" if info.uses_labels else ""}
+        lines += [f"    {key}: {printable(text)}" for key, text in stated.items() if text]
         lines += [f"    broken: {printable(broken)}"] if broken else []
         lines += [f"    {printable(line)}".rstrip() for line in info.doc.splitlines()]
         blocks.append("\n".join(lines))

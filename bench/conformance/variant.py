@@ -14,8 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.conformance import mathematics
 from bench.contracts.variant import Batch, Variant
 from bench.errors import Incompatible
+from bench.evaluate.latent_density import draw
 from bench.networks.build import build_model
 from bench.spec.call import parse_call
 from bench.spec.training import TrainSettings
@@ -23,7 +25,7 @@ from bench.train.batches import Rows
 from bench.train.loop import TrainPlan, train
 from bench.train.loss_state import Watch, refuse_differences
 from bench.train.noise import GeneratorDraw, NoiseSource
-from bench.train.stack import Stack, check_loss, loss_parts
+from bench.train.stack import Stack, check_loss, loss_parts, owned_parameters
 
 DATA_SHAPE = (1, 4, 4)
 LATENT_DIM = 3
@@ -71,13 +73,13 @@ class Subject:
         self.x = torch.rand((ROWS, *DATA_SHAPE), generator=generator)
         self.y = torch.randint(CLASSES, (ROWS,), generator=generator)
 
-    def model(self, seed: int = 0, cost: str = "squared") -> Variant:
+    def model(self, seed: int = 0, cost: str = "squared", data_shape: tuple[int, ...] = DATA_SHAPE) -> Variant:
         """A new attached model."""
         settings = TrainSettings(latent_dim=LATENT_DIM, network=parse_call("mlp[hidden=[8]]"), recon=parse_call(cost))
         return build_model(
             lambda: self.kind(**self.params),
             settings,
-            data_shape=DATA_SHAPE,
+            data_shape=data_shape,
             n_train=ROWS,
             n_classes=CLASSES,
             seed=seed,
@@ -166,7 +168,7 @@ def shapes(subject: Subject) -> None:
         found = tuple(getattr(model, name)(z.expand(2, *z.shape)).shape)
         _require(found == (2, *expected), f"{name} of (S, B, L) codes returns {found}, expected {(2, *expected)}")
     if model.posterior is not None:
-        draws = tuple(model.posterior(subject.x).sample().shape)
+        draws = tuple(draw(model.posterior(subject.x), (), torch.Generator().manual_seed(5)).shape)
         _require(draws == (n, LATENT_DIM), f"posterior draws have shape {draws}, expected {(n, LATENT_DIM)}")
     if model.prior is not None:
         draws = tuple(model.prior().sample((5,)).shape)
@@ -176,13 +178,13 @@ def shapes(subject: Subject) -> None:
 def players_partition(subject: Subject) -> None:
     """Every parameter is trained by some player, and each player's term has a gradient for its own parameters."""
     model = subject.model()
-    prefixes = [prefix for owned in subject.kind.players.values() for prefix in owned]
+    prefixes = [prefix for owned in model.players.values() for prefix in owned]
     orphans = [n for n, _ in model.named_parameters() if not any(n.startswith(prefix) for prefix in prefixes)]
     _require(not orphans, f"no player trains {', '.join(orphans)}")
-    _require("loss" in subject.kind.players, "players must hold 'loss'")
+    _require("loss" in model.players, "players must hold 'loss'")
     terms = subject.terms(model, subject.x, subject.y)
-    for term, owned in subject.kind.players.items():
-        own = [p for n, p in model.named_parameters() if any(n.startswith(prefix) for prefix in owned)]
+    for term, names in owned_parameters(model).items():
+        own = [parameter for name, parameter in model.named_parameters() if name in names]
         gradients = torch.autograd.grad(terms[term].mean(), own, retain_graph=True, allow_unused=True)
         _require(any(g is not None and bool(g.ne(0).any()) for g in gradients), f"{term} has no gradient")
 
@@ -200,7 +202,7 @@ def examples_independent(subject: Subject) -> None:
 
 def stacks_like_single(subject: Subject) -> None:
     """The vectorised loss of three seeds equals the three single losses."""
-    if not subject.kind.stackable:
+    if not subject.model().stackable:
         raise Incompatible("declared as not stackable: seeds train one after another")
     seeds = (0, 1, 2)
     stack = Stack([subject.model(seed) for seed in seeds], ROWS)
@@ -208,20 +210,23 @@ def stacks_like_single(subject: Subject) -> None:
     progress = torch.tensor(0.5)
     requests = stack.requests(subject.x, subject.y, progress)
     noise = NoiseSource(seeds, torch.device("cpu"), "check").at(0, 0, requests, False)
-    together = stack.terms(x, y, progress, requests, noise)["loss"].detach()
+    together, moved = stack.outcome(x, y, progress, requests, noise)
     for row, seed in enumerate(seeds):
         alone = Stack([subject.model(seed)], ROWS)
         own = [tensor[row : row + 1] for tensor in noise]
-        single = alone.terms(x[:1], y[:1], progress, requests, own)["loss"].detach()[0]
-        error = float(((together[row] - single).abs() / single.abs().clamp_min(1)).max())
-        _require(error < 1e-4, f"seed {seed} in a stack differs from the seed alone by {error:.1e}")
+        single, buffers = alone.outcome(x[:1], y[:1], progress, requests, own)
+        pairs = {"seed": (together["loss"][row], single["loss"][0])}
+        pairs |= {f"buffer {name!r} of seed": (moved[name][row], value) for name, value in buffers.items()}
+        for what, (one, other) in pairs.items():
+            error = float(((one - other).abs() / other.abs().clamp_min(1)).max().detach())
+            _require(error < 1e-4, f"{what} {seed} in a stack differs from the seed alone by {error:.1e}")
 
 
 def trains(subject: Subject) -> None:
     """A short training lowers the loss or leaves it finite, whatever the number of seeds."""
     rows = Rows(subject.x.numpy(), subject.y.numpy(), torch.device("cpu"))
     plan = TrainPlan(steps=6, batch_size=8, optimizer="adam", optimizer_params={"lr": 1e-3}, schedule="constant")
-    width = 2 if subject.kind.stackable else 1
+    width = 2 if subject.model().stackable else 1
     models = [subject.model(seed) for seed in range(width)]
     before = copy.deepcopy(models[0].state_dict())
     trained, _ = train(models, range(width), rows, rows, plan, torch.device("cpu"))
@@ -255,4 +260,10 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "seeds in a stack equal seeds alone": stacks_like_single,
     "a short training stays finite and changes the weights": trains,
     "a saved state reloads": state_reloads,
+    "gradients are the derivatives of the terms": mathematics.gradients_are_derivatives,
+    "gradients reach every parameter, or `untrained` says which not": mathematics.gradients_reach_parameters,
+    "equal calls return equal buffers and write none": mathematics.buffers_are_pure,
+    "project is idempotent and keeps codes and prior draws": mathematics.projects_on_codes,
+    "posterior draws come with their log density": mathematics.posterior_weighs_its_draws,
+    "a likelihood of one's own is a density": mathematics.likelihood_is_a_density,
 }

@@ -10,7 +10,7 @@ from bench.errors import UsageError, unknown_name
 from bench.text import printable
 
 
-def number_in(name: str, value: float, low: float, high: float = float("inf"), *, open_low: bool = False) -> float:
+def number_in(name: str, value: Any, low: float, high: float = float("inf"), *, open_low: bool = False) -> float:
     """`value` if it is a number within [low, high] (or (low, high]); a one-line `UsageError` otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise UsageError(f"{name}={value!r} is not a number; give a number {_interval(low, high, open_low)}")

@@ -29,6 +29,11 @@ class Model:
         prior: () → a torch distribution with batch (L,) or event (L,); or None.
         loss: (x, y, generator) → the variant's loss terms, each (N,); or None.
         kl_weight: λ of eq. 4, or None.
+        variance: s² that the variant itself declares, or None for that of the cost at λ.
+        log_likelihood: (z (S, B, L), x (B, *data_shape)) → ln p(x|z) (S, B) in nats where the variant declares its own,
+            differentiable in z; or None for that of the cost.
+        euclidean: whether every point of R^L is a code.
+        discrete: whether codes come from a finite set.
         distinct_draws: draws of the prior that are all different, for a generator of finitely many rows; or None.
     """
 
@@ -44,10 +49,16 @@ class Model:
     prior: Callable[[], Distribution] | Any = None
     loss: Callable[[Tensor, Tensor | None, torch.Generator], dict[str, Tensor]] | Any = None
     kl_weight: float | None = None
+    variance: float | None = None
+    log_likelihood: Callable[[Tensor, Tensor], Tensor] | Any = None
+    euclidean: bool = True
+    discrete: bool = False
     distinct_draws: int | None = None
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
     @property
     def decoder_variance(self) -> float | Any:
-        """s² at which eq. 4 is an exact ELBO (squared: λ/2, gaussian: λ·scale²), or None."""
+        """s² that the variant states, or at which eq. 4 is an exact ELBO (squared λ/2, gaussian λ·scale²), or None."""
+        if self.log_likelihood is not None or self.variance is not None:
+            return self.variance
         return self.cost.decoder_variance(self.kl_weight)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from bench.contracts.checks import number_in, whole_number
 from bench.errors import Incompatible
-from bench.losses import ReconstructionCost, bound_log_variance, diagonal_normal, sample_normal
+from bench.losses import ReconstructionCost, bound_log_variance, diagonal_normal, sample_normal, standard_normal
 
 
 class Batch(NamedTuple):
@@ -90,30 +91,60 @@ class Context:
 class Variant(nn.Module):
     """Base of every variant: attaches networks and cost; defines `decode` and `reconstruction_cost` once for all.
 
-    Class attributes that a plugin may set:
+    Literals on the class, which are read from the source (`aebench list`):
+        family: the kind of variant it is, as tables group them, e.g. "flow".
+        reference: the paper, e.g. "Kingma and Welling 2013, arXiv 1312.6114".
+        uses_labels: True where `loss` reads `batch.y`; data without labels are then skipped with that reason.
+
+    Attributes of the class, or of the instance where they depend on its parameters (`__init__` sets them, or `setup`
+    all but `head_blocks`):
         uses_encoder: False for a variant without encoder.
         head_blocks: the encoder's head is `head_blocks * L` wide (1: codes; 2: means and log-variances).
         players: term → prefixes of the parameters that this term alone trains ("" is every parameter).
-        player_steps: term → gradient steps per batch (default 1).
+        player_steps: term → gradient steps per batch (default 1), each with new draws on the same batch.
+        player_rates: term → factor on the run's learning rate (default 1).
+        parameter_rates: prefix of parameters → factor on the learning rate of their player; the longest counts.
         stackable: False when `loss` cannot be vectorised over seeds (`.item()`, branches on values,
             `torch.autograd.grad`); such variants train one seed after another.
+        discrete: True where codes come from a finite set, so that their entropy is what they cost.
+        straight_through: True where gradients are on purpose not derivatives of the terms (straight-through estimates,
+            `detach`).
+        untrained: prefixes of parameters that on purpose no gradient reaches.
 
     Optional methods, None in the base; defining one declares what the variant is:
         encode(x): (B, *data_shape) → (B, L), the code that `decode` is given.
-        posterior(x): → torch distribution over codes, batch (B, L), built with `validate_args=False`.
+        posterior(x): → torch distribution over codes, batch (B, L) or batch (B,) and event (L,), built with
+            `validate_args=False`. Instead of `log_prob` it may have `sample_and_log_prob(shape)` → draws
+            (*shape, B, L) and their log densities (*shape, B), for densities that are known along a draw only.
         prior(): → torch distribution over codes, batch (L,) or event (L,), built with `validate_args=False`.
+        project(z): (..., L) → the nearest valid codes, for codes that are not all of R^L. Applied once to what the
+            trained model's `decode` and `decode_params` are given, and never in `loss`; codes of `encode` and draws of
+            `prior` stay where they are.
+        log_likelihood(z, x): ln p(x|z) in nats, for a decoder density other than the run's cost implies:
+            z (B, L) or (S, B, L), x (B, *data_shape) → (B,) or (S, B).
     """
+
+    family: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+    uses_labels: ClassVar[bool] = False
 
     uses_encoder: ClassVar[bool] = True
     head_blocks: ClassVar[int] = 1
     players: ClassVar[dict[str, tuple[str, ...]]] = {"loss": ("",)}
     player_steps: ClassVar[dict[str, int]] = {}
+    player_rates: ClassVar[dict[str, float]] = {}
+    parameter_rates: ClassVar[dict[str, float]] = {}
     stackable: ClassVar[bool] = True
+    discrete: ClassVar[bool] = False
+    straight_through: ClassVar[bool] = False
+    untrained: ClassVar[tuple[str, ...]] = ()
 
     # `| Any` is for None: whoever calls one has asked whether it is there.
     encode: ClassVar[Callable[..., Tensor] | Any] = None
     posterior: ClassVar[Callable[..., Any] | Any] = None
     prior: ClassVar[Callable[..., Any] | Any] = None
+    project: ClassVar[Callable[..., Tensor] | Any] = None
+    log_likelihood: ClassVar[Callable[..., Tensor] | Any] = None
 
     # What the harness attaches (`bench.networks.build.attach`).
     latent_dim: int
@@ -137,6 +168,14 @@ class Variant(nn.Module):
 
     def setup(self, context: Context) -> None:
         """Build what else the variant needs (a critic, a codebook); called once, under the seed's generator."""
+
+    @property
+    def decoder_variance(self) -> float | None:
+        """s² of p(x|z) per data dimension, or None; a variant with a `log_likelihood` states its own where it has one.
+
+        That of the run's cost makes eq. 4 an exact ELBO (squared: λ/2, gaussian: λ·scale²).
+        """
+        return None if self.log_likelihood is not None else self.cost.decoder_variance(self.kl_weight_value)
 
     def decode_params(self, z: Tensor) -> Tensor:
         """What the reconstruction cost consumes (logits for Bernoulli): (..., L) → (..., *data_shape)."""
@@ -180,10 +219,38 @@ class GaussianVariant(Variant):
         return diagonal_normal(*self.moments(x))
 
 
+class ElboVariant(GaussianVariant):
+    """Base of variants that minimise cost + λ KL (eq. 4) with prior N(0, I) and λ = beta × kl_weight.
+
+    A plugin without `__init__` has the parameters `kl_weight` and `beta`; one with its own lists them too and hands
+    them on. One with its own `setup` calls this one.
+    """
+
+    def __init__(self, kl_weight: float | str = "auto", beta: float = 1.0):
+        super().__init__()
+        self.kl_weight: Any = kl_weight if kl_weight == "auto" else number_in("kl_weight", kl_weight, 0.0)
+        self.beta = number_in("beta", beta, 0.0)
+
+    def setup(self, context: Context) -> None:
+        """Find λ: beta times λ_auto of the data, or times the number given."""
+        weight = context.auto_kl_weight() if self.kl_weight == "auto" else self.kl_weight
+        self.kl_weight_value = self.beta * weight
+
+    def bound(self, cost: Tensor, kl: Tensor, **logged: Tensor) -> dict[str, Tensor]:
+        """The terms of eq. 4 from cost and KL per example, each (B,); `logged` terms are recorded beside them."""
+        assert self.kl_weight_value is not None, "`setup` finds the weight; call super().setup(context) in your own"
+        return {"loss": cost + self.kl_weight_value * kl, "reconstruction": cost, "kl": kl, **logged}
+
+    def prior(self) -> Normal:
+        """N(0, I), batch (L,)."""
+        return standard_normal(self.latent_dim, next(self.parameters()))
+
+
 __all__ = [
     "Batch",
     "Context",
     "Draw",
+    "ElboVariant",
     "GaussianVariant",
     "Incompatible",
     "Networks",

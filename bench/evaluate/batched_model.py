@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from bench.contracts.metric import NEEDS
 from bench.contracts.model import Model
-from bench.evaluate.latent_density import moments
+from bench.evaluate.latent_density import has_density, moments
 from bench.evaluate.reference_data import SharedData
 from bench.seeding import derived_seed
 
@@ -50,6 +51,17 @@ class Calls:
     def _is_bernoulli(self) -> bool:
         return self.model.cost.name == "bernoulli"
 
+    def _has_likelihood(self) -> bool:
+        model, variance = self.model, self.model.decoder_variance
+        if model.log_likelihood is not None or model.decode_params is None:
+            return model.log_likelihood is not None
+        if self._is_bernoulli:
+            return self.shared.is_binary
+        return model.cost.is_density or (variance is not None and variance > 0)
+
+    def _has_density(self) -> bool:
+        return self.model.posterior is not None and has_density(self.model.posterior(self.shared.rows("test").x[:1]))
+
     def has(self, need: str) -> bool:
         """Whether this model and data set fulfil `need`, a key of `NEEDS`."""
         model = self.model
@@ -57,10 +69,12 @@ class Calls:
             return model.encode is not None or model.posterior is not None
         if need in ("decode", "posterior", "prior"):
             return getattr(model, need) is not None
+        if need == "euclidean":
+            return model.euclidean
+        if need == "density":
+            return self.once("density", self._has_density)
         if need == "likelihood":
-            variance = model.decoder_variance
-            likely = self.shared.is_binary if self._is_bernoulli else variance is not None and variance > 0
-            return likely and model.decode_params is not None
+            return self._has_likelihood()
         if need == "labels":
             return self.split.train_labels is not None and self.split.test_labels is not None
         if need == "factors":
@@ -72,6 +86,12 @@ class Calls:
         if need == "plane":
             return self.latent_dim == 2
         raise KeyError(f"unknown need {need!r}; known: {', '.join(NEEDS)}")
+
+    def once(self, key: object, compute: Callable[[], Any]) -> Any:
+        """`compute()` the first time that `key` is asked for of this model, the stored result ever after."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
 
     @property
     def batch_size(self) -> int:
@@ -110,9 +130,3 @@ class Calls:
             return (self.model.decode(codes).reshape(len(y), -1) - y).square().sum(-1)
 
         return self.batched(error, decoded)
-
-    def once(self, key: object, compute):
-        """`compute()` the first time that `key` is asked for of this model, the stored result ever after."""
-        if key not in self._cache:
-            self._cache[key] = compute()
-        return self._cache[key]

@@ -59,10 +59,15 @@ def squared_correlation(x: Tensor, decoded: Tensor) -> float:
     return float((x * y).sum()) ** 2 / spread if spread > 0 else 0.0
 
 
+def prior_variances(view: View) -> Tensor:
+    """Variance of each code dimension under the prior, (L,) float64; from 4,096 draws where there is no closed form."""
+    variances = moments(view.model.prior(), view.generator("prior moments"), draws=4096)[1]
+    return variances.reshape(-1).expand(view.latent_dim).to(view.device).double()
+
+
 def active_units(view: View) -> int:
     """The number of code dimensions whose posterior mean varies by more than .01 of the prior's variance."""
-    prior = moments(view.model.prior(), view.generator("prior moments"))[1].reshape(-1).to(view.device)
-    return int((view.codes("test").double().var(0, correction=0) > ACTIVE_SHARE * prior.double()).sum())
+    return int((view.codes("test").double().var(0, correction=0) > ACTIVE_SHARE * prior_variances(view)).sum())
 
 
 def variance_share(decoded: Tensor, shared: SharedData) -> float:

@@ -28,7 +28,6 @@ from bench.seeding import derived_seed
 
 #: Largest data dimension for which the identity is a code.
 LARGEST_IDENTITY = 4096
-_LEAST_PROBABILITY = 1e-4
 
 
 def _model(
@@ -47,10 +46,7 @@ def _model(
         return decode(z.reshape(-1, z.shape[-1])).reshape(*z.shape[:-1], *shape)
 
     def params(z: Tensor) -> Tensor:
-        mean = shaped(z)
-        if cost.name != "bernoulli":
-            return mean
-        return torch.logit(mean.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
+        return cost.params_of(shaped(z))
 
     flat_encode = None if encode is None else lambda x: encode(x.reshape(len(x), -1))
     return Model(label, latent_dim, shape, cost, flat_encode, shaped, params, **rest)
@@ -62,7 +58,7 @@ def constant(split: Split, latent_dim: int, cost: ReconstructionCost, seed: int 
     mean = shared.train_mean
     rows = shared.rows("train").flat
     variance = float((rows - mean).square().mean()) or 1.0
-    weight = {"squared": 2 * variance, "gaussian": variance / cost.scale**2, "bernoulli": 1.0}[cost.name]
+    weight = {"squared": 2 * variance, "gaussian": variance / cost.scale**2}.get(cost.name, 1.0)
 
     def codes(n: int) -> Tensor:
         return torch.zeros(n, latent_dim)

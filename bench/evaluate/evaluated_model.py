@@ -1,4 +1,4 @@
-"""From bench/trained_model.py."""
+"""A trained variant as the evaluation sees it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from bench.train.stack import kept, loss_parts
 
 
 def evaluated_model(variant: Variant, label: str, n_train: int, device: torch.device) -> Model:
-    """A trained `variant` as the functions that metrics use; gradients flow through `decode` only."""
+    """A trained `variant` as the functions that metrics use; gradients flow through what takes codes only.
+
+    Whatever is decoded is projected on the variant's valid codes first.
+    """
     variant.eval().requires_grad_(False)
 
     def guarded(method):
@@ -25,17 +28,28 @@ def evaluated_model(variant: Variant, label: str, n_train: int, device: torch.de
             terms, _ = loss_parts(variant.loss(batch, GeneratorDraw(generator)))
         return {name: value.detach() for name, value in terms.items()}
 
+    def valid(method):
+        """`method` of codes, projected first where not every code is valid."""
+        if method is None or variant.project is None:
+            return method
+        return lambda z, *more: method(variant.project(z), *more)
+
+    variance = variant.decoder_variance
     return Model(
         label=label,
         latent_dim=variant.latent_dim,
         data_shape=variant.data_shape,
         cost=variant.cost,
         encode=guarded(variant.encode),
-        decode=variant.decode,
-        decode_params=variant.decode_params,
+        decode=valid(variant.decode),
+        decode_params=valid(variant.decode_params),
         posterior=guarded(variant.posterior),
         prior=None if variant.prior is None else torch.no_grad()(variant.prior),
         loss=loss,
         kl_weight=variant.kl_weight_value,
+        variance=None if variance is None else float(variance),
+        log_likelihood=valid(variant.log_likelihood),
+        euclidean=variant.project is None and not variant.discrete,
+        discrete=variant.discrete,
         device=device,
     )

@@ -6,7 +6,9 @@ al., arXiv 1903.12436). Both are affine-equivariant: codes Az+b give the transfo
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +29,51 @@ def draw(distribution: Distribution, shape: tuple[int, ...], generator: torch.Ge
     if isinstance(base, Normal):
         noise = torch.randn(*shape, *base.loc.shape, generator=generator).to(base.loc)
         return base.loc + base.scale * noise
+    with _drawing_from(generator):
+        along = _along_draws(distribution)
+        return distribution.sample(shape) if along is None else along(shape)[0]
+
+
+def draw_with_log_prob(
+    distribution: Distribution, shape: tuple[int, ...], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draws as `draw` gives them, and the log density of each whole code: (*shape, N, L) and (*shape, N).
+
+    The one source of importance weights: where a density is known along its draws only (a flow that is slow to invert,
+    Hamiltonian steps), both come from the distribution's `sample_and_log_prob`.
+    """
+    along = _along_draws(distribution)
+    if along is None:
+        z = draw(distribution, shape, generator)
+        return z, joint_log_prob(distribution, z)
+    with _drawing_from(generator):
+        return along(shape)
+
+
+def has_density(distribution: Distribution) -> bool:
+    """Whether a density can be had at any given code, and not along draws only."""
+    along = _along_draws(distribution)
+    if along is None:
+        return True
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            joint_log_prob(distribution, along(())[0])
+        return True
+    except NotImplementedError:
+        return False
+
+
+def _along_draws(distribution: Distribution) -> Callable[[tuple[int, ...]], tuple[Tensor, Tensor]] | None:
+    return getattr(distribution, "sample_and_log_prob", None)
+
+
+@contextlib.contextmanager
+def _drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """torch's global generator is seeded from `generator` meanwhile, without gradients."""
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        return distribution.sample(shape)
+        yield
 
 
 def draw_antithetic(distribution: Distribution, count: int, generator: torch.Generator) -> tuple[Tensor, bool]:
@@ -82,8 +125,8 @@ def joint_kl(posterior: Distribution, prior: Distribution, generator: torch.Gene
     try:
         kl = kl_divergence(posterior, prior)
     except NotImplementedError:
-        z = draw(posterior, (draws,), generator)
-        return (joint_log_prob(posterior, z) - joint_log_prob(prior, z)).mean(0)
+        z, log_q = draw_with_log_prob(posterior, (draws,), generator)
+        return (log_q - joint_log_prob(prior, z)).mean(0)
     return kl
 
 

@@ -13,11 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Normal
+from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Laplace, Normal, StudentT
 
 from bench.errors import Incompatible, UsageError
-from bench.losses import autograd, vmap
+from bench.losses import autograd, formulas, vmap
 from bench.losses.formulas import LOG_VARIANCE_BOUNDS as LOG_VARIANCE_BOUNDS
+
+#: Every cost and its parameters.
+NAMES: dict[str, tuple[str, ...]] = {
+    "squared": (), "bernoulli": (), "gaussian": ("scale",), "laplace": ("scale",), "student-t": ("df", "scale"),
+    "continuous-bernoulli": (),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,11 @@ class ReconstructionCost:
     """The cost of a reconstruction, chosen once per run and the same for every variant.
 
     Attributes:
-        name: "squared" ‖x̂-x‖² (eq. 1); "bernoulli" -log p(x | logits); "gaussian" -log N(x; x̂, scale² I).
-        scale: standard deviation of the Gaussian likelihood, in data units; unused otherwise.
+        name: "squared" ‖x̂-x‖² (eq. 1), or the negative logarithm of a density: "bernoulli" on logits, "gaussian"
+            N(x̂, scale² I), "laplace" with scale, "student-t" with df degrees of freedom and scale (Lange et al. 1989),
+            "continuous-bernoulli" on logits (Loaiza-Ganem and Cunningham 2019, arXiv 1907.06845).
+        scale: of the Gaussian (its standard deviation), Laplace and Student-t density, in data units; else unused.
+        df: degrees of freedom of Student's t; else unused.
 
     >>> x, reconstruction = torch.zeros(1, 2), torch.tensor([[3.0, 4.0]])
     >>> ReconstructionCost("squared")(reconstruction, x)
@@ -37,20 +46,31 @@ class ReconstructionCost:
 
     name: str
     scale: float = 1.0
+    df: float = 3.0
 
     def __post_init__(self) -> None:
-        if self.name not in ("squared", "bernoulli", "gaussian"):
-            raise UsageError(f"unknown reconstruction cost {self.name!r}; known: bernoulli, gaussian, squared")
-        if not (isinstance(self.scale, (int, float)) and math.isfinite(self.scale) and self.scale > 0):
-            raise UsageError(f"gaussian scale {self.scale!r} is out of range; give a number above 0")
+        if self.name not in NAMES:
+            raise UsageError(f"unknown reconstruction cost {self.name!r}; known: {', '.join(sorted(NAMES))}")
+        for what, value in (("scale", self.scale), ("df", self.df)):
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+                raise UsageError(f"{self.name} {what} {value!r} is out of range; give a number above 0")
+
+    @property
+    def is_density(self) -> bool:
+        """Whether exp(-cost) is p(x|z) whatever λ; that of squared and Gaussian cost has s² = λ/2 or λ·scale²."""
+        return self.name not in ("squared", "gaussian")
+
+    @property
+    def on_logits(self) -> bool:
+        """Whether decoder outputs are logits."""
+        return self.name.endswith("bernoulli")
 
     def __call__(self, params: Tensor, x: Tensor) -> Tensor:
         """Cost of decoder outputs `params` (..., B, *data_shape) for `x` (B, *data_shape): (..., B)."""
+        if self.name not in ("squared", "bernoulli", "gaussian"):
+            return self.elements(params, x).flatten(params.dim() - x.dim() + 1).sum(-1)
         lead = params.dim() - x.dim()
-        flat, target = params.flatten(lead + 1), x.flatten(1)  # (..., B, d), (B, d)
-        if flat.dtype != target.dtype or flat.dtype in (torch.float16, torch.bfloat16):
-            dtype = torch.promote_types(torch.promote_types(flat.dtype, target.dtype), torch.float32)
-            flat, target = flat.to(dtype), target.to(dtype)
+        flat, target = _of_one_type(params.flatten(lead + 1), x.flatten(1))  # (..., B, d), (B, d)
         target = target.reshape((1,) * lead + target.shape)
         if self.name == "bernoulli":
             return vmap.apply(autograd.BernoulliRows, flat, target)[0]
@@ -60,22 +80,61 @@ class ReconstructionCost:
         normaliser = target.shape[-1] * math.log(math.sqrt(2 * math.pi) * self.scale)
         return squared / (2 * self.scale**2) + normaliser
 
+    def elements(self, params: Tensor, x: Tensor) -> Tensor:
+        """Cost of each data value, for costs of a part of them: as the call, but (..., B, *data_shape).
+
+        Its sum over data dimensions is the cost.
+        """
+        params, x = _of_one_type(params, x)
+        if self.name == "bernoulli":
+            return formulas.bernoulli_elements(params, x)
+        if self.name == "continuous-bernoulli":
+            return formulas.bernoulli_elements(params, x) - formulas.continuous_bernoulli_log_constant(params)
+        residual = params - x
+        if self.name == "laplace":
+            return residual.abs() / self.scale + math.log(2 * self.scale)
+        if self.name == "student-t":
+            return formulas.student_t_elements(residual, self.df, self.scale)
+        if self.name == "squared":
+            return residual.square()
+        return residual.square() / (2 * self.scale**2) + math.log(math.sqrt(2 * math.pi) * self.scale)
+
+    def distribution(self, params: Tensor) -> Distribution:
+        """p(x|z) of each data value as a torch distribution, for a cost that is a density."""
+        if self.name == "bernoulli":
+            return Bernoulli(logits=params, validate_args=False)
+        if self.name == "continuous-bernoulli":
+            return ContinuousBernoulli(logits=params, validate_args=False)
+        if self.name == "laplace":
+            return Laplace(params, self.scale, validate_args=False)
+        if self.name == "student-t":
+            return StudentT(self.df, params, self.scale, validate_args=False)
+        raise Incompatible(f"{self.name} cost is a density at a decoder variance only")
+
     def mean(self, params: Tensor) -> Tensor:
         """The data-space mean that decoder outputs stand for."""
+        if self.name == "continuous-bernoulli":
+            return formulas.continuous_bernoulli_mean(params)
         return torch.sigmoid(params) if self.name == "bernoulli" else params
+
+    def params_of(self, mean: Tensor) -> Tensor:
+        """Decoder outputs that stand for a data-space mean; those of costs on logits within ±1,000 or so."""
+        if self.name == "continuous-bernoulli":
+            return formulas.continuous_bernoulli_logit(mean)
+        return torch.logit(mean.clamp(1e-4, 1 - 1e-4)) if self.name == "bernoulli" else mean
 
     def decoder_variance(self, kl_weight: float | None) -> float | None:
         """s² at which eq. 4 with weight λ is an exact ELBO, per data dimension; None where there is none.
 
-        Squared cost: s² = λ/2. Gaussian: s² = λ·scale². Bernoulli: none.
+        Squared cost: s² = λ/2. Gaussian: s² = λ·scale². Others: none.
         """
-        if kl_weight is None or self.name == "bernoulli":
+        if kl_weight is None or self.is_density:
             return None
         return kl_weight / 2 if self.name == "squared" else kl_weight * self.scale**2
 
     def log_likelihood(self, params: Tensor, x: Tensor, decoder_variance: float | None) -> Tensor:
-        """log p(x|z) in nats, (..., B): Bernoulli, or N(x̂, decoder_variance I) for the other costs."""
-        if self.name == "bernoulli":
+        """log p(x|z) in nats, (..., B): minus the cost where that is one, else of N(x̂, decoder_variance I)."""
+        if self.is_density:
             return -self(params, x)
         if decoder_variance is None or decoder_variance <= 0:
             raise Incompatible("no decoder variance is defined, so there is no likelihood p(x|z)")
@@ -84,7 +143,16 @@ class ReconstructionCost:
         return -0.5 * (squared / decoder_variance + d * math.log(2 * math.pi * decoder_variance))
 
     def __str__(self) -> str:
-        return f"gaussian[scale={self.scale:g}]" if self.name == "gaussian" else self.name
+        shown = [f"{name}={getattr(self, name):g}" for name in NAMES[self.name]]
+        return f"{self.name}[{','.join(shown)}]" if shown else self.name
+
+
+def _of_one_type(params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in one type, of at least 32 bits."""
+    if params.dtype == x.dtype and params.dtype not in (torch.float16, torch.bfloat16):
+        return params, x
+    dtype = torch.promote_types(torch.promote_types(params.dtype, x.dtype), torch.float32)
+    return params.to(dtype), x.to(dtype)
 
 
 def bound_log_variance(raw: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.contracts.metric import Estimate, Metric, Missing, Value, each
 from bench.contracts.view import View
+from bench.evaluate.collapse import prior_variances
 from bench.metrics.functional.dci import dci_scores
 from bench.metrics.functional.disentangle import (
     bin_columns,
@@ -26,8 +27,8 @@ from bench.metrics.functional.disentangle import (
 
 LEAST_ROWS = 200
 ROTATIONS = 5
-#: Variance below which a code dimension is left out of the FactorVAE score of a model with a prior.
-PRUNE_VARIANCE = 0.05
+#: Share of the prior's variance below which a code dimension is left out of the FactorVAE score.
+PRUNE_SHARE = 0.05
 
 
 class Disentanglement(Metric):
@@ -96,17 +97,20 @@ class Disentanglement(Metric):
         missing = _unfit(codes, factors)
         if missing is not None:
             return {value.name: missing for value in self.values}
-        codes = codes[:, codes.std(0) > 1e-6 * codes.std(0).max()]
+        live = codes.std(0) > 1e-6 * codes.std(0).max()
+        codes = codes[:, live]
         varies = factors.std(0) > 0
         nominal = np.isin(np.array(view.split.factor_names or ()), view.split.nominal_factors)[varies]
         factors, binned = bin_columns(factors[:, varies]), bin_columns(codes)
         information = mutual_information(binned, factors)
-        prune = PRUNE_VARIANCE if view.lacks("prior") is None else 0.0
+        prune = np.zeros(len(live))
+        if view.lacks("prior") is None:
+            prune = PRUNE_SHARE * prior_variances(view).cpu().numpy()
         results = {
             "sap": sap_score(codes, factors, nominal),
             "mig": mutual_information_gap(information, factors),
             "modularity": modularity(corrected_information(binned, factors)),
-            "factorvae_score": factorvae_score(codes, factors, rng, prune),
+            "factorvae_score": factorvae_score(codes, factors, rng, prune[live]),
             "mig_rotated": _rotated(view, factors, rng),
         }
         return results | dci_scores(codes, factors, rng, nominal)

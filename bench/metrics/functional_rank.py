@@ -40,7 +40,7 @@ class FunctionalRank(Metric):
         ),
         unit="dims",
         range="[1, L]",
-        needs=("encode", "decode"),
+        needs=("encode", "decode", "euclidean"),
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

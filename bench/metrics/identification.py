@@ -34,7 +34,7 @@ class Identification(Metric):
             None,
             range="[1/N, 1]",
             formula="P[argmax_j q(z_i|x_j) = i], N = min(2000, test rows)",
-            needs=("posterior",),
+            needs=("posterior", "density"),
         ),
         Value(
             "mutual_information_low",
@@ -43,7 +43,7 @@ class Identification(Metric):
             unit="nats",
             range="[0, ln N]",
             formula="mean ln[q(z_i|x_i) / mean_j q(z_i|x_j)], N = min(2000, test rows)",
-            needs=("posterior",),
+            needs=("posterior", "density"),
         ),
         *each(
             Value(
@@ -69,10 +69,11 @@ class Identification(Metric):
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Scores of the table of log q(zᵢ|xⱼ), and shares of small KL terms."""
         x = view.test.x[:ROWS]
+        results: dict[str, Any] = {}
         if len(x) < 2:
             few = Missing("identification needs at least two held-out rows", "too_few")
-            results: dict[str, Any] = dict.fromkeys(("identification_accuracy", "mutual_information_low"), few)
-        else:
+            results = dict.fromkeys(("identification_accuracy", "mutual_information_low"), few)
+        elif view.lacks("density") is None:
             scores = _replicated(view, x)
             results = {"identification_accuracy": scores[0], "mutual_information_low": scores[1]}
         if view.lacks("prior") is None:

@@ -1,7 +1,8 @@
 """Trustworthiness and continuity of the code (Venna and Kaski 2001; k = 10) on at most 2,000 held-out rows.
 
 T(k) = 1 - 2/(N k (2N-3k-1)) Σᵢ Σ_j max(0, r(i, j) - k) over the k nearest codes j of i, where r(i, j) is the rank of j
-among the data's neighbours of i. Continuity exchanges the roles of data and codes.
+among the data's neighbours of i. Continuity exchanges the roles of data and codes. Codes that coincide, as discrete
+ones do, are ranked in random order.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from bench.contracts.metric import Metric, Missing, Value, each
 from bench.contracts.view import View
-from bench.metrics.functional.neighbour_ranks import neighbour_ranks, trustworthiness
+from bench.metrics.functional.neighbour_ranks import coincide, neighbour_ranks, trustworthiness
 
 ROWS = 2000
 K = 10
@@ -55,7 +56,7 @@ class Neighbourhood(Metric):
                 constant = Missing(f"the {what} are constant, so they have no neighbours")
                 return {"trustworthiness": constant, "continuity": constant}
         data_ranks = view.shared.once(("ranks", n), lambda: neighbour_ranks(view.test.flat[:n]))
-        code_ranks = neighbour_ranks(codes)
+        code_ranks = neighbour_ranks(codes, view.generator("ties") if coincide(codes) else None)
         return {
             "trustworthiness": trustworthiness(data_ranks, code_ranks, K),
             "continuity": trustworthiness(code_ranks, data_ranks, K),

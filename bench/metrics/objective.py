@@ -1,7 +1,8 @@
 """The objective on held-out data and the likelihood that it stands for.
 
 With squared cost and KL weight λ eq. 4 is λ times a negative ELBO at decoder variance s² = λ/2, up to constants;
-with Bernoulli cost the negative ELBO is cost + KL (eq. 11-13), whatever λ the model was trained with.
+with a cost that is a density itself, and with a variant's own likelihood, the negative ELBO is -E ln p(x|Z) + KL
+(eq. 11-13), whatever λ the model was trained with.
 """
 
 from __future__ import annotations
@@ -94,13 +95,15 @@ def _loss(view: View) -> float | Missing:
 def _bernoulli_bound(view: View) -> Estimate | Missing:
     if view.model.cost.name != "bernoulli" or view.model.decode_params is None:
         return Missing("the reconstruction cost is not bernoulli")
-    return view.once("bernoulli bound", lambda: _bound(view, mean_costs(view, "test", "elbo")))
+    if view.model.log_likelihood is not None:
+        return Missing("the variant declares a likelihood of its own")
+    return view.once("own bound", lambda: _bound(view, mean_costs(view, "test", "elbo")))
 
 
 def _negative_elbo(view: View) -> Estimate | Missing:
     model, d = view.model, view.dimension
-    if model.cost.name == "bernoulli":
-        return _bernoulli_bound(view)
+    if model.log_likelihood is not None or model.cost.is_density:
+        return view.once("own bound", lambda: _bound(view, mean_costs(view, "test", "elbo")))
     variance = model.decoder_variance
     squared = view.sampled_squared_errors("test")  # (S,)
     return _bound(view, 0.5 * (squared / variance + d * np.log(2 * np.pi * variance)))

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts.metric import Metric, Value
+from bench.contracts.metric import Metric, Missing, Value
 from bench.contracts.view import View
+from bench.metrics.functional.aggregate import is_standard_normal
 
 
 class SecondMoment(Metric):
@@ -32,6 +33,8 @@ class SecondMoment(Metric):
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Of the held-out rows."""
+        if not is_standard_normal(view.model.prior(), view.latent_dim):
+            return {"second_moment_error": Missing("the prior is not N(0, I)")}
         means, variances = view.posterior_moments("test")
         moment = (variances.double() + means.double().square()).mean(0)
         return {"second_moment_error": float((moment - 1).abs().mean())}

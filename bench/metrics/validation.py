@@ -5,9 +5,9 @@ the model best (Rybkin et al. 2021, arXiv 2006.13202),
 
     d/2 · (ln(2π s²*) + 1) + E KL(q(z|x) ‖ p₀)  =  -E_q ln N(x; Θ(Z), s²* I) + E KL  ≥  -ln p(x),
 
-a bound for one proper model per setting, in nats, so that settings of different λ can be compared. Under the Bernoulli
-cost the decoder is a likelihood itself: -E_q ln p(x|Z) + E KL, whatever λ the training used. All from `encode`,
-`posterior`, `decode` and `prior`; no logged term is read.
+a bound for one proper model per setting, in nats, so that settings of different λ can be compared. With a likelihood of
+the variant's own, or a cost that is one itself (Bernoulli, Laplace, …): -E_q ln p(x|Z) + E KL, whatever λ the training
+used. All from `encode`, `posterior`, `decode` and `prior`; no logged term is read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Validation(Metric):
         if view.shared.size("validation") == 0:
             return {"val_calibrated_neg_elbo": Missing("there are no validation rows", "too_few")}
         kl = float(view.kl("validation")[0].double().mean())
-        if view.model.cost.name == "bernoulli":
+        if view.model.log_likelihood is not None or view.model.cost.is_density:
             costs = mean_costs(view, "validation", "validation bound")
             return {"val_calibrated_neg_elbo": _estimate(costs, float(costs.mean()) + kl, 1.0)}
         errors = view.sampled_squared_errors("validation")

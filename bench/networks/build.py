@@ -73,8 +73,10 @@ def attach(variant: Variant, context: Context) -> Variant:
     and so is the head's first block, so that variants of one seed start from the same weights.
 
     Raises:
-        Incompatible: the networks do not fit the data or return wrong shapes.
+        Incompatible: the networks do not fit the data or return wrong shapes; labels are needed and there are none.
     """
+    if variant.uses_labels and context.n_classes is None:
+        raise Incompatible("the variant trains on labels, and these data have none")
     variant.latent_dim = context.latent_dim
     variant.data_shape = tuple(context.data_shape)
     variant.cost = context.cost

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from bench.contracts.checks import whole_number
 from bench.contracts.variant import Networks
 from bench.errors import Incompatible, UsageError
-from bench.networks.layers import activation_named, initialiser
+from bench.networks.layers import activation_named, initialiser, norm_named
 from bench.networks.linear import Linear
 
 LEAST_SIZE = 8
@@ -52,38 +52,45 @@ class _ToImage(nn.Module):
 
 
 def conv(
-    channels: Sequence[int] = (32, 64), dense: int = 128, activation: str = "relu", init: str = "torch"
+    channels: Sequence[int] = (32, 64),
+    dense: int = 128,
+    activation: str = "relu",
+    init: str = "torch",
+    norm: str = "none",
 ) -> Networks:
     """Convolutional networks: `channels` of the stride-2 convolutions, `dense` units before the head (0 for none).
+
+    `init` is how weights start, `norm` what precedes activations: of `INITS` and `NORMS` in `bench.networks.layers`.
 
     The factory raises `Incompatible` for data that are not images of at least 8×8.
 
     Raises:
-        UsageError: no channels, widths that are not whole numbers above 0, an unknown activation or init.
+        UsageError: no channels, widths that are not whole numbers above 0, an unknown activation, init or norm.
     """
     if not isinstance(channels, (list, tuple)) or not channels:
         raise UsageError(f"conv channels={channels!r} is no list; give widths in brackets, e.g. conv[channels=[32,64]]")
     widths = [whole_number("conv channels", width, 1) for width in channels]
     units = whole_number("conv dense", dense, 0)
     make_activation = activation_named(activation)
-    initialise = initialiser(init)
+    initialise, norms, image_norms = initialiser(init), norm_named(norm), norm_named(norm, images=True)
 
     def factory(data_shape: tuple[int, ...], head_width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         colours, sizes = _sizes(data_shape, len(widths))
         smallest = sizes[-1][0] * sizes[-1][1] * widths[-1]
         body: list[nn.Module] = [_ChannelsLast()]
         for width_in, width_out in itertools.pairwise([colours, *widths]):
-            body += [nn.Conv2d(width_in, width_out, 3, stride=2, padding=1), make_activation()]
+            body += [nn.Conv2d(width_in, width_out, 3, stride=2, padding=1), *image_norms(width_out), make_activation()]
         body.append(_FromImage())
         if units:
-            body += [Linear(smallest, units), make_activation()]
+            body += [Linear(smallest, units), *norms(units), make_activation()]
         encoder = nn.Sequential(*body, Linear(units or smallest, head_width))
 
-        steps = [Linear(latent_dim, smallest), make_activation(), _ToImage(*sizes[-1], widths[-1])]
+        steps = [Linear(latent_dim, smallest), *norms(smallest), make_activation(), _ToImage(*sizes[-1], widths[-1])]
         width_in = widths[-1]
         for width_out, (small, large) in zip(widths[::-1], itertools.pairwise(sizes[::-1]), strict=True):
             grow = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
-            steps += [nn.ConvTranspose2d(width_in, width_out, 3, 2, 1, output_padding=grow), make_activation()]
+            larger = nn.ConvTranspose2d(width_in, width_out, 3, 2, 1, output_padding=grow)
+            steps += [larger, *image_norms(width_out), make_activation()]
             width_in = width_out
         decoder = nn.Sequential(*steps, nn.ConvTranspose2d(width_in, colours, 3, 1, 1))
         initialise(encoder, decoder)

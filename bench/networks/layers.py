@@ -1,11 +1,11 @@
-"""What the built-in networks share: activations by name and how weights start."""
+"""What the built-in networks share: activations and normalisations by name, and how weights start."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from bench.errors import unknown_name
 
@@ -19,9 +19,26 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
     "identity": nn.Identity,
 }
-#: How weights start: as torch's layers do (uniform within ±1/√fan-in, biases too), or after Glorot and Bengio (2010,
-#: uniform within ±√(6/(fan-in + fan-out)), biases 0), which is what Keras does.
-INITS = ("torch", "glorot")
+#: How weights start: as torch's layers do (uniform within ±1/√fan-in, biases too); or with biases 0 after Glorot and
+#: Bengio (2010, uniform within ±√(6/(fan-in + fan-out))), which is what Keras does, after He et al. (2015, uniform
+#: within ±√(6/fan-in)), or orthogonal (Saxe et al. 2014).
+INITS: dict[str, Callable[[nn.Module], Tensor] | None] = {
+    "torch": None,
+    "glorot": lambda layer: nn.init.xavier_uniform_(_weight(layer)),
+    # torch takes a transposed convolution's inputs for its outputs
+    "he": lambda layer: nn.init.kaiming_uniform_(
+        _weight(layer), mode="fan_out" if isinstance(layer, nn.ConvTranspose2d) else "fan_in", nonlinearity="relu"
+    ),
+    "orthogonal": lambda layer: nn.init.orthogonal_(_weight(layer)),
+}
+#: What stands between a layer and its activation, by name, for (B, width) and for (B, width, H, W): nothing, batch
+#: normalisation (Ioffe and Szegedy 2015) or normalisation over the layer of one example (Ba et al. 2016). Batch
+#: normalisation writes its running statistics in place, so that steps are stacked over seeds but not recorded.
+NORMS: dict[str, tuple[Callable[[int], nn.Module], Callable[[int], nn.Module]] | None] = {
+    "none": None,
+    "batch": (nn.BatchNorm1d, nn.BatchNorm2d),
+    "layer": (nn.LayerNorm, functools.partial(nn.GroupNorm, 1)),
+}
 _LINEAR_MAPS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -30,6 +47,23 @@ def activation_named(name: str) -> Callable[[], nn.Module]:
     if name not in ACTIVATIONS:
         raise unknown_name("activation", str(name), ACTIVATIONS)
     return ACTIVATIONS[name]
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    assert isinstance(layer.weight, Tensor)
+    return layer.weight
+
+
+def norm_named(name: str, images: bool = False) -> Callable[[int], list[nn.Module]]:
+    """A function from a width to the layers that normalise it, one or none: of (B, width), or of (B, width, H, W).
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    if name not in NORMS:
+        raise unknown_name("norm", str(name), NORMS)
+    kinds = NORMS[name]
+    return lambda width: [] if kinds is None else [kinds[images](width)]
 
 
 def initialiser(name: str) -> Callable[..., None]:
@@ -41,13 +75,15 @@ def initialiser(name: str) -> Callable[..., None]:
     if name not in INITS:
         raise unknown_name("init", str(name), INITS)
 
+    start = INITS[name]
+
     def initialise(*networks: nn.Module) -> None:
-        if name == "torch":
+        if start is None:
             return
         for network in networks:
             for layer in network.modules():
                 if isinstance(layer, _LINEAR_MAPS):
-                    nn.init.xavier_uniform_(layer.weight)
+                    start(layer)
                     assert layer.bias is not None
                     nn.init.zeros_(layer.bias)
 

@@ -21,7 +21,13 @@ CONVENTIONS = {
     "eq. 4 is the ELBO at λ = 1",
     "gaussian": "Gaussian negative log-likelihood, summed over data dimensions, mean over the batch; "
     "eq. 4 is an exact ELBO at s² = λ · scale²",
-}
+    **{
+        name: f"negative log-likelihood of the {words} density, summed over data dimensions, mean over the batch; "
+        "eq. 4 is the ELBO at λ = 1"
+        for name, words in (("laplace", "Laplace"), ("student-t", "Student-t"),
+                            ("continuous-bernoulli", "continuous Bernoulli"))
+    },
+}  # fmt: skip
 #: What another number format than float32 means.
 PRECISIONS = {
     "tf32": "tf32 products in training (on a GPU; on a CPU they are float32), evaluation in float32",

@@ -1,7 +1,7 @@
 """What a plugin file holds, read with `ast` and never run: kind, name, documentation, signature, declared values.
 
-A variant file has one class derived from `Variant` or `GaussianVariant`, a data set file a function `load`, a metric
-file one class derived from `Metric`.
+A variant file has one class derived from `Variant`, `GaussianVariant` or `ElboVariant`, a data set file a function
+`load`, a metric file one class derived from `Metric`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from bench.contracts.metric import Value
 
 KINDS = ("variant", "dataset", "metric")
-_BASES = {"variant": {"Variant", "GaussianVariant"}, "metric": {"Metric"}}
+_BASES = {"variant": {"Variant", "GaussianVariant", "ElboVariant"}, "metric": {"Metric"}}
+#: What the class of a variant states in literals, with the value of a class that does not.
+_LITERALS: dict[str, Any] = {"family": "", "reference": "", "uses_labels": False}
 _LARGEST_FILE = 4_000_000
 
 
@@ -37,7 +40,9 @@ class PluginInfo:
         attribute: the class or function in the file.
         summary: first line of the documentation. doc: all of it.
         parameters: the signature; empty for metrics.
-        family: of a metric, "" elsewhere.
+        family: of a metric or variant, "" elsewhere.
+        reference: the paper of a variant, "" elsewhere.
+        uses_labels: whether a variant trains on labels.
         values: what a metric reports, in the file's order; empty elsewhere.
         broken: why the plugin cannot be used, or None.
     """
@@ -51,6 +56,8 @@ class PluginInfo:
     doc: str = ""
     parameters: dict[str, Parameter] = field(default_factory=dict)
     family: str = ""
+    reference: str = ""
+    uses_labels: bool = False
     values: tuple[Value, ...] = ()
     broken: str | None = None
 
@@ -129,11 +136,12 @@ def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str
     whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
     summary = _first_line(doc or _doc(tree))
     if kind == "metric":
-        fields = {"family": _literal_attribute(node, "family"), "values": tuple(_values(tree, constants))}
-        return _info(kind, known, node.name, summary, whole, **fields)
+        values = {"family": _literal_attribute(node, "family", ""), "values": tuple(_values(tree, constants))}
+        return _info(kind, known, node.name, summary, whole, **values)
     init = _init(node, classes)
-    parameters = read_parameters(init, skip_first=True, constants=constants) if init else {}
-    return _info(kind, known, node.name, summary, whole, parameters=parameters)
+    stated = {name: _literal_attribute(node, name, default) for name, default in _LITERALS.items()}
+    stated["parameters"] = read_parameters(init, skip_first=True, constants=constants) if init else {}
+    return _info(kind, known, node.name, summary, whole, **stated)
 
 
 def _info(kind: str, known: dict[str, Any], attribute: str, summary: str, doc: str, **fields: Any) -> PluginInfo:
@@ -168,17 +176,34 @@ def _init(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> ast.FunctionD
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             return item
-    parents = (classes[name] for name in _base_names(node) & classes.keys() - {node.name})
+    known = classes | {name: base for name, base in _contract_classes().items() if name not in classes}
+    parents = (known[name] for name in _base_names(node) & known.keys() - {node.name})
     return next((init for parent in parents if (init := _init(parent, classes))), None)
 
 
-def _literal_attribute(node: ast.ClassDef, name: str) -> str:
+@cache
+def _contract_classes() -> dict[str, ast.ClassDef]:
+    """The base classes of variants, whose `__init__` is that of a class without one of its own."""
+    path = Path(__file__).resolve().parents[1] / "contracts" / "variant.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in _BASES["variant"]}
+
+
+def _literal_attribute(node: ast.ClassDef, name: str, default: Any) -> Any:
+    """What a class binds `name` to.
+
+    Raises:
+        ValueError: something else than a literal of the default's type.
+    """
     for item in node.body:
         targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            value = getattr(item, "value", None)
-            return str(value.value) if isinstance(value, ast.Constant) else ""
-    return ""
+            value = getattr(getattr(item, "value", None), "value", None)
+            if type(value) is not type(default):
+                wanted = "true or false" if isinstance(default, bool) else "text in quotes"
+                raise ValueError(f"line {item.lineno}: {name} is no literal; write {wanted}")
+            return value
+    return default
 
 
 def _values(tree: ast.Module, constants: dict[str, Any]) -> list[Value]:

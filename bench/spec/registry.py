@@ -240,8 +240,8 @@ def _read_given(path: Path) -> list[PluginInfo]:
     infos = [info for file in files if (info := describe_file(file))]
     if not infos:
         raise UsageError(
-            f"{path}: no plugin found; a file holds one class derived from Variant, GaussianVariant or "
-            "Metric, or a function load"
+            f"{path}: no plugin found; a file holds one class derived from Variant, GaussianVariant, "
+            "ElboVariant or Metric, or a function load"
         )
     return infos
 

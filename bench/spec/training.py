@@ -13,12 +13,24 @@ from bench.spec.signature import Parameter, fill_parameters
 
 _NUMBER = frozenset({"float"})
 
+_SCALE = {"scale": Parameter(1.0, _NUMBER)}
 #: Parameters of each reconstruction cost.
-COSTS = {"squared": {}, "bernoulli": {}, "gaussian": {"scale": Parameter(1.0, _NUMBER)}}
+COSTS: dict[str, dict[str, Parameter]] = {
+    "squared": {},
+    "bernoulli": {},
+    "gaussian": _SCALE,
+    "laplace": _SCALE,
+    "student-t": {"df": Parameter(3.0, _NUMBER), **_SCALE},
+    "continuous-bernoulli": {},
+}
+#: The cost that data sets name for data that this one suits, too.
+SUITED_AS = {"laplace": "gaussian", "student-t": "gaussian", "continuous-bernoulli": "bernoulli"}
 _RATE = {"lr": Parameter(3e-3, _NUMBER)}
 _DECAY = {"weight_decay": Parameter(0.0, _NUMBER)}
 _EPS = {"eps": Parameter(1e-8, _NUMBER)}
 _MOMENTUM = {"momentum": Parameter(0.0, _NUMBER)}
+#: Parameters that came later, with their defaults: those are not written, so that cells keep the ids they had.
+LATER = {"norm": "none"}
 #: Parameters of each optimiser.
 OPTIMIZERS = {
     "adam": {**_RATE, **_DECAY, **_EPS},
@@ -65,7 +77,8 @@ class TrainSettings:
     Attributes:
         latent_dim: L.
         network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`.
-        recon: `squared`, `bernoulli` or `gaussian[scale=…]`.
+        recon: `squared`, `bernoulli`, `gaussian[scale=…]`, `laplace[scale=…]`, `student-t[df=…,scale=…]` or
+            `continuous-bernoulli`.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`, with `lr` and what else it has.
         schedule: of the learning rate: `constant`, `cosine` (half a cosine down to 0) or `stages[lengths=…,factor=…]`,
             whose i-th stage takes the share of the training that `lengths` gives it, at `lr` times `factor` to the i.
@@ -89,7 +102,8 @@ class TrainSettings:
         metadata=_about("'mlp[hidden=[256]]', 'conv[channels=[32,64]]' or module:factory.", "NAME[p=v]"),
     )
     recon: Call = field(
-        default_factory=lambda: Call("squared"), metadata=_about("squared, bernoulli or 'gaussian[scale=1]'.", "COST")
+        default_factory=lambda: Call("squared"),
+        metadata=_about("squared, bernoulli, laplace, 'gaussian[scale=1]' …", "COST"),
     )
     optimizer: Call = field(
         default_factory=lambda: Call("adam"), metadata=_about("'adam[lr=3e-3]', adamw, sgd or rmsprop.", "NAME[p=v]")
@@ -154,13 +168,16 @@ def _fill(kind: str, call: Call, known: dict[str, dict[str, Parameter]], *also: 
 
 def _network(call: Call) -> Call:
     """Built-in networks get all their parameters; a `module:factory` is called with what is given."""
-    return call if ":" in call.name else _fill("network", call, network_parameters(), "module:factory")
+    if ":" in call.name:
+        return call
+    filled = _fill("network", call, network_parameters(), "module:factory")
+    return Call(filled.name, {key: value for key, value in filled.params.items() if LATER.get(key) != value})
 
 
 def _recon(call: Call) -> Call:
     filled = _fill("reconstruction cost", call, COSTS)
-    if "scale" in filled.params:
-        number_in("gaussian scale", filled.params["scale"], 0.0, open_low=True)
+    for name, value in filled.params.items():
+        number_in(f"{call.name} {name}", value, 0.0, open_low=True)
     return filled
 
 

@@ -18,13 +18,15 @@ from bench.throughput.measuring import measure
 #: Data dimensions of one run that are measured, at most, and numbers in the largest batch.
 _MOST_DIMS = 3
 _MOST_NUMBERS = 2**22
+#: Costs whose core is measured.
+MEASURED = ("squared", "bernoulli", "gaussian")
 
 
 def measure_run(directory: Path, settings: TrainSettings, shapes: Iterable[tuple[int, ...]], device: str) -> None:
     """Measure drawing, cost and KL with their gradients at the run's cost, dimensions and batch sizes around its own.
 
     Eager kernels only, a second or two; `aebench core` measures at leisure. What cannot be measured is a row with its
-    reason in the file, never a failed run.
+    reason in the file, never a failed run; costs without a core of their own have no file.
 
     Args:
         settings: of the run; its reconstruction cost, batch size and latent dimension count.
@@ -33,7 +35,7 @@ def measure_run(directory: Path, settings: TrainSettings, shapes: Iterable[tuple
     """
     dims = sorted({math.prod(shape) for shape in shapes})[:_MOST_DIMS]
     batch, rows = settings.batch_size, []
-    for dim in dims:
+    for dim in dims if settings.recon.name in MEASURED else ():
         rows += measure(
             costs=[ReconstructionCost(settings.recon.name, **settings.recon.params)],
             batch_sizes=sorted({max(1, batch // 8), batch, max(batch, min(8 * batch, _MOST_NUMBERS // dim))}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from bench.train.gradients import Gradients
 from bench.train.noise import NoiseSource, binarised
 from bench.train.optim import Updater, rate
 from bench.train.precision import network_products, tf32_products
-from bench.train.stack import Stack, kept
+from bench.train.stack import Stack, due_players, kept, owned_parameters, parameter_rates
 from bench.train.tracker import Tracker
 from bench.train.validation import Validation
 
@@ -146,16 +146,18 @@ class _Run:
             self.stack, validation_rows, self.seeds, device, whole, plan.binarise, looks >= plan.record_from
         )
         self.tracker = Tracker(len(self.seeds), self.interval, plan.early_stopping, device)
-        self.players = _players(self.stack.models[0], self.stack.parameters)
+        self.players = owned_parameters(models[0])
+        self.due = due_players(models[0], self.players)
         self.updaters = {
-            term: Updater(plan.optimizer, plan.optimizer_params, [self.stack.parameters[n] for n in names])
+            term: Updater(
+                plan.optimizer, plan.optimizer_params, [self.stack.parameters[n] for n in names],
+                parameter_rates(models[0], term, names),
+            )
             for term, names in self.players.items()
-        }
+        }  # fmt: skip
         precision = functools.partial(network_products, plan.precision, self.stack.models[0], device)
         recorded = plan.compile or plan.steps >= plan.record_from
         self.gradients = Gradients(self.stack, self.players, precision, replay=recorded, compiled=plan.compile)
-        steps_of = type(self.stack.models[0]).player_steps
-        self.substeps = {term: steps_of.get(term, 1) for term in self.players}
         self.best: dict[str, Tensor] | None = None
         self.best_step = np.zeros(len(self.seeds), dtype=np.int64)
 
@@ -170,7 +172,7 @@ class _Run:
                     after_step()
         self.stack.train_mode(False)
         with kept(self.stack.buffers.values()):
-            seen = self.validation(self.progress)
+            seen = self.validation()
         self.stack.check_state()
         improved = self.tracker.close_interval(self.step, self.step / self.order.steps_per_epoch, seen)
         self.keep_best(improved)
@@ -185,10 +187,9 @@ class _Run:
         self.progress.fill_(self.step / plan.steps)
         scale = rate(plan.schedule, plan.schedule_params, self.step, plan.steps)
         full = rows.shape[1] == plan.batch_size
-        for part in range(max(self.substeps.values())):
+        for part, due in enumerate(self.due):
             requests = self.stack.requests(x[0], None if y is None else y[0], self.progress)
             noise = self.noise.at(self.step, part, requests, full)
-            due = [term for term in self.players if part < self.substeps[term]]
             terms, gradients, buffers = self.gradients(x, y, self.progress, requests, noise, due)
             if part == 0:
                 self.tracker.record(terms)
@@ -257,18 +258,3 @@ class _Run:
         self.tracker.load(group("tracker."))
         for term, updater in self.updaters.items():
             updater.load(tensors(f"optimizer.{term}."))
-
-
-def _players(model: Variant, parameters: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """Term → names of the parameters it trains; each parameter belongs to the longest prefix that matches it."""
-    owned: dict[str, list[str]] = {term: [] for term in model.players}
-    for name in parameters:
-        matches = [
-            (len(prefix), term)
-            for term, prefixes in model.players.items()
-            for prefix in prefixes
-            if name.startswith(prefix)
-        ]
-        if matches:
-            owned[max(matches)[1]].append(name)
-    return {term: names for term, names in owned.items() if names}

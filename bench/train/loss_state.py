@@ -98,7 +98,7 @@ def refuse_differences(models: Sequence[Variant]) -> None:
         theirs = marks(other, content=True)
         for name, value in first.items():
             same = value == theirs.get(name)
-            if not same and name.startswith("self.") and (isinstance(value, tuple) or type(models[0]).stackable):
+            if not same and name.startswith("self.") and (isinstance(value, tuple) or models[0].stackable):
                 raise PluginError(
                     f"{type(models[0]).__name__}: {name} depends on the seed but is neither parameter nor buffer, so "
                     f"that a stack and a loaded model would use another seed's; make it a buffer "

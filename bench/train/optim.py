@@ -30,11 +30,51 @@ class Updater:
         name: "adam", "adamw", "sgd", "rmsprop"; fused where torch has that.
         params: its parameters as torch names them, `lr` among them.
         tensors: what it steps, in place.
+        factors: of the rate `lr`, one for each tensor; () for 1.
     """
 
-    def __init__(self, name: str, params: Mapping[str, Any], tensors: Iterable[Tensor]) -> None:
+    def __init__(
+        self, name: str, params: Mapping[str, Any], tensors: Iterable[Tensor], factors: Sequence[float] = ()
+    ) -> None:
+        own = list(tensors)
+        groups: dict[float, list[int]] = {}
+        for index, factor in enumerate(factors or [1.0] * len(own)):
+            groups.setdefault(factor, []).append(index)
+        self._groups = [
+            (indices, _Group(name, {**params, "lr": factor * params["lr"]}, [own[index] for index in indices]))
+            for factor, indices in groups.items()
+        ]
+
+    def step(self, gradients: Sequence[Tensor | None], scale: float) -> None:
+        """One step along `gradients`, in the order of the tensors and laid out as they are, at `scale` times the rate.
+
+        A tensor without a gradient stays where it is.
+        """
+        for indices, group in self._groups:
+            group.step([gradients[index] for index in indices], scale)
+
+    def state(self) -> dict[str, Tensor]:
+        """What it keeps between steps, by "<position of the tensor>.<name>"."""
+        return {
+            f"{indices[place]}.{name}": value
+            for indices, group in self._groups
+            for (place, name), value in group.state().items()
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` returned."""
+        for indices, group in self._groups:
+            places = {str(index): place for place, index in enumerate(indices)}
+            entries = {key.partition("."): value for key, value in state.items()}
+            group.load({(places[at], name): value for (at, _, name), value in entries.items() if at in places})
+
+
+class _Group:
+    """The tensors of an `Updater` that share a rate."""
+
+    def __init__(self, name: str, params: Mapping[str, Any], tensors: list[Tensor]) -> None:
         kind, options = _KINDS[name]
-        self._tensors = list(tensors)
+        self._tensors = tensors
         self._optimizer = kind(self._tensors, **params, **options)
         # The kernel behind fused Adam: on small networks `Optimizer.step` spends longer around it than it takes.
         self._kernel: Any = (torch_private.found("fused Adam") or {}).get(name)
@@ -42,10 +82,6 @@ class Updater:
         self._state: tuple[list[Tensor], ...] | None = None  # for the kernel, once it is there
 
     def step(self, gradients: Sequence[Tensor | None], scale: float) -> None:
-        """One step along `gradients`, in the order of the tensors and laid out as they are, at `scale` times the rate.
-
-        A tensor without a gradient stays where it is.
-        """
         if self._state is not None and all(gradient is not None for gradient in gradients):
             self._kernel(self._tensors, gradients, *self._state, scale * self._rate, self._group)
             return
@@ -56,26 +92,23 @@ class Updater:
         self._optimizer.zero_grad()
         self._find_state()
 
-    def state(self) -> dict[str, Tensor]:
-        """What it keeps between steps, by "<position of the tensor>.<name>"."""
+    def state(self) -> dict[tuple[int, str], Tensor]:
         entries = self._optimizer.state_dict()["state"]
         return {
-            f"{index}.{name}": torch.as_tensor(value)
+            (index, name): torch.as_tensor(value)
             for index, entry in entries.items()
             for name, value in entry.items()
             if value is not None
         }
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` returned."""
+    def load(self, state: Mapping[tuple[int, str], Tensor]) -> None:
         whole = self._optimizer.state_dict()
         whole["state"] = {}
-        for place, value in state.items():
-            index, name = place.split(".", 1)
-            like = self._tensors[int(index)]
+        for (index, name), value in state.items():
+            like = self._tensors[index]
             if value.shape == like.shape:  # fused optimisers walk memory: it must lie as its parameter does
                 value = torch.empty_like(like, dtype=value.dtype, requires_grad=False).copy_(value)
-            whole["state"].setdefault(int(index), {})[name] = value
+            whole["state"].setdefault(index, {})[name] = value
         self._optimizer.load_state_dict(whole)
         self._find_state()
 

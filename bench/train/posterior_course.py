@@ -64,7 +64,7 @@ def posterior_course(stack: Stack, x: Tensor) -> dict[str, np.ndarray]:
 def _of_all_seeds(stack: Stack, moments: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]]) -> Sequence[Tensor]:
     """`moments` of every seed's values, each (K, N, ...)."""
     live = stack.state()
-    if type(stack.models[0]).stackable:
+    if stack.models[0].stackable:
         try:
             return torch.vmap(moments)(live)
         except NotImplementedError:  # a RuntimeError, too, but of a posterior that states no moments

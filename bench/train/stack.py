@@ -147,7 +147,7 @@ class Stack:
         Known once `requests` was asked in the present mode.
         """
         model = self.models[0]
-        return type(model).stackable and model.training not in self._writes_buffers
+        return model.stackable and model.training not in self._writes_buffers
 
     def split(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor] | None, Sequence[Tensor]]:
         """Tensors of which the first stand for `live`: these by name (None where they are the live ones), the rest."""
@@ -180,13 +180,14 @@ class Stack:
 @contextlib.contextmanager
 def kept(buffers: Iterable[Tensor]) -> Iterator[None]:
     """Whatever is written into `buffers` meanwhile is undone afterwards: it is no step of a training."""
-    before = [(buffer, buffer.clone()) for buffer in buffers]
+    before = [(buffer, buffer.clone(), written_times(buffer)) for buffer in buffers]
     try:
         yield
     finally:
         with torch.no_grad():
-            for buffer, value in before:
-                buffer.copy_(value)
+            for buffer, value, times in before:
+                if times is None or written_times(buffer) != times:  # what a graph has saved is not written to
+                    buffer.copy_(value)
 
 
 def loss_parts(result: Any) -> tuple[Any, dict[str, Tensor]]:
@@ -197,13 +198,13 @@ def loss_parts(result: Any) -> tuple[Any, dict[str, Tensor]]:
 def check_loss(result: Any, rows: int, model: Variant) -> None:
     """Raise `PluginError` unless `result` is what `Variant.loss` promises for `rows` examples."""
     terms, buffers = loss_parts(result)
-    check_terms(terms, rows, type(model))
+    check_terms(terms, rows, model)
     _check_buffers(buffers, model)
 
 
-def check_terms(terms: object, rows: int, variant: type[Variant]) -> None:
+def check_terms(terms: object, rows: int, variant: Variant) -> None:
     """Raise `PluginError` unless `terms` is what `Variant.loss` promises: a dict of (B,) tensors with "loss"."""
-    name = variant.__name__
+    name = type(variant).__name__
     if not isinstance(terms, dict) or "loss" not in terms:
         raise PluginError(f"{name}.loss must return a dict with the key 'loss', not {type(terms).__name__}")
     for player in variant.players:
@@ -237,22 +238,55 @@ def _check_buffers(buffers: object, model: Variant) -> None:
             )
 
 
-def flops_per_step(model: Variant, rows: Rows, batch_size: int, device: torch.device) -> int:
-    """Operations of one forward and backward pass of every player's term of `model` on one batch of `rows`.
+def owned_parameters(model: Variant) -> dict[str, list[str]]:
+    """Term → names of the parameters it trains; each parameter belongs to the longest prefix that matches it."""
+    owned: dict[str, list[str]] = {term: [] for term in model.players}
+    for name, _ in model.named_parameters():
+        matches = [
+            (len(prefix), term)
+            for term, prefixes in model.players.items()
+            for prefix in prefixes
+            if name.startswith(prefix)
+        ]
+        if matches:
+            owned[max(matches)[1]].append(name)
+    return {term: names for term, names in owned.items() if names}
 
-    Matrix products and convolutions count, elementwise work does not (`torch.utils.flop_counter`). The gradients of
-    `model` are left set; give a model that is not trained.
+
+def parameter_rates(model: Variant, player: str, names: Sequence[str]) -> list[float]:
+    """What the run's learning rate is multiplied by for each parameter of `names`, which `player` trains."""
+    of_player = model.player_rates.get(player, 1.0)
+    found = []
+    for name in names:
+        longest = max((prefix for prefix in model.parameter_rates if name.startswith(prefix)), key=len, default=None)
+        found.append(of_player * (1.0 if longest is None else model.parameter_rates[longest]))
+    return found
+
+
+def due_players(model: Variant, players: Iterable[str]) -> list[list[str]]:
+    """Which of `players` step in each part of a step: all in the first, those with `player_steps` > n in the n-th."""
+    steps = {player: model.player_steps.get(player, 1) for player in players}
+    return [[player for player in steps if part < steps[player]] for part in range(max(steps.values()))]
+
+
+def flops_per_step(model: Variant, rows: Rows, batch_size: int, device: torch.device) -> int:
+    """Operations of one training step of `model` on one batch of `rows`: of every player, as often as it steps.
+
+    Matrix products and convolutions count, elementwise work does not (`torch.utils.flop_counter`).
     """
     stack = Stack([model], len(rows))
     x, y = rows.gather(torch.arange(batch_size, device=device))
     progress = torch.zeros((), device=device)
     requests = stack.requests(x, y, progress)
     noise = NoiseSource([0], device, "flops").at(0, 0, requests, False)
-    players = tuple(type(model).players)
-    with FlopCounterMode(display=False) as counter:
-        terms = stack.terms(x[None], None if y is None else y[None], progress, requests, noise)
-        for player in players:
-            terms[player].mean().backward(retain_graph=player != players[-1])
+    players = owned_parameters(model)
+    state = {name: value.clone() for name, value in stack.live.items()}  # the counter takes no leaf as a module's input
+    with FlopCounterMode(display=False) as counter, kept(model.buffers()):
+        for due in due_players(model, players):
+            terms = stack.terms(x[None], None if y is None else y[None], progress, requests, noise, state)
+            for player in due:
+                own = [state[name] for name in players[player]]
+                torch.autograd.grad(terms[player].mean(), own, retain_graph=player != due[-1], allow_unused=True)
     return counter.get_total_flops()
 
 

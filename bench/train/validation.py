@@ -49,12 +49,13 @@ class Validation:
         self._block = max(256, READ_VALUES // max(int(np.prod(rows.data_shape)), 1))
         self._recorder = Recorder(lambda: record and stack.recordable)
         self._terms: list[str] = []
+        self._progress = torch.ones((), device=device)
 
-    def __call__(self, progress: Tensor) -> dict[str, np.ndarray]:
+    def __call__(self) -> dict[str, np.ndarray]:
         """Means (K,) of every loss term by name, and the course of q(z|x) over the first; {} where there are no rows.
 
-        Args:
-            progress: 0-d, the share of the training that is done.
+        Terms are those of the end of the training (progress 1): with the weights that annealing has meanwhile, early
+        ones would look better than they are.
         """
         if len(self._rows) == 0:
             return {}
@@ -63,7 +64,7 @@ class Validation:
         course: dict[str, np.ndarray] = {}
         count = 0
         for start, x, y in self._rows.blocks(self._limit, size=self._block):
-            parts = self._sums(start, x, y, progress, noise)
+            parts = self._sums(start, x, y, noise)
             # what a recording returns is overwritten by its next call
             sums = [one + other for one, other in zip(sums, parts, strict=True)] if sums else [p.clone() for p in parts]
             course = course or posterior_course(self._stack, x)
@@ -71,9 +72,9 @@ class Validation:
         means = {name: (value / count).cpu().numpy() for name, value in zip(self._terms, sums, strict=True)}
         return course | means
 
-    def _sums(self, start: int, x: Tensor, y: Tensor | None, progress: Tensor, noise: NoiseSource) -> list[Tensor]:
+    def _sums(self, start: int, x: Tensor, y: Tensor | None, noise: NoiseSource) -> list[Tensor]:
         """Sums (K,) over x (B, *data_shape) of every term, as float64."""
-        stack, width = self._stack, self._stack.width
+        stack, width, progress = self._stack, self._stack.width, self._progress
         requests = stack.requests(x, y, progress)
         draws = noise.at(start, 0, requests, False)
         given = x[None]
@@ -84,7 +85,7 @@ class Validation:
         def sums(*tensors: Tensor) -> list[Tensor]:
             state, (given, *rest) = stack.split(tensors)
             label = None if y is None else rest.pop(0).expand(width, len(y))
-            with torch.set_grad_enabled(not type(stack.models[0]).stackable):  # such a loss may differentiate
+            with torch.set_grad_enabled(not stack.models[0].stackable):  # such a loss may differentiate
                 terms = stack.terms(given.expand(width, *given.shape[1:]), label, rest[0], requests, rest[1:], state)
             self._terms = list(terms)
             return [term.detach().double().sum(-1) for term in terms.values()]

@@ -24,6 +24,8 @@ def simulate(model: Model, z: Tensor, generator: torch.Generator) -> tuple[Tenso
         uniform = torch.rand(params.shape, generator=generator).to(params)
         if model.cost.name == "bernoulli":
             return z, (uniform < torch.sigmoid(params)).float()
+        if model.cost.is_density:
+            return z, draw(model.cost.distribution(params), (), generator)
         noise = torch.randn(params.shape, generator=generator).to(params)
         return z, params + model.decoder_variance**0.5 * noise
 

@@ -116,17 +116,17 @@ def factorvae_score(
     codes: np.ndarray,
     factors: np.ndarray,
     rng: np.random.Generator,
-    prune_variance: float = 0.0,
+    prune_variance: float | np.ndarray = 0.0,
     batches: int = 800,
     batch_size: int = 64,
 ) -> float:
     """FactorVAE score (arXiv 1802.05983): how well the code dimension that varies least names the factor held fixed.
 
-    Dimensions whose variance is at most `prune_variance`, or is nothing, are left out; without any left the score is
-    that of guessing. Half of the batches make the majority vote and half test it.
+    Dimensions whose variance is at most `prune_variance` (one for all, or (L,)), or is nothing, are left out; without
+    any left the score is that of guessing. Half of the batches make the majority vote and half test it.
     """
     variance = codes.var(0)
-    live = variance > max(prune_variance, 1e-12 * variance.max())
+    live = variance > np.maximum(prune_variance, 1e-12 * variance.max())
     F = factors.shape[1]
     if not live.any():
         return 1 / F

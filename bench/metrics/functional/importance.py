@@ -10,13 +10,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contracts.model import Model
-from bench.evaluate.latent_density import draw, joint_log_prob
+from bench.evaluate.latent_density import draw_with_log_prob, joint_log_prob
 
 _CHUNK_NUMBERS = 2**21
+#: Draws of the prior that meet every row, of a likelihood that is neither linear nor quadratic in x.
+PAIRED = 200
 
 
 def log_likelihood(model: Model, z: Tensor, x: Tensor) -> Tensor:
     """ln p(x|z) of every draw: z (S, B, L), x (B, *data_shape) → (S, B)."""
+    if model.log_likelihood is not None:
+        return model.log_likelihood(z, x)
     params = model.decode_params(z.flatten(0, 1)).reshape(*z.shape[:2], -1)  # (S, B, d)
     flat = x.flatten(1)
     if model.cost.name == "bernoulli":  # x·logit - softplus(logit) reads each decode twice only
@@ -33,9 +37,8 @@ def log_weights(model: Model, x: Tensor, count: int, generator: torch.Generator)
             size = max(1, _CHUNK_NUMBERS // (d * len(rows)))
             parts = []
             for start in range(0, count, size):
-                z = draw(posterior, (min(size, count - start),), generator)  # (S, B, L)
-                log_ratio = joint_log_prob(prior, z) - joint_log_prob(posterior, z)
-                parts.append(log_likelihood(model, z, rows) + log_ratio)
+                z, log_q = draw_with_log_prob(posterior, (min(size, count - start),), generator)  # (S, B, L), (S, B)
+                parts.append(log_likelihood(model, z, rows) + (joint_log_prob(prior, z) - log_q))
             columns.append(torch.cat(parts).T)
     return torch.cat(columns)
 
@@ -91,9 +94,11 @@ def _group_bounds(weights: Tensor, count: int) -> Tensor:
 def prior_bound(model: Model, x: Tensor, z: Tensor) -> tuple[float, float]:
     """Mean over x (N, *data_shape) and prior draws z (M, L) of ln p(x|z) (eq. 9), and its error over draws.
 
-    ln p(x|z) is linear in x for Bernoulli cost, and for the others E_x ‖x̂-x‖² = ‖x̂-x̄‖² + tr Cov(x), so that the mean
-    over all pairs needs x̄ and tr Cov(x) alone.
+    ln p(x|z) is linear in x for Bernoulli cost, and with a decoder variance E_x ‖x̂-x‖² = ‖x̂-x̄‖² + tr Cov(x), so that
+    the mean over all pairs needs x̄ and tr Cov(x) alone. Other densities are averaged over the pairs of `PAIRED` draws.
     """
+    if model.log_likelihood is not None or (model.cost.is_density and model.cost.name != "bernoulli"):
+        return _paired_bound(model, x, z[:PAIRED])
     flat = x.flatten(1)
     mean, means = flat.mean(0, keepdim=True), []
     with torch.no_grad():
@@ -103,4 +108,15 @@ def prior_bound(model: Model, x: Tensor, z: Tensor) -> tuple[float, float]:
     draws = torch.cat(means)
     if model.cost.name != "bernoulli":
         draws -= float(flat.var(0, correction=0).sum(dtype=torch.float64)) / (2 * model.decoder_variance)
+    return float(draws.mean()), float(draws.std()) / len(draws) ** 0.5
+
+
+def _paired_bound(model: Model, x: Tensor, z: Tensor) -> tuple[float, float]:
+    """The mean over all pairs of x (N, *data_shape) and z (M, L) of ln p(x|z), and its error over draws."""
+    size, means = max(1, _CHUNK_NUMBERS // x.numel()), []
+    with torch.no_grad():
+        for part in z.split(size):
+            pairs = part[:, None].expand(-1, len(x), -1)  # (S, N, L)
+            means.append(log_likelihood(model, pairs, x).double().mean(1))
+    draws = torch.cat(means)
     return float(draws.mean()), float(draws.std()) / len(draws) ** 0.5

@@ -8,8 +8,10 @@ from torch import Tensor
 from bench.evaluate.neighbours import distance_chunks
 
 
-def neighbour_ranks(points: Tensor) -> Tensor:
+def neighbour_ranks(points: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """r(i, j), the rank of j among the neighbours of i, from 1 for the nearest; 0 on the diagonal: (N, N) int32.
+
+    With a `generator`, points that coincide are ranked in random order, a new one for every i.
 
     >>> neighbour_ranks(torch.tensor([[0.0], [1.0], [3.0]]))
     tensor([[0, 1, 2],
@@ -22,9 +24,20 @@ def neighbour_ranks(points: Tensor) -> Tensor:
     for rows, squared in distance_chunks(points, points):
         own = torch.arange(rows.start, rows.stop, device=points.device)[:, None]
         squared.scatter_(1, own, -1.0)
-        index = squared.argsort(dim=1, stable=True)
+        index = squared.argsort(dim=1, stable=True) if generator is None else _shuffled_argsort(squared, generator)
         ranks[rows] = torch.empty_like(ranks[rows]).scatter_(1, index, order.expand(len(own), N))
     return ranks
+
+
+def coincide(points: Tensor) -> bool:
+    """Whether some of points (N, f) are the same."""
+    return len(torch.unique(points, dim=0)) < len(points)
+
+
+def _shuffled_argsort(values: Tensor, generator: torch.Generator) -> Tensor:
+    """The order of each row of values (m, N), ascending, equal ones in random order."""
+    shuffle = torch.rand(values.shape, generator=generator).to(values.device).argsort(dim=1)
+    return shuffle.gather(1, values.gather(1, shuffle).argsort(dim=1, stable=True))
 
 
 def trustworthiness(original: Tensor, embedded: Tensor, k: int) -> float:

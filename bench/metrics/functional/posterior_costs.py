@@ -1,4 +1,4 @@
-"""The reconstruction cost over draws of the posterior, of which bounds are made."""
+"""The negative log-likelihood over draws of the posterior, of which bounds are made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from bench.evaluate.model_view import POSTERIOR_DRAWS
 
 
 def mean_costs(view: View, part: str, role: str) -> Tensor:
-    """Mean of the model's own cost over a part of the data, for each of S = 16 draws Z ~ q(z|x): (S,) float64.
+    """Mean of -ln p(x|Z) over a part of the data, for each of S = 16 draws Z ~ q(z|x): (S,) float64.
+
+    Of the model's own likelihood, or of the run's cost, which then is one.
 
     Args:
         part: "test" or "validation". role: of the generator that draws.
@@ -20,6 +22,8 @@ def mean_costs(view: View, part: str, role: str) -> Tensor:
     total = torch.zeros(POSTERIOR_DRAWS, dtype=torch.float64)
     for x in view.shared.batches(part, max(1, view.batch_size // POSTERIOR_DRAWS)):
         z = draw(model.posterior(x), (POSTERIOR_DRAWS,), generator)  # (S, B, L)
-        total += model.cost(model.decode_params(z), x).double().sum(1).cpu()
+        own = model.log_likelihood
+        costs = model.cost(model.decode_params(z), x) if own is None else -own(z, x)  # (S, B)
+        total += costs.double().sum(1).cpu()
         n += len(x)
     return total / n

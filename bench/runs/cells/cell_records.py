@@ -128,5 +128,5 @@ def _facts(split: Split) -> tuple[str, float]:
 
 def weight_facts(variant: Variant) -> dict[str, Any]:
     """λ and s² of a variant."""
-    weight = variant.kl_weight_value
-    return {"kl_weight": weight, "decoder_variance": variant.cost.decoder_variance(weight)}
+    variance = variant.decoder_variance
+    return {"kl_weight": variant.kl_weight_value, "decoder_variance": None if variance is None else float(variance)}

@@ -58,9 +58,7 @@ class Trainer:
         first, wanted = cells[0], {cell.seed for cell in cells}
         group = [replace(first, seed=seed) for seed in dict.fromkeys((*together, *(cell.seed for cell in cells)))]
         probe = self.workshop.attached(first, self.split)
-        width = stack_width(
-            len(group), n_parameters(probe), type(probe).stackable, is_convolutional(probe), self.device
-        )
+        width = stack_width(len(group), n_parameters(probe), probe.stackable, is_convolutional(probe), self.device)
         stacks = [stack for stack in seed_groups(group, width) if wanted.intersection(cell.seed for cell in stack)]
         for position, stack in enumerate(stacks):
             step = functools.partial(self._report, position, len(stacks))

@@ -24,6 +24,7 @@ from bench.runs.cells.isolation import contained
 from bench.spec.call import format_call
 from bench.spec.registry import ARRAYS, Registry
 from bench.spec.run import CellSpec
+from bench.spec.training import SUITED_AS
 from bench.train.batches import Rows
 
 
@@ -149,7 +150,7 @@ def _built_from(cell: CellSpec) -> tuple[Hashable, Hashable]:
 
 def check_fit(cell: CellSpec, split: Split) -> None:
     """Raise `Incompatible` for a likelihood that makes no sense for the data, `UsageError` for too few rows."""
-    if cell.train.recon.name not in split.likelihoods:
+    if _suited_as(cell) not in split.likelihoods:
         raise Incompatible(_misfit(cell, split))
     if len(split.train) < cell.train.batch_size:
         raise UsageError(
@@ -165,12 +166,16 @@ def check_fit(cell: CellSpec, split: Split) -> None:
         raise UsageError(f"{cell.dataset_label} has no test rows, so nothing held out can be measured")
 
 
+def _suited_as(cell: CellSpec) -> str:
+    return SUITED_AS.get(cell.train.recon.name, cell.train.recon.name)
+
+
 def _misfit(cell: CellSpec, split: Split) -> str:
     """Why the cost does not fit the data, with the range found, and what to do."""
     cost, supported = cell.train.recon.name, ", ".join(split.likelihoods)
     what = f"{cost} cost does not fit {cell.dataset_label}, which supports {supported}"
     low, high = value_range(split)
-    if cost == "bernoulli" and (low < 0 or high > 1):
+    if _suited_as(cell) == "bernoulli" and (low < 0 or high > 1):
         what += f": its values lie in [{low:g}, {high:g}], not in [0, 1]"
         return f"{what}; give --recon {split.likelihoods[0]}, or data in [0, 1] (scale=unit for files and arrays)"
     return f"{what}; give --recon {split.likelihoods[0]}"

@@ -12,7 +12,17 @@ from bench import losses, torch_private
 from bench.errors import UsageError
 from bench.losses import ReconstructionCost, autograd, bound_log_variance, formulas, gaussian_kl, sample_normal, vmap
 
-COSTS = [ReconstructionCost("squared"), ReconstructionCost("bernoulli"), ReconstructionCost("gaussian", 0.3)]
+DENSITIES = [
+    ReconstructionCost("laplace", 0.4),
+    ReconstructionCost("student-t", 0.7, 2.5),
+    ReconstructionCost("continuous-bernoulli"),
+]
+COSTS = [
+    ReconstructionCost("squared"),
+    ReconstructionCost("bernoulli"),
+    ReconstructionCost("gaussian", 0.3),
+    *DENSITIES,
+]
 DIMENSIONS = [1, 2, 3, 16, 37, 64, 784]
 
 
@@ -24,6 +34,12 @@ def data(*shape, seed=1, dtype=torch.float64):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def continuous_bernoulli(logits, x):
+    """-ln [C p^x (1-p)^(1-x)] with C = l / (2 tanh(l/2)) · 2, C(0) = 2; by series of ∫ e^(lx) dx = (e^l - 1)/l."""
+    mass = torch.where(logits == 0, 1.0, torch.expm1(logits) / torch.where(logits == 0, 1.0, logits))
+    return mass.log() - logits * x
+
+
 def reference(cost, params, x):
     """The cost by torch's own distributions and losses, term by term."""
     target = x.expand(params.shape)
@@ -31,6 +47,12 @@ def reference(cost, params, x):
         terms = F.binary_cross_entropy_with_logits(params, target, reduction="none")
     elif cost.name == "squared":
         terms = (params - target) ** 2
+    elif cost.name == "continuous-bernoulli":
+        terms = continuous_bernoulli(params, target)
+    elif cost.name == "laplace":
+        terms = -torch.distributions.Laplace(params, cost.scale).log_prob(target)
+    elif cost.name == "student-t":
+        terms = -torch.distributions.StudentT(cost.df, params, cost.scale).log_prob(target)
     else:
         terms = -torch.distributions.Normal(params, cost.scale).log_prob(target)
     return terms.flatten(terms.dim() - (x.dim() - 1)).sum(-1)
@@ -256,7 +278,62 @@ def test_functions_are_reached_by_the_public_interface(monkeypatch):
 
 
 def test_unknown_cost_and_scale_are_refused():
-    with pytest.raises(UsageError, match="known: bernoulli, gaussian, squared"):
+    with pytest.raises(UsageError, match=r"known: bernoulli, .*, gaussian, laplace, squared, student-t"):
         ReconstructionCost("l1")
     with pytest.raises(UsageError, match="above 0"):
         ReconstructionCost("gaussian", 0.0)
+
+
+@pytest.mark.parametrize("cost", COSTS, ids=str)
+def test_elements_add_up_to_the_cost(cost):
+    params, x = 3 * normal(2, 4, 1, 5, 5), data(4, 1, 5, 5)
+    elements = cost.elements(params, x)
+    assert elements.shape == params.shape
+    torch.testing.assert_close(elements.sum((-3, -2, -1)), cost(params, x), rtol=1e-12, atol=1e-12)
+    assert cost.elements(params.bfloat16(), x.bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("cost", [cost for cost in COSTS if cost.is_density], ids=str)
+def test_a_density_integrates_to_one_and_has_the_stated_mean(cost):
+    """Against quadrature; the Student-t and Laplace means are their locations."""
+    from scipy.integrate import quad
+
+    span = (0, 1) if cost.on_logits else (-math.inf, math.inf)
+    for value in (0.0, 1e-4, 0.3, -0.49, 0.51, -4.0, 30.0):
+        params = torch.tensor([[value]], dtype=torch.float64)
+
+        def density(x, params=params):
+            return float(torch.exp(-cost(params, torch.tensor([[x]], dtype=torch.float64))))
+
+        if cost.name == "bernoulli":
+            mass, mean = density(0) + density(1), density(1)
+        else:
+            mass = quad(density, *span, points=None if span[0] else [0.5])[0]
+            mean = quad(lambda x: x * density(x), *span)[0]
+        assert mass == pytest.approx(1, abs=2e-7)
+        assert float(cost.mean(params)) == pytest.approx(mean, abs=2e-6)
+        assert float(cost.mean(cost.params_of(cost.mean(params)))) == pytest.approx(mean, abs=1e-4)
+
+
+@pytest.mark.parametrize("cost", DENSITIES, ids=str)
+def test_the_distribution_of_a_density_is_the_cost(cost):
+    params, x = normal(4, 6), data(4, 6)
+    log_prob = cost.distribution(params).log_prob(x).sum(-1)
+    torch.testing.assert_close(log_prob, -cost(params, x), rtol=1e-4, atol=1e-4)  # torch's series near ½ is coarse
+    torch.testing.assert_close(cost.log_likelihood(params, x, None), -cost(params, x))
+    assert cost.decoder_variance(0.5) is None
+
+
+def test_float32_continuous_bernoulli_is_exact_around_zero():
+    logits = torch.cat([torch.linspace(-2, 2, 4001), torch.tensor([1e-6, 1e-3, 60.0, -200.0])])
+    x, cost = torch.full_like(logits, 0.3), ReconstructionCost("continuous-bernoulli")
+    exact = continuous_bernoulli(logits.double(), x.double())
+    torch.testing.assert_close(cost.elements(logits, x).double(), exact, rtol=1e-6, atol=3e-7)
+
+
+def test_parameters_of_costs_are_told():
+    assert [str(cost) for cost in DENSITIES] == [
+        "laplace[scale=0.4]", "student-t[df=2.5,scale=0.7]", "continuous-bernoulli",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="student-t df 0 is out of range"):
+        ReconstructionCost("student-t", df=0)

@@ -126,6 +126,7 @@ def test_data_that_do_not_fit_are_told_why(shape, words):
         ({"dense": -1}, "conv dense=-1"),
         ({"activation": "rely"}, "did you mean relu"),
         ({"init": "glorto"}, "did you mean glorot"),
+        ({"norm": "bacth"}, "did you mean batch"),
         ({"kernel": 5}, "unknown parameter of conv"),
     ],
 )

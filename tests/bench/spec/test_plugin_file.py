@@ -155,3 +155,31 @@ def test_classes_that_derive_from_each_other_in_a_circle_end(write):
 
 def test_kebab():
     assert kebab("Stochastic_AE") == kebab("stochastic-ae") == "stochastic-ae"
+
+
+def test_a_variant_states_family_paper_and_labels_in_literals(write):
+    stated = '    family = "flow"\n    reference = "A 2000, " "B"\n    uses_labels = True\n    def __init__'
+    text = VARIANT.replace("    def __init__", stated)
+    info = describe_file(write(text))
+    assert (info.family, info.reference, info.uses_labels) == ("flow", "A 2000, B", True)
+    plain = describe_file(write(VARIANT))
+    assert (plain.family, plain.reference, plain.uses_labels) == ("", "", False)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("family = NAME", "family is no literal; write text in quotes"),
+        ("uses_labels = 1", "uses_labels is no literal; write true or false"),
+    ],
+)
+def test_what_is_no_literal_is_told(write, line, words):
+    info = describe_file(write(f"class A(Variant):\n    {line}\n"))
+    assert info.broken == f"line 2: {words}"
+
+
+def test_a_class_without_init_has_the_parameters_of_its_base(write):
+    assert describe_file(write("class A(ElboVariant): pass")).signature == {"kl_weight": "auto", "beta": 1.0}
+    assert describe_file(write("class A(GaussianVariant): pass")).signature == {}
+    own = "class A(ElboVariant):\n    def __init__(self, samples: int = 2): pass"
+    assert describe_file(write(own)).signature == {"samples": 2}

@@ -96,3 +96,17 @@ def test_networks_and_controls_read_from_source_are_those_that_run():
         defaults = {key: value.default for key, value in inspect.signature(function).parameters.items()}
         found = {key: parameter.default for key, parameter in network_parameters()[name].items()}
         assert found == {key: list(value) if isinstance(value, tuple) else value for key, value in defaults.items()}
+
+
+def test_a_network_without_normalisation_is_the_one_it_was():
+    plain = TrainSettings(network="mlp[norm=none]")
+    assert plain == TrainSettings() and "norm" not in str(plain.network)
+    assert TrainSettings(network="mlp[norm=batch]").network.params["norm"] == "batch"
+
+
+@pytest.mark.parametrize(("recon", "params"), [("laplace", {"scale": 1.0}), ("continuous-bernoulli", {}),
+                                               ("student-t[df=5]", {"df": 5.0, "scale": 1.0})])  # fmt: skip
+def test_costs_that_are_densities_take_their_parameters(recon, params):
+    assert TrainSettings(recon=recon).recon.params == params
+    with pytest.raises(UsageError, match="student-t df=0 is out of range"):
+        TrainSettings(recon="student-t[df=0]")

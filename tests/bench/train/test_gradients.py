@@ -18,6 +18,7 @@ from bench.train.batches import Rows
 from bench.train.gradients import Gradients
 from bench.train.replay import recorder
 from bench.train.replay.compiler import compiler_for
+from bench.train.stack import flops_per_step
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).random((200, 1, 4, 4), dtype=np.float32)
@@ -150,3 +151,68 @@ def test_what_is_called_too_seldom_to_pay_for_it_is_not_recorded(steps, stopping
     plan = TrainPlan(steps, 64, "adam", {"lr": 3e-3}, "constant", stopping, compile=compile)
     train(models, (0,), rows, rows, plan, CPU)
     assert tried == recorded
+
+
+class Configured(Adversarial):
+    """Players, their steps and rates depend on parameters of the instance."""
+
+    def __init__(self, critic_steps=1, critic_rate=1.0, bias_rate=1.0):
+        super().__init__()
+        self.player_steps = {"loss_critic": critic_steps}
+        self.player_rates = {"loss_critic": critic_rate}
+        self.parameter_rates = {"critic.": 1.0, "critic.bias": bias_rate}
+
+
+def moved(**params):
+    """How far one step takes each parameter."""
+    plan = dataclasses.replace(PLAN, steps=1, optimizer="sgd", schedule="constant")
+    context = Context((1, 4, 4), 4, ReconstructionCost("squared"), mlp([16]), 0, 200, None, lambda: 0.1)
+    models = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        models.append(attach(Configured(**params), context))
+    rows = Rows(X, None, CPU)
+    (result,), _ = train(models[:1], (0,), rows, rows, plan, CPU)
+    before = models[1].state_dict()
+    return {name: value - before[name] for name, value in result.variant.state_dict().items()}
+
+
+def test_rates_of_players_and_of_parameters_multiply_the_learning_rate():
+    plain, slow = moved(), moved(critic_rate=0.5, bias_rate=0.25)
+    for name, step in plain.items():
+        factor = {"critic.weight": 0.5, "critic.bias": 0.125}.get(name, 1.0)
+        assert step.abs().max() > 0
+        torch.testing.assert_close(slow[name], factor * step, rtol=1e-3, atol=1e-8)
+
+
+class LearnsInputs(Variant):
+    """Gives a parameter itself to the encoder."""
+
+    def setup(self, context):
+        self.inputs = torch.nn.Parameter(torch.rand(3, *context.data_shape))
+
+    def loss(self, batch, draw):
+        cost = self.reconstruction_cost(self.encoder(batch.x), batch.x)
+        return {"loss": cost + self.encoder(self.inputs).square().sum()}
+
+
+def test_operations_are_counted_where_a_parameter_is_an_input():
+    context = Context((1, 4, 4), 4, ReconstructionCost("squared"), mlp([]), 0, 200, None, lambda: 0.1)
+    decoder, encoder = 3 * 2 * 64 * 4 * 16, 2 * 2 * 64 * 16 * 4  # data have no gradient
+    learned = 3 * 2 * 3 * 16 * 4
+    assert flops_per_step(attach(LearnsInputs(), context), Rows(X, None, CPU), 64, CPU) == decoder + encoder + learned
+
+
+def test_steps_of_a_player_are_read_from_the_instance_and_cost_operations():
+    """A step of the critic costs a pass of all networks forward, and back through the critic alone."""
+    context = Context((1, 4, 4), 4, ReconstructionCost("squared"), mlp([16]), 0, 200, None, lambda: 0.1)
+    rows, flops = Rows(X, None, CPU), {}
+    for steps in (1, 2, 4):
+        model = attach(Configured(critic_steps=steps), context)
+        flops[steps] = flops_per_step(model, rows, 64, CPU)
+        run = loop._Run([model], (0,), rows, rows, PLAN, CPU)
+        assert [len(due) for due in run.due] == [2] + [1] * (steps - 1)
+    networks = 2 * 64 * (16 * 16 + 16 * 4 + 4 * 16 + 16 * 16)
+    critic = 2 * (2 * 64 * 4)  # of codes and of noise
+    assert flops[2] - flops[1] == networks + 2 * critic
+    assert flops[4] - flops[1] == 3 * (flops[2] - flops[1])

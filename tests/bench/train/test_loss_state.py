@@ -19,6 +19,8 @@ from bench.train import TrainPlan, loop, train
 from bench.train.batches import BatchOrder, Rows
 from bench.train.gradients import Gradients
 from bench.train.loss_state import MANY, marks
+from bench.train.replay import recorder
+from bench.train.replay.recorder import Captured
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).random((48, 1, 3, 3), dtype=np.float32)
@@ -259,6 +261,32 @@ def test_a_running_mean_gives_the_numbers_of_a_plain_loop(pure, seeds, monkeypat
             assert torch.allclose(result.variant.state_dict()[name], value, atol=2e-6), name
         assert not torch.equal(result.variant.centre, attached(running(pure), seed).centre)
     assert any(made[0].recorder.trusts()) is pure
+
+
+def recompute(function):
+    """What a CUDA graph does, on a CPU: replays write into the tensors of the capture."""
+    outputs = function()
+
+    def replay():
+        for output, value in zip(outputs, function(), strict=True):
+            output.copy_(value)
+
+    return outputs, replay
+
+
+@pytest.mark.parametrize("seeds", [(0,), (1, 0)], ids=["alone", "stacked"])
+def test_a_running_mean_moves_in_place_under_a_captured_step(seeds, monkeypatch):
+    """The buffer is read where it lies, and its new value copied there before the next replay overwrites it."""
+
+    def ways(graph, inputs, fixed, compiled):
+        yield lambda: Captured(graph, inputs, fixed, recompute)
+
+    monkeypatch.setattr(recorder, "_ways", ways)
+    made = recorders(monkeypatch)
+    for seed, result in zip(seeds, trained(running(True), seeds), strict=True):
+        for name, value in by_hand(seed).items():
+            assert torch.allclose(result.variant.state_dict()[name], value, atol=2e-6), name
+    assert any(made[0].recorder.trusts())
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["alone", "stacked"])

@@ -136,3 +136,23 @@ def test_every_optimiser_that_is_offered_takes_its_parameters(name):
     before = [weight.detach().clone() for weight in own]
     Updater(name, params, own).step([torch.ones_like(weight) for weight in own], 1.0)
     assert all(bool((weight < old).all()) for weight, old in zip(own, before, strict=True))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_tensors_step_at_their_own_share_of_the_rate(name):
+    """As torch's optimiser with a parameter group for each rate, also after going on from a state."""
+    factors, groups = [1.0, 0.25, 1.0], weights()
+    given = parameters_of(name)
+    optimizer = KINDS[name]([{"params": [weight], "lr": factor * given["lr"]} for weight, factor in
+                             zip(groups, factors, strict=True)], **given)  # fmt: skip
+    own = weights()
+    first = stepped(Updater(name, given, own, factors), range(3))
+    second = Updater(name, given, own, factors)
+    second.load({key: value.clone() for key, value in first.state().items()})
+    stepped(second, range(3, 6))
+    for step in range(6):
+        for group, gradient, factor in zip(optimizer.param_groups, gradients(step), factors, strict=True):
+            group["lr"] = 0.5**step * (factor * given["lr"])
+            group["params"][0].grad = gradient
+        optimizer.step()
+    assert equal(own, groups)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contracts.variant import Context
+from bench.contracts.variant import Context, Variant
 from bench.losses import ReconstructionCost
 from bench.networks.build import attach
 from bench.networks.factories import mlp
 from bench.spec.registry import Registry
-from bench.train import posterior_course, validation
+from bench.train import TrainPlan, posterior_course, train, validation
 from bench.train.batches import Rows
 from bench.train.replay import recorder
 from bench.train.stack import Stack
@@ -42,8 +42,8 @@ def course_of(stack, calls, **options):
     """What `calls` looks at weights that move between them find."""
     seen = look(stack, **options)
     found = []
-    for call in range(calls):
-        found.append(seen(torch.tensor(call / calls)))
+    for _ in range(calls):
+        found.append(seen())
         move(stack)
     return found
 
@@ -83,14 +83,14 @@ def test_recorded_looks_find_the_bits_of_ordinary_ones(name, width, binarise, ov
 def test_looks_are_recorded():
     seen = look(stack_of("vae", 2))
     for _ in range(10):
-        seen(torch.tensor(0.0))
+        seen()
     assert seen._recorder.trusts() == [True]
 
 
 def test_the_means_are_those_over_all_rows(monkeypatch):
     monkeypatch.setattr(validation, "READ_VALUES", 1)
     stack = stack_of("ae", 3)
-    found = look(stack)(torch.tensor(0.0))
+    found = look(stack)()
     for index, model in enumerate(stack.unstack(stack.state())):
         x = torch.from_numpy(X)
         with torch.no_grad():
@@ -101,8 +101,8 @@ def test_the_means_are_those_over_all_rows(monkeypatch):
 @pytest.mark.parametrize(("whole", "rows"), [(False, 300), (True, 700)])
 def test_early_stopping_looks_at_all_rows_and_the_history_at_the_first(whole, rows, monkeypatch):
     monkeypatch.setattr(validation, "HISTORY_ROWS", 300)
-    found = look(stack_of("ae", 2), whole=whole)(torch.tensor(0.0))
-    same(found, look(stack_of("ae", 2), X[:rows], whole=True)(torch.tensor(0.0)))
+    found = look(stack_of("ae", 2), whole=whole)()
+    same(found, look(stack_of("ae", 2), X[:rows], whole=True)())
 
 
 def test_the_draws_are_the_same_every_time_and_differ_between_seeds():
@@ -111,14 +111,14 @@ def test_the_draws_are_the_same_every_time_and_differ_between_seeds():
         for value in stack.parameters.values():
             value[1] = value[0]
     seen = look(stack)
-    first = seen(torch.tensor(0.0))
-    same(first, seen(torch.tensor(0.0)))
+    first = seen()
+    same(first, seen())
     assert first["loss"][0] != first["loss"][1]
     assert first["log_rms_mu"][0] == first["log_rms_mu"][1]
 
 
 def test_no_rows_find_nothing():
-    assert look(stack_of("ae", 1), X[:0])(torch.tensor(0.0)) == {}
+    assert look(stack_of("ae", 1), X[:0])() == {}
 
 
 def item_first(moments):
@@ -138,7 +138,7 @@ def test_the_course_of_the_posterior_is_that_of_every_model_alone(width, kind, m
     if kind == "not vectorisable":
         monkeypatch.setattr(posterior_course._Moments, "forward", item_first(posterior_course._Moments.forward))
     stack = stack_of("vae", width)
-    found = look(stack)(torch.tensor(0.0))
+    found = look(stack)()
     for index, model in enumerate(stack.unstack(stack.state())):
         with torch.no_grad():
             q = model.posterior(torch.from_numpy(X[: posterior_course.ROWS]))
@@ -153,4 +153,20 @@ def test_the_course_of_the_posterior_is_that_of_every_model_alone(width, kind, m
 
 
 def test_a_variant_without_a_posterior_has_no_course():
-    assert not set(look(stack_of("ae", 2))(torch.tensor(0.0))) & set(posterior_course.COURSE)
+    assert not set(look(stack_of("ae", 2))()) & set(posterior_course.COURSE)
+
+
+class Annealed(Variant):
+    """Its loss is how far the training is."""
+
+    def loss(self, batch, draw):
+        return {"loss": self.reconstruction_cost(self.encoder(batch.x), batch.x) * 0 + batch.progress}
+
+
+def test_annealed_terms_are_looked_at_as_at_the_end_of_training():
+    """With the live weight of a penalty that grows, early weights would look best and stop the training."""
+    context = Context((1, 4, 4), 3, ReconstructionCost("squared"), mlp([4]), 0, 700, None, lambda: 0.1)
+    rows, plan = Rows(X, None, CPU), TrainPlan(33, 64, "sgd", {"lr": 1e-3}, "constant")
+    (result,), _ = train([attach(Annealed(), context)], (0,), rows, rows, plan, CPU)
+    assert set(result.history["validation_loss"]) == {1.0}
+    assert 0 < result.history["train_loss"][0] < result.history["train_loss"][-1] < 1

@@ -1,5 +1,7 @@
 """A stack runs the code that its run was planned with, or says that it is another."""
 
+import sys
+
 import pytest
 from runs import SMALL
 
@@ -38,6 +40,7 @@ def planned(tmp_path, monkeypatch):
     """The folder of plugins, and what gives the records of a stack of theirs that was planned before."""
     for name, text in {"mine": MINE, "own": METRIC, "beside": "def factor():\n    return 1.0\n"}.items():
         (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "beside", raising=False)  # of the test before, whose folder is another
     monkeypatch.syspath_prepend(tmp_path)
     plugins = [tmp_path / "mine.py", tmp_path / "own.py"]
     settings = {"variant": ["mine"], "metrics": "test_mse,own", "plugins": plugins, "steps": 3, "seeds": 2}

@@ -29,7 +29,7 @@ RNG = np.random.default_rng(0)
 class Flat(nn.Module):
     """The code is the data."""
 
-    prior = None
+    prior = project = None
 
     def __init__(self, shape):
         super().__init__()

@@ -36,7 +36,7 @@ class PluginInfo:
         entry_point: "module:attribute" of an installed foreign plugin, or None.
         attribute: the class or function in the file.
         summary: first line of the documentation. doc: all of it.
-        parameters: the signature; empty for metrics.
+        parameters: the signature.
         family: of a metric, "" elsewhere.
         values: what a metric reports, in the file's order; empty elsewhere.
         broken: why the plugin cannot be used, or None.
@@ -128,11 +128,11 @@ def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str
     doc = ast.get_docstring(node) or ""
     whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
     summary = _first_line(doc or _doc(tree))
-    if kind == "metric":
-        fields = {"family": _literal_attribute(node, "family"), "values": tuple(_values(tree, constants))}
-        return _info(kind, known, node.name, summary, whole, **fields)
     init = _init(node, classes)
     parameters = read_parameters(init, skip_first=True, constants=constants) if init else {}
+    if kind == "metric":
+        fields = {"family": _literal_attribute(node, "family"), "values": tuple(_values(tree, constants))}
+        return _info(kind, known, node.name, summary, whole, parameters=parameters, **fields)
     return _info(kind, known, node.name, summary, whole, parameters=parameters)
 
 

@@ -37,6 +37,7 @@ def run(
     controls: bool | None = None,
     baseline: str | None = None,
     select: str | None = None,
+    hypothesis: str | Sequence[str] | None = None,
     preset: str | None = None,
     config: str | Path | None = None,
     output: str | Path | None = None,
@@ -78,7 +79,8 @@ def run(
     given = {
         **training,
         "variant": variants, "dataset": datasets, "seeds": seeds, "device": device, "metrics": metrics,
-        "controls": controls, "baseline": baseline, "select": select, "output": output, "plugins": plugins or None,
+        "controls": controls, "baseline": baseline, "select": select, "hypothesis": hypothesis,
+        "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
         "quiet": quiet or None, "tensorboard": tensorboard or None,
     }  # fmt: skip

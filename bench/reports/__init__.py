@@ -11,6 +11,7 @@ from bench.errors import UsageError, unknown_name
 from bench.text import printable
 
 if TYPE_CHECKING:
+    from bench.analysis.sections import Section
     from bench.reports.model import Report
     from bench.store.run_store import RunStore
 
@@ -43,15 +44,16 @@ def write_report(
             f"the report is written into {printable(directory)}, which is read-only; copy the run to a folder that you "
             "may write to, and report on that"
         )
-    tables = export(report.store, report.data, report.history) if "csv" in formats else []
+    tables = export(report.store, report.data, report.history, report.sections) if "csv" in formats else []
     return _written(report, formats, tables)
 
 
-def report_run(store: RunStore) -> list[str]:
-    """Write all of a run's reports beside its tables, and say in a line per data set who wins most.
+def report_run(store: RunStore, sections: list[Section] | None = None) -> list[str]:
+    """Write all of a run's reports beside its tables; a line per declared test, and per data set on who wins most.
 
     Args:
         store: of the run; its tables (`bench.reports.csv_tables.export`) are written already.
+        sections: as `bench.reports.model.load_report`.
 
     Raises:
         UsageError: as `write_report`.
@@ -62,10 +64,10 @@ def report_run(store: RunStore) -> list[str]:
     from bench.reports.stamp import made_from, write_stamp
 
     sources = made_from(store.directory)
-    report = load_report(store)
+    report = load_report(store, sections=sections)
     written = _written(report, FORMATS, [store.directory / name for name in TABLES])
     winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
-    findings = winners + large_values(report.data)
+    findings = [one.sentence for one in report.hypotheses] + winners + large_values(report.data)
     write_stamp(store.directory, sources, written, findings)
     return findings
 
@@ -75,6 +77,7 @@ def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()
     from bench.analysis import across, grids
     from bench.files import write_text
     from bench.reports.csv_tables import write_csv
+    from bench.reports.difference_table import difference_frame
     from bench.reports.views.figure_files import draw_all
     from bench.reports.views.html import html
     from bench.reports.views.markdown import markdown
@@ -86,7 +89,8 @@ def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()
     if "html" in formats:
         written.append(write_text(report.directory / "report.html", html(report, figures)))
     if "csv" in formats:
-        written += tables
+        differences = difference_frame(report.sections, report.hypotheses)
+        written += [*tables, write_csv(differences, report.directory / "differences.csv")]
         if report.across is not None:
             written.append(write_csv(across.frame(report.across), report.directory / "across.csv"))
         if report.grids:

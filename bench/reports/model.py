@@ -15,6 +15,7 @@ import numpy as np
 from bench.analysis.across import Across, across
 from bench.analysis.catalogue import catalogue
 from bench.analysis.grids import Grid
+from bench.analysis.hypotheses import Tested, tested
 from bench.analysis.row_variance import RowVariance, over_test_rows
 from bench.analysis.sections import Section, section_of
 from bench.errors import UsageError
@@ -22,6 +23,7 @@ from bench.reports import header
 from bench.reports.studies.claim_evidence import Judged, judge_claims
 from bench.reports.studies.published_numbers import Anchor, Verdict, read_anchor, verdicts
 from bench.reports.throughput import core_rows
+from bench.store.hypotheses import declared
 from bench.store.measurements import History, RunData
 from bench.store.run_store import RunStore
 from bench.text import printable
@@ -68,15 +70,27 @@ class Report:
     across: Across | None = None
     grids: list[Grid] = field(default_factory=list)
     test_rows: dict[str, RowVariance] = field(default_factory=dict)
+    hypotheses: list[Tested] = field(default_factory=list)
     history: History = field(default=lambda cell_id: {}, repr=False)
 
 
-def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) -> Report:
+def sections_of(store: RunStore, plugins: Sequence[str | Path] = ()) -> list[Section]:
+    """Each data set of a run with its tables; arguments as `load_report`."""
+    data = store.data()
+    recorded = [path for path in store.spec.get("plugins") or [] if isinstance(path, str)]
+    known = catalogue(data.metrics, store.load_metrics(), [*map(str, plugins), *recorded])
+    return [section_of(data, label, known, store.spec) for label in dict.fromkeys(data.cells["dataset_label"])]
+
+
+def load_report(
+    run: Path | str | RunStore, plugins: Sequence[str | Path] = (), sections: list[Section] | None = None
+) -> Report:
     """Reads a run.
 
     Args:
         run: its directory, or its open store.
         plugins: files or folders with foreign metric plugins, beside those that the run names.
+        sections: what `sections_of` gave, where it is at hand.
 
     Raises:
         UsageError: there is no run, or it holds no readable cell.
@@ -86,10 +100,8 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
     if len(data.cells) == 0:
         why = f" ({data.notes[0]})" if data.notes else ""
         raise UsageError(f"{printable(directory)} holds no finished cell yet{why}; run aebench run first")
-    recorded = [path for path in store.spec.get("plugins") or [] if isinstance(path, str)]
-    known = catalogue(data.metrics, store.load_metrics(), [*map(str, plugins), *recorded])
-    labels = list(dict.fromkeys(data.cells["dataset_label"]))
-    sections = [section_of(data, label, known, store.spec) for label in labels]
+    sections = sections_of(store, plugins) if sections is None else sections
+    hypotheses, about_hypotheses = tested(store.spec, declared(directory), sections)
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
     lines += header.training(store.spec) + header.environment_lines(store.environments(), data)
     counts = {str(status): int(n) for status, n in data.cells["status"].value_counts().items()}
@@ -106,7 +118,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         store.spec,
         asked,
         lines,
-        [*data.notes, *large_values(data)],
+        [*data.notes, *about_hypotheses, *large_values(data)],
         sections,
         _failures(data),
         counts,
@@ -119,6 +131,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         across=across(sections),
         grids=[grid for section in sections for grid in section.grids],
         test_rows=_test_rows(sections, data, store),
+        hypotheses=hypotheses,
         history=history,
     )
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
@@ -31,8 +31,12 @@ from bench.spec.request import ResolvedRun
 from bench.spec.run import CellSpec, RunSpec
 from bench.spec.training import TrainSettings
 from bench.store.event_files import EventLog, need_tensorboard
+from bench.store.hypotheses import declare
 from bench.store.lock import refuse_second_writer
 from bench.store.run_store import RunStore
+
+if TYPE_CHECKING:
+    from bench.analysis.sections import Section
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
         with RunStore.create(directory, spec, plan=cells) as store:
             store.save_metrics(declarations(registry, spec.evaluated))
             history = History.read(store, history)
+            declare(directory, spec.hypotheses, sum(record["status"] == "ok" for record in history.latest.values()))
             events = EventLog(store) if options.tensorboard else None
             heard = {} if events is None else {"kept": events.write}
             keeper = Keeper(store, fingerprints, cells, history, options.force, threads=engine.threads, **heard)
@@ -111,24 +116,26 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             stop.hold()
             training_state.tidy(directory, keeper.unfinished())
             findings = None if n_run else findings_of_current(directory)
-            if findings is None:
-                _export(store)
+            sections = _export(store) if findings is None else None
             if n_run and not stop.requested and engine.name == "local":
                 measure_core(cast(LocalEngine, engine), directory, spec.train, store.data().data_shapes())
     if findings is None:
         if not options.quiet:
             print("drawing the report …", file=sys.stderr, flush=True)
-        findings = report_run(store)
+        findings = report_run(store, sections)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     counts = (len(cells), failed, statuses["skipped"], n_run)
     return RunOutcome(store, *counts, interrupted, tuple(findings), len(keeper.incomplete))
 
 
-def _export(store: RunStore) -> None:
+def _export(store: RunStore) -> list[Section]:
     from bench.reports.csv_tables import export  # it loads what takes a second
+    from bench.reports.model import sections_of
 
-    export(store)
+    sections = sections_of(store)
+    export(store, sections=sections)
+    return sections
 
 
 def measure_core(

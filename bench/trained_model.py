@@ -20,6 +20,7 @@ from bench.networks.factories import networks_named
 from bench.provenance.code import Part, differences, model_code
 from bench.spec.call import Call, parse_call
 from bench.spec.plugin_file import kebab
+from bench.spec.plugin_path import open_folders
 from bench.spec.registry import Registry
 from bench.spec.training import TrainSettings
 from bench.store.documents import is_count, is_seed
@@ -194,6 +195,7 @@ def _trusted_registry(
     given = [plugins] if isinstance(plugins, (str, Path)) else list(plugins)
     named = [str(path) for path in spec.get("plugins") or ()]
     registry = Registry.discover(given) if given else Registry.discover_present(named if trust else ())
+    open_folders(registry.plugins, here=":" in network)
     name = parse_call(meta["variant"]).name
     if kebab(name) not in registry.names("variant"):
         if trust:

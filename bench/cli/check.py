@@ -8,14 +8,16 @@ from typing import Any
 
 import click
 
+from bench.cli._once import OnceCommand
 from bench.cli._whole import WHOLE
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, parse_call
 from bench.spec.plugin_file import KINDS, kebab
+from bench.spec.plugin_path import open_folders
 from bench.spec.registry import Registry
 
 
-@click.command("check", short_help="Check a plugin of your own.")
+@click.command("check", cls=OnceCommand, short_help="Check a plugin of your own.")
 @click.argument("plugin", metavar="PLUGIN")
 @click.option("--latent-dim", type=WHOLE, metavar="L", help="Dimension of the code to try with (3; 2 for metrics).")
 @click.option("--network", metavar="NAME[p=v]", help="Networks to try a variant with ('mlp[hidden=[8]]').")
@@ -78,6 +80,7 @@ def trial_settings(registry: Registry, targets: Sequence[tuple[str, Call]], give
     train = TrainSettings(**{key: settings[key] for key in ("latent_dim", "network") if key in settings})
     if "network" in settings:
         settings["network"] = train.network
+        open_folders(registry.plugins, here=True)
     if "dataset" in settings:
         settings["split"] = _loaded(registry, settings.pop("dataset"))
     return settings

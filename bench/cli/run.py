@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.cli._once import OnceCommand
 from bench.cli._whole import WHOLE
 from bench.spec.training import SETTINGS, Setting
 
@@ -31,7 +32,7 @@ def _training_options(command: Any) -> Any:
     return command
 
 
-@click.command("run", short_help="Train, evaluate, store and report.")
+@click.command("run", cls=OnceCommand, short_help="Train, evaluate, store and report.")
 @click.option("-m", "--variant", multiple=True, metavar="NAME[p=v]", help="Variant; p=[v1,v2] is a grid. Repeatable.")
 @click.option("-d", "--dataset", multiple=True, metavar="NAME[p=v]", help="Data set (digits). Repeatable.")
 @click.option("--seeds", metavar="N|LIST", help="How many (10 is 0 to 9), or which: 0,3,7.")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from bench.cli._once import OnceCommand
 
-@click.command("validity", short_help="Sweeps that a metric must pass to rank models.")
+
+@click.command("validity", cls=OnceCommand, short_help="Sweeps that a metric must pass to rank models.")
 @click.option("-d", "--dataset", required=True, metavar="NAME[p=v]", help="The data set whose rows are degraded.")
 @click.option("--metrics", default="all", show_default=True, help="core, all, or names of values, separated by commas.")
 @click.option("--rows", type=click.IntRange(min=100), default=2000, show_default=True, help="Most held-out rows.")
@@ -31,7 +33,8 @@ def command(context: click.Context, dataset, metrics, rows, plugins, output, qui
     chosen = registry.metrics_for(metrics)
     call = registry.resolve("dataset", parse_call(dataset))
     split = check_split(registry.load("dataset", call.name)(**call.params), call.name)
-    instances = [registry.load("metric", name)() for name, _ in chosen]
+    options = registry.metric_options(metrics)
+    instances = [registry.load("metric", name)(**options.get(name, {})) for name, _ in chosen]
     wanted = {value for _, values in chosen for value in values}
     note = (lambda text: None) if quiet else (lambda text: click.echo(f"measuring {text}", err=True))
     curves = sweep_all(split, instances, wanted, rows, note)

@@ -157,6 +157,15 @@ def _require(condition: bool, message: str) -> None:
         raise AssertionError(message)
 
 
+def seeded(subject: Subject) -> None:
+    """Weights follow from the seed: one seed gives the same twice, another seed gives others."""
+    first, again, other = (subject.model(seed).state_dict() for seed in (0, 0, 1))
+    differ = [name for name, value in first.items() if not torch.equal(value, again[name])]
+    _require(not differ, f"{', '.join(differ[:3])} differ between two models of one seed")
+    same = all(torch.equal(value, other[name]) for name, value in first.items())
+    _require(not first or not same, "two seeds give the same weights, so that seeds are no repetitions")
+
+
 def loss_terms(subject: Subject) -> str:
     """`loss` returns finite floating-point terms of shape (B,), for every cost and for odd batch sizes.
 
@@ -322,6 +331,7 @@ def state_reloads(subject: Subject) -> None:
 
 #: Every check by the words a user sees.
 CHECKS: dict[str, Callable[[Subject], str | None]] = {
+    "weights follow from the seed": seeded,
     "loss returns finite per-example terms for every cost": loss_terms,
     "all randomness comes from draw": randomness_from_draw,
     "what outlives a call lies in buffers": state_in_buffers,

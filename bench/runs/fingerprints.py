@@ -47,7 +47,9 @@ class Fingerprints:
         """16 hex digits: the values asked for and the code that computes them."""
         chosen = self._registry.metrics_for(self._metrics)
         plugins = [plugin_code(self._registry, "metric", name).digest for name, _ in chosen]
-        return combined([repr(chosen), suite_code(EVALUATION_ROOTS).digest, *plugins])
+        options = self._registry.metric_options(self._metrics)
+        asked = [repr(chosen), *([repr(sorted(options.items()))] if options else [])]
+        return combined([*asked, suite_code(EVALUATION_ROOTS).digest, *plugins])
 
     def of_record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The hashes that go into a new record of a cell that `code` was asked about."""

@@ -16,7 +16,7 @@ from bench.spec.run import CellSpec
 from bench.store.run_store import RunStore
 
 #: Entries of a record that decide what is done with its cell.
-REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", *TRAINING_FACTS)
+REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", "code", "reason", *TRAINING_FACTS)
 #: Statuses that trying again would not change.
 FINAL = ("ok", "diverged", "skipped")
 

@@ -6,12 +6,13 @@ Only this process writes. Everything a user can have wrong is found before the f
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
@@ -27,6 +28,8 @@ from bench.runs.plan import checks_for, notes, plan_tasks
 from bench.runs.progress import Progress
 from bench.runs.result_writer import Keeper
 from bench.runs.resume import History, Verdict, judge
+from bench.runs.staleness import reason
+from bench.spec.plugin_path import open_folders
 from bench.spec.request import ResolvedRun
 from bench.spec.run import CellSpec, RunSpec
 from bench.spec.training import TrainSettings
@@ -72,6 +75,7 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
+    open_folders(run.spec.plugins, here=":" in run.spec.train.network.name)
     with StopRequest() as stop:
         return _execute(run, arrays, stop)
 
@@ -111,7 +115,8 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 engine=engine.name,
                 progress=training_state.open_place(directory),
             )
-            news = notes(cells, keeper.verdicts, store.previous_spec, store.spec)
+            why = functools.partial(_why, history, store.sources()["code"], fingerprints)
+            news = notes(cells, keeper.verdicts, store.previous_spec, store.spec, why)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
             stop.hold()
             training_state.tidy(directory, keeper.unfinished())
@@ -127,6 +132,11 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     counts = (len(cells), failed, statuses["skipped"], n_run)
     return RunOutcome(store, *counts, interrupted, tuple(findings), len(keeper.incomplete))
+
+
+def _why(history: History, sources: Mapping[str, Any], fingerprints: Fingerprints, cell: CellSpec) -> str:
+    """What changed since the latest record of a cell."""
+    return reason(cell, history.latest[cell.cell_id], sources, history.data_files, fingerprints)
 
 
 def _export(store: RunStore) -> list[Section]:

@@ -23,6 +23,7 @@ from bench.spec.plugin_file import kebab
 from bench.spec.plugin_path import open_folders
 from bench.spec.registry import Registry
 from bench.spec.training import TrainSettings
+from bench.store import versions
 from bench.store.documents import is_count, is_seed
 from bench.store.run_store import RunStore
 from bench.text import printable
@@ -134,7 +135,8 @@ def load_model(
     one_of("changed", changed, ("refuse", "allow"))
     store = RunStore.open(run)
     record = _find(_planned(store), variant, seed, dataset)
-    tensors, meta = store.load_checkpoint(record["cell_id"])
+    place = versions.folders(store.directory, {record["cell_id"]: versions.version_of(record)})
+    tensors, meta = store.load_checkpoint(record["cell_id"], place.get(record["cell_id"]))
     _check_meta(tensors, meta, variant)
     registry = _trusted_registry(store.spec, meta, plugins, trust)
     settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})

@@ -12,6 +12,7 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.provenance.closure import closure, is_installed, package_file
 from bench.provenance.loaded import forget_stale
@@ -79,7 +80,7 @@ def plugin_code(registry: Registry, kind: str, name: str) -> Part:
     info = registry.info(kind, name)
     if info.path is None:
         return Part(((str(info.entry_point), ""),))
-    return _foreign(info.path.absolute())
+    return _foreign(info.path.absolute(), f"{info.name}.py" if info.stated else "")
 
 
 def network_code(call: Call) -> Part:
@@ -96,11 +97,15 @@ def network_code(call: Call) -> Part:
     return _foreign(path.absolute())
 
 
-def _foreign(path: Path) -> Part:
-    """The closure of a file that need not belong to this package; what is loaded of an earlier version is forgotten."""
+def _foreign(path: Path, called: str = "") -> Part:
+    """The closure of a file that need not belong to this package; what is loaded of an earlier version is forgotten.
+
+    Args:
+        called: what the file counts as, where its own name does not count.
+    """
     files = closure([path], [NETWORK_TABLE])
     forget_stale(path, files)
-    return _part(files, path.parent)
+    return _part(files, path.parent, {path: called} if called else {})
 
 
 def combined(digests: Iterable[str]) -> str:
@@ -122,8 +127,9 @@ def _builtin_network(name: str) -> Part:
     return _part({**closure([own], [NETWORK_TABLE]), table: source_of(table)}, PACKAGE)
 
 
-def _part(files: Mapping[Path, Source], home: Path) -> Part:
-    return Part(tuple(sorted((_shown(path, home), source.digest) for path, source in files.items())))
+def _part(files: Mapping[Path, Source], home: Path, called: Mapping[Path, str] = MappingProxyType({})) -> Part:
+    named = ((called.get(path) or _shown(path, home), source.digest) for path, source in files.items())
+    return Part(tuple(sorted(named)))
 
 
 def _shown(path: Path, home: Path) -> str:

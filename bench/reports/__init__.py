@@ -11,7 +11,6 @@ from bench.errors import UsageError, unknown_name
 from bench.text import printable
 
 if TYPE_CHECKING:
-    from bench.analysis.sections import Section
     from bench.reports.model import Report
     from bench.store.run_store import RunStore
 
@@ -39,21 +38,25 @@ def write_report(
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     report = load_report(directory, plugins)
+    if report.store.version is not None:
+        raise UsageError(
+            f"{printable(directory)} is an earlier version of a run, whose report would take the place of the "
+            "present one; compare the two with aebench compare, or read it with bench.load"
+        )
     if not os.access(directory, os.W_OK):
         raise UsageError(
             f"the report is written into {printable(directory)}, which is read-only; copy the run to a folder that you "
             "may write to, and report on that"
         )
-    tables = export(report.store, report.data, report.history, report.sections) if "csv" in formats else []
+    tables = export(report.store, report.data, report.history) if "csv" in formats else []
     return _written(report, formats, tables)
 
 
-def report_run(store: RunStore, sections: list[Section] | None = None) -> list[str]:
+def report_run(store: RunStore) -> list[str]:
     """Write all of a run's reports beside its tables; a line per declared test, and per data set on who wins most.
 
     Args:
         store: of the run; its tables (`bench.reports.csv_tables.export`) are written already.
-        sections: as `bench.reports.model.load_report`.
 
     Raises:
         UsageError: as `write_report`.
@@ -64,7 +67,7 @@ def report_run(store: RunStore, sections: list[Section] | None = None) -> list[s
     from bench.reports.stamp import made_from, write_stamp
 
     sources = made_from(store.directory)
-    report = load_report(store, sections=sections)
+    report = load_report(store)
     written = _written(report, FORMATS, [store.directory / name for name in TABLES])
     winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
     findings = [one.sentence for one in report.hypotheses] + winners + large_values(report.data)

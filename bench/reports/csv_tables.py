@@ -227,20 +227,17 @@ def export(
     store: RunStore,
     data: RunData | None = None,
     history: Callable[[str], dict[str, np.ndarray]] | None = None,
-    sections: Sequence[Section] | None = None,
 ) -> list[Path]:
     """Writes results.csv, summary.csv and history.csv of a run, each atomically, and returns their paths.
 
     Args:
         data: what `store.data()` returned, where it is at hand.
         history: as `store.load_history`, where it is read already.
-        sections: what `bench.reports.model.sections_of` gave, where it is at hand.
     """
     data = store.data() if data is None else data
-    sections = sections_of(store) if sections is None else sections
     return [
         write_results(data, store.directory / "results.csv", selected(store.spec)),
-        write_csv(summary_frame(data, sections), store.directory / "summary.csv"),
+        write_csv(summary_frame(data, sections_of(store)), store.directory / "summary.csv"),
         write_history(data, history or store.load_history, store.directory / "history.csv"),
     ]
 

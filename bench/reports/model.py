@@ -76,21 +76,22 @@ class Report:
 
 def sections_of(store: RunStore, plugins: Sequence[str | Path] = ()) -> list[Section]:
     """Each data set of a run with its tables; arguments as `load_report`."""
-    data = store.data()
+    data, stored = store.data(), store.load_metrics()
     recorded = [path for path in store.spec.get("plugins") or [] if isinstance(path, str)]
-    known = catalogue(data.metrics, store.load_metrics(), [*map(str, plugins), *recorded])
-    return [section_of(data, label, known, store.spec) for label in dict.fromkeys(data.cells["dataset_label"])]
+    key = repr((store.spec, stored, list(map(str, plugins))))
+    if key not in data.kept:  # a run writes its tables and then its report
+        known = catalogue(data.metrics, stored, [*map(str, plugins), *recorded])
+        labels = dict.fromkeys(data.cells["dataset_label"])
+        data.kept[key] = [section_of(data, label, known, store.spec) for label in labels]
+    return data.kept[key]
 
 
-def load_report(
-    run: Path | str | RunStore, plugins: Sequence[str | Path] = (), sections: list[Section] | None = None
-) -> Report:
+def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) -> Report:
     """Reads a run.
 
     Args:
         run: its directory, or its open store.
         plugins: files or folders with foreign metric plugins, beside those that the run names.
-        sections: what `sections_of` gave, where it is at hand.
 
     Raises:
         UsageError: there is no run, or it holds no readable cell.
@@ -100,7 +101,7 @@ def load_report(
     if len(data.cells) == 0:
         why = f" ({data.notes[0]})" if data.notes else ""
         raise UsageError(f"{printable(directory)} holds no finished cell yet{why}; run aebench run first")
-    sections = sections_of(store, plugins) if sections is None else sections
+    sections = sections_of(store, plugins)
     hypotheses, about_hypotheses = tested(store.spec, declared(directory), sections)
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
     lines += header.training(store.spec) + header.environment_lines(store.environments(), data)

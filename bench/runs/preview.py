@@ -7,6 +7,7 @@ nothing is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, Incompatible, one_line
@@ -14,6 +15,7 @@ from bench.runs.fingerprints import Fingerprints
 from bench.runs.plan import listed
 from bench.runs.resume import History, Verdict, judge
 from bench.runs.staleness import reason
+from bench.runs.versions import restorable
 from bench.spec.plugin_path import folders_open
 from bench.spec.registry import Registry
 from bench.spec.request import ResolvedRun
@@ -42,8 +44,12 @@ def _preview(run: ResolvedRun, trusted: bool) -> list[str]:
     if (run.directory / "cells.jsonl").is_file():
         store = RunStore.open(run.directory)
         history = History.read(store)
-        verdicts, records = judge(cells, history, store, fingerprints), history.latest
+        back = {} if run.options.force else restorable(cells, history, store, fingerprints)
+        records = history.latest | {cell: history.earlier[cell][version] for cell, version in back.items()}
+        verdicts = judge(cells, replace(history, latest=records), store, fingerprints)
+        verdicts |= dict.fromkeys(back, Verdict.DONE)
         lines += _on_results(cells, verdicts, history, store, fingerprints, run.options.force)
+        lines += [f"{len(back)} of them come back without training, as their code and data were before"] if back else []
     if run.options.force:
         verdicts = dict.fromkeys(verdicts, Verdict.TRAIN)
     known = [cell for cell in cells if verdicts[cell.cell_id] is Verdict.DONE]

@@ -13,6 +13,7 @@ from bench.runs.resume import FINAL, History, Verdict, has_failed_metric, judge
 from bench.spec.run import CellSpec
 from bench.store import environment
 from bench.store.run_store import RunStore
+from bench.store.versions import forget, keep_aside, other_version, version_of
 
 #: Entries of a record that describe its cell; they are kept when its results cannot be stored.
 _IDENTITY = (
@@ -63,6 +64,7 @@ class Keeper:
         done = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.DONE]
         self.incomplete = {cell_id for cell_id in done if records[cell_id].get("incomplete")}
         evaluated_again = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.EVALUATE]
+        self._latest = dict(records)
         self._earlier = {cell_id: records[cell_id] for cell_id in evaluated_again}
         self._sources = store.sources()
         facts = environment.describe_environment()
@@ -101,6 +103,11 @@ class Keeper:
         record, store = result.record, self._store
         cell_id = record["cell_id"]
         earlier = self._earlier.get(cell_id)
+        marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result)}
+        if (before := self._latest.get(cell_id)) and other_version(before, marks):
+            keep_aside(store.directory, cell_id, version_of(before))
+            forget(store.directory, cell_id, version_of(marks))
+        self._latest[cell_id] = marks
         if result.tensors is not None:
             store.save_checkpoint(cell_id, result.tensors, result.meta)
         if result.arrays:
@@ -108,7 +115,6 @@ class Keeper:
             store.save_arrays(cell_id, {**history, **result.arrays})
         if earlier is not None and record["status"] == "ok":
             record = self._fingerprints.carry_over(earlier, record)
-        marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result)}
         store.append({**record, **self._provenance, **marks})
         self.statuses[cell_id] = record["status"]
         if has_failed_metric(record):

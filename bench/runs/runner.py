@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
@@ -29,6 +29,7 @@ from bench.runs.progress import Progress
 from bench.runs.result_writer import Keeper
 from bench.runs.resume import History, Verdict, judge
 from bench.runs.staleness import reason
+from bench.runs.versions import about_versions, heal, restorable, restore
 from bench.spec.plugin_path import open_folders
 from bench.spec.request import ResolvedRun
 from bench.spec.run import CellSpec, RunSpec
@@ -37,9 +38,6 @@ from bench.store.event_files import EventLog, need_tensorboard
 from bench.store.hypotheses import declare
 from bench.store.lock import refuse_second_writer
 from bench.store.run_store import RunStore
-
-if TYPE_CHECKING:
-    from bench.analysis.sections import Section
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,10 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
         with RunStore.create(directory, spec, plan=cells) as store:
             store.save_metrics(declarations(registry, spec.evaluated))
             history = History.read(store, history)
+            heal(store, history)
+            back = {} if options.force else restorable(cells, history, store, fingerprints)
+            restore(store, back)
+            history = History.read(store, history)
             declare(directory, spec.hypotheses, sum(record["status"] == "ok" for record in history.latest.values()))
             events = EventLog(store) if options.tensorboard else None
             heard = {} if events is None else {"kept": events.write}
@@ -117,17 +119,19 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             )
             why = functools.partial(_why, history, store.sources()["code"], fingerprints)
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec, why)
+            news += about_versions(directory, cells, keeper.verdicts, back)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
             stop.hold()
             training_state.tidy(directory, keeper.unfinished())
             findings = None if n_run else findings_of_current(directory)
-            sections = _export(store) if findings is None else None
+            if findings is None:
+                _export(store)
             if n_run and not stop.requested and engine.name == "local":
                 measure_core(cast(LocalEngine, engine), directory, spec.train, store.data().data_shapes())
     if findings is None:
         if not options.quiet:
             print("drawing the report …", file=sys.stderr, flush=True)
-        findings = report_run(store, sections)
+        findings = report_run(store)
     statuses = Counter(keeper.statuses.get(cell.cell_id, "missing") for cell in cells)
     failed = len(cells) - statuses["ok"] - statuses["skipped"]
     counts = (len(cells), failed, statuses["skipped"], n_run)
@@ -139,13 +143,10 @@ def _why(history: History, sources: Mapping[str, Any], fingerprints: Fingerprint
     return reason(cell, history.latest[cell.cell_id], sources, history.data_files, fingerprints)
 
 
-def _export(store: RunStore) -> list[Section]:
+def _export(store: RunStore) -> None:
     from bench.reports.csv_tables import export  # it loads what takes a second
-    from bench.reports.model import sections_of
 
-    sections = sections_of(store)
-    export(store, sections=sections)
-    return sections
+    export(store)
 
 
 def measure_core(
@@ -171,7 +172,8 @@ def _known(
     store = RunStore.open(directory)
     history = History.read(store)
     verdicts = judge(cells, history, store, fingerprints)
-    return history, {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
+    back = restorable(cells, history, store, fingerprints)
+    return history, back.keys() | {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
 
 
 def _run_all(

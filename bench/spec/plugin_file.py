@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.spec.signature import Parameter, read_constants, read_parameters
+from bench.text import printable
 from bench.untrusted import read_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class PluginInfo:
     """One plugin, as far as its source tells.
 
     Attributes:
-        name: kebab-case, from the file's name (or the entry point's).
+        name: kebab-case: what the class states as `name`, else the file's (or the entry point's).
+        stated: whether the class states it, so that a renamed file is the same plugin.
         kind: of `KINDS`.
         path: its source file, or None where an entry point's source cannot be located.
         entry_point: "module:attribute" of an installed foreign plugin, or None.
@@ -53,6 +55,7 @@ class PluginInfo:
     family: str = ""
     values: tuple[Value, ...] = ()
     broken: str | None = None
+    stated: bool = False
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -128,6 +131,7 @@ def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str
     doc = ast.get_docstring(node) or ""
     whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
     summary = _first_line(doc or _doc(tree))
+    known = known | _stated_name(node)
     init = _init(node, classes)
     parameters = read_parameters(init, skip_first=True, constants=constants) if init else {}
     if kind == "metric":
@@ -170,6 +174,18 @@ def _init(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> ast.FunctionD
             return item
     parents = (classes[name] for name in _base_names(node) & classes.keys() - {node.name})
     return next((init for parent in parents if (init := _init(parent, classes))), None)
+
+
+def _stated_name(node: ast.ClassDef) -> dict[str, Any]:
+    """The name that a class states for itself, as entries of a `PluginInfo`; {} where it states none.
+
+    Raises:
+        ValueError: one that no command line could write.
+    """
+    name = _literal_attribute(node, "name")
+    if name and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,60}", name):
+        raise ValueError(f"name = {printable(repr(name), 60)} is no plugin name; give letters, digits and -")
+    return {"name": kebab(name), "stated": True} if name else {}
 
 
 def _literal_attribute(node: ast.ClassDef, name: str) -> str:

@@ -166,9 +166,7 @@ class Registry:
                 raise UsageError(f"{call.name} takes no options, because it is no metric plugin{hint}")
             resolved = self.resolve("metric", call)
             if found.setdefault(resolved.name, dict(resolved.params)) != dict(resolved.params):
-                raise UsageError(
-                    f"metric {resolved.name} is given two sets of options; a run measures with one of them"
-                )
+                raise UsageError(f"metric {resolved.name} has two sets of options; a run measures with one of them")
         return found
 
     def _values_of(self, metric: str) -> set[str]:

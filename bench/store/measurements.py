@@ -63,6 +63,7 @@ class RunData:
         status, reason: int arrays (M,), positions in `texts`.
         texts: the distinct statuses and reasons.
         notes: what a reader must know about the files themselves (unreadable records, cells not yet run).
+        kept: what readers computed from all this, for the next one.
     """
 
     cells: pd.DataFrame
@@ -75,6 +76,7 @@ class RunData:
     reason: np.ndarray
     texts: list[str]
     notes: list[str] = field(default_factory=list)
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def data_shapes(self) -> set[tuple[int, ...]]:
         """The shape of one example of each data set whose cells tell it."""

@@ -8,6 +8,8 @@ from runs import SMALL, execute
 from bench.runs.preview import preview
 from bench.spec.request import resolve
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 MINE = """
 from bench import Variant
 from w24_factor import FACTOR
@@ -66,7 +68,7 @@ def test_what_holds_what_is_stale_and_why(here):
     (here / "plugins" / "w24_factor.py").write_text("FACTOR = 2  # another\n")
     assert lines(here) == [
         "2 of 4 cells have results that hold",
-        "stale, to be trained again: mine on linear-gaussian[n=300,d=6] (2 cells), because of variant: w24_factor.py",
+        "stale, to be trained again: mine on linear-gaussian[d=6,n=300] (2 cells), because of variant: w24_factor.py",
     ]
     assert any("to be evaluated again: ae on" in line for line in lines(here, metrics="test_mse,test_sse"))
 
@@ -76,14 +78,14 @@ def test_the_run_itself_names_the_file(here, capsys):
     (here / "plugins" / "w24_factor.py").write_text("FACTOR = 2\n")
     capsys.readouterr()
     execute(**asked(here, quiet=False))
-    assert "their code or data changed: mine on linear-gaussian[n=300,d=6] (variant: w24_factor.py)" in (
+    assert "their code or data changed: mine on linear-gaussian[d=6,n=300] (variant: w24_factor.py)" in (
         capsys.readouterr().err
     )
 
 
 def test_pairs_that_do_not_fit_are_named_before_and_after(here):
     settings = {"variant": ["ae", "quad"]}
-    said = "will be skipped (only for fours): quad on linear-gaussian[n=300,d=6]"
+    said = "will be skipped (only for fours): quad on linear-gaussian[d=6,n=300]"
     assert lines(here, **settings) == [said]
     execute(**asked(here, **settings))
     assert lines(here, **settings) == ["4 of 4 cells have results that hold", said]
@@ -92,7 +94,7 @@ def test_pairs_that_do_not_fit_are_named_before_and_after(here):
 def test_what_fails_before_training_is_named(here):
     (here / "plugins" / "quad.py").write_text(QUAD.replace("raise Incompatible", "raise KeyError"))
     (line,) = lines(here, variant=["quad"])
-    assert line.startswith("will be an error (KeyError") and line.endswith("quad on linear-gaussian[n=300,d=6]")
+    assert line.startswith("will be an error (KeyError") and line.endswith("quad on linear-gaussian[d=6,n=300]")
 
 
 def test_nothing_is_written(here):
@@ -108,5 +110,5 @@ def test_code_of_a_file_is_not_run(here, monkeypatch):
     monkeypatch.setattr("bench.spec.registry.Registry._module", None)
     monkeypatch.setattr("bench.runs.preview.misfits", lambda registry, cells: {})
     assert preview(run, trusted=False) == [
-        "not tried, as a file's code is not run for this: quad on linear-gaussian[n=300,d=6]"
+        "not tried, as a file's code is not run for this: quad on linear-gaussian[d=6,n=300]"
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code, suite_code, training_code
+from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code, suite_code, texts_of, training_code
 from bench.provenance.data_files import DataFile
 from bench.spec.registry import Registry
 from bench.spec.run import CellSpec
@@ -60,6 +60,19 @@ class Fingerprints:
     def files_of(self, record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         """The files of each part behind such a record, by the part's hash."""
         return {part.digest: dict(part.files) for part in self._by_cell[record["cell_id"]].values()}
+
+    def texts_of(self, record: Mapping[str, Any], known: Container[str]) -> dict[str, dict[str, str]]:
+        """The text of the parts behind such a record, and of its metrics, by the part's hash, without those `known`."""
+        parts = [*self._by_cell[record["cell_id"]].values(), *self.metrics_code.values()]
+        texts = {part.digest: texts_of(part) for part in parts if part.local and part.digest not in known}
+        return {digest: found for digest, found in texts.items() if found}
+
+    @cached_property
+    def metrics_code(self) -> dict[str, Part]:
+        """The code of the metrics asked for that do not come with this package, by name."""
+        chosen = self._registry.metrics_for(self._metrics)
+        parts = {name: plugin_code(self._registry, "metric", name) for name, _ in chosen}
+        return {name: part for name, part in parts.items() if part.local}
 
     def same_data(self, key: str | None, files: Mapping[str, Iterable[DataFile] | None]) -> bool:
         """Whether the data files that a record names by `key` are what they were; looked at once.

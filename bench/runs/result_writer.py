@@ -13,6 +13,7 @@ from bench.runs.resume import FINAL, History, Verdict, has_failed_metric, judge
 from bench.spec.run import CellSpec
 from bench.store import environment
 from bench.store.run_store import RunStore
+from bench.store.source_texts import save
 from bench.store.versions import forget, keep_aside, other_version, version_of
 
 #: Entries of a record that describe its cell; they are kept when its results cannot be stored.
@@ -128,9 +129,19 @@ class Keeper:
         data = digest_of(result.data_files) or None
         if data:
             new.append(self._sources.add("data", data, [entry.to_dict() for entry in result.data_files]))
+        new += self._save_texts(result)
         if any(new):
             self._store.save_sources(self._sources)
         return data
+
+    def _save_texts(self, result: CellResult) -> list[bool]:
+        """Keep the text of the code from outside this package, once for each version of it."""
+        texts = self._fingerprints.texts_of(result.record, self._sources["text"])
+        new = [self._sources.add("text", key, save(self._store.directory, found)) for key, found in texts.items()]
+        metrics = {name: part.digest for name, part in self._fingerprints.metrics_code.items()}
+        if metrics:
+            new.append(self._sources.add("metrics", self._fingerprints.metrics_hash, metrics))
+        return new
 
     def unfinished(self) -> set[str]:
         """Ids of the stacks that have a cell which another call would try again."""

@@ -13,7 +13,7 @@ from bench.cli._whole import WHOLE
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, parse_call
 from bench.spec.plugin_file import KINDS, kebab
-from bench.spec.plugin_path import open_folders
+from bench.spec.plugin_path import folders_open
 from bench.spec.registry import Registry
 
 
@@ -37,15 +37,16 @@ def command(context: click.Context, plugin: str, plugins: tuple[str, ...], **giv
     from bench.text import printable
 
     registry, targets = find_plugins(plugin, plugins)
-    settings = trial_settings(registry, targets, given)
     checks = []
-    for kind, call in targets:
-        click.echo(f"{kind} {call}")
-        for check in check_plugin(registry, kind, call, settings):
-            mark = "pass" if check.passed else "n/a " if check.passed is None else "FAIL"
-            detail = f": {printable(check.detail)}" if check.detail else ""
-            click.echo(f"  {mark if check.ran else 'none'}  {check.name}{detail}")
-            checks.append(check)
+    with folders_open(registry.plugins, here=given["network"] is not None):
+        settings = trial_settings(registry, targets, given)
+        for kind, call in targets:
+            click.echo(f"{kind} {call}")
+            for check in check_plugin(registry, kind, call, settings):
+                mark = "pass" if check.passed else "n/a " if check.passed is None else "FAIL"
+                detail = f": {printable(check.detail)}" if check.detail else ""
+                click.echo(f"  {mark if check.ran else 'none'}  {check.name}{detail}")
+                checks.append(check)
     failed, not_run = (sum(map(of, checks)) for of in (lambda c: c.passed is False, lambda c: not c.ran))
     click.echo(_conclusion(failed, not_run, sum(check.passed is None and check.ran for check in checks)))
     context.exit(1 if failed or not_run else 0)
@@ -80,7 +81,6 @@ def trial_settings(registry: Registry, targets: Sequence[tuple[str, Call]], give
     train = TrainSettings(**{key: settings[key] for key in ("latent_dim", "network") if key in settings})
     if "network" in settings:
         settings["network"] = train.network
-        open_folders(registry.plugins, here=True)
     if "dataset" in settings:
         settings["split"] = _loaded(registry, settings.pop("dataset"))
     return settings

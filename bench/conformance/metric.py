@@ -110,7 +110,7 @@ def evaluates(subject: Subject) -> str:
             if measured.status == "failed":
                 return f"{name} of control:{control}: {measured.reason}"
             has_number |= measured.value is not None
-            reasons |= {measured.reason: None} if measured.value is None else {}
+            reasons |= {measured.reason or "no reason": None} if measured.value is None else {}
     if not has_number:
         raise _NothingMeasured(
             f"no control model has a number: {'; '.join(reasons)}; give --dataset with what it needs"
@@ -143,11 +143,12 @@ def _pictures() -> Split:
 
 def _split(data: np.ndarray, labels: np.ndarray, description: str, factors: np.ndarray | None = None) -> Split:
     parts = dict(zip(PARTS, (slice(0, 120), slice(120, 160), slice(160, None)), strict=True))
-    more: dict[str, Any] = {f"{name}_labels": labels[part] for name, part in parts.items()}
+    given: dict[str, Any] = {name: data[part] for name, part in parts.items()}
+    given |= {f"{name}_labels": labels[part] for name, part in parts.items()}
     if factors is not None:
-        more |= {f"{name}_factors": factors[part] for name, part in parts.items()}
-        more["factor_names"] = tuple(f"factor {index}" for index in range(factors.shape[1]))
-    return Split(**{name: data[part] for name, part in parts.items()}, **more, description=description)
+        given |= {f"{name}_factors": factors[part] for name, part in parts.items()}
+        given["factor_names"] = tuple(f"factor {index}" for index in range(factors.shape[1]))
+    return Split(**given, description=description)
 
 
 CHECKS: dict[str, Callable[[Subject], str]] = {

@@ -100,6 +100,8 @@ class Subject:
         self.kind, self.params, self.latent_dim = kind, params, latent_dim
         self.network = parse_call(network) if isinstance(network, str) else network
         self.y: Tensor | None
+        self.costs: tuple[str, ...]
+        self.n_classes: int | None
         if split is None:
             generator = torch.Generator().manual_seed(0)
             self.x = torch.rand((ROWS, *DATA_SHAPE), generator=generator)

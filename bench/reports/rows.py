@@ -66,7 +66,7 @@ HYPOTHESES_NOTE = (
 
 def hypothesis_rows(found: Sequence[Tested]) -> list[tuple[str, ...]]:
     """One row per declared test under `HYPOTHESIS_NAMES`."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in found:
         d, share = one.difference, "–"
         if math.isfinite(one.relative):

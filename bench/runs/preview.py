@@ -19,7 +19,8 @@ from bench.runs.versions import restorable
 from bench.spec.plugin_path import folders_open
 from bench.spec.registry import Registry
 from bench.spec.request import ResolvedRun
-from bench.spec.run import CellSpec
+from bench.spec.run import DEFAULT_DATASETS, DEFAULT_VARIANTS, CellSpec
+from bench.spec.training import TrainSettings
 from bench.spec.trial import failures, foreign
 from bench.store.run_store import RunStore
 from bench.text import printable
@@ -56,12 +57,20 @@ def _preview(run: ResolvedRun, trusted: bool) -> list[str]:
     skipped = {_pair(cell): str(records[cell.cell_id].get("reason")) for cell in known
                if records[cell.cell_id]["status"] == "skipped"}  # fmt: skip
     lines += _each({pair: f"skipped ({why})" for pair, why in skipped.items()})
-    due = {_pair(cell): cell for cell in cells if verdicts[cell.cell_id] is not Verdict.DONE and not cell.is_control}
+    open_cells = (cell for cell in cells if verdicts[cell.cell_id] is not Verdict.DONE and not cell.is_control)
+    due = {_pair(cell): cell for cell in open_cells if not _goes_together(cell)}
     tried = [cell for cell in due.values() if trusted or not _foreign(run.registry, cell)]
     lines += _each(misfits(run.registry, tried))
     untried = [f"{variant} on {dataset}" for (variant, dataset), cell in due.items() if cell not in tried]
     lines += [f"not tried, as a file's code is not run for this: {listed(untried)}"] if untried else []
     return [printable(line, 600) for line in lines]
+
+
+def _goes_together(cell: CellSpec) -> bool:
+    """Whether this is a pair of the default run as it stands, so that the plan of that is there at once."""
+    default = TrainSettings()
+    asked, plain = ((s.network, s.recon, s.latent_dim) for s in (cell.train, default))
+    return cell.variant_label in DEFAULT_VARIANTS and cell.dataset_label in DEFAULT_DATASETS and asked == plain
 
 
 def _foreign(registry: Registry, cell: CellSpec) -> bool:
@@ -116,7 +125,9 @@ def _each(found: dict[tuple[str, str], str]) -> list[str]:
 
 def misfits(registry: Registry, cells: Sequence[CellSpec]) -> dict[tuple[str, str], str]:
     """Pairs that will be skipped or fail before training, with which of the two and why."""
-    from bench.runs.cells.worker_state import Workshop
+    if not cells:
+        return {}
+    from bench.runs.cells.worker_state import Workshop  # it loads torch
 
     wanted: list[tuple[str, Any]] = [(kind, getattr(cell, kind)) for cell in cells for kind in ("variant", "dataset")]
     wanted = list(dict.fromkeys(wanted))

@@ -30,7 +30,7 @@ from bench.runs.result_writer import Keeper
 from bench.runs.resume import History, Verdict, judge
 from bench.runs.staleness import reason
 from bench.runs.versions import about_versions, heal, restorable, restore
-from bench.spec.plugin_path import open_folders
+from bench.spec.plugin_path import folders_open
 from bench.spec.request import ResolvedRun
 from bench.spec.run import CellSpec, RunSpec
 from bench.spec.training import TrainSettings
@@ -73,8 +73,7 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
-    open_folders(run.spec.plugins, here=":" in run.spec.train.network.name)
-    with StopRequest() as stop:
+    with StopRequest() as stop, folders_open(run.spec.plugins, here=":" in run.spec.train.network.name):
         return _execute(run, arrays, stop)
 
 
@@ -119,7 +118,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             )
             why = functools.partial(_why, history, store.sources()["code"], fingerprints)
             news = notes(cells, keeper.verdicts, store.previous_spec, store.spec, why)
-            news += about_versions(directory, cells, keeper.verdicts, back)
+            news += about_versions(cells, keeper.verdicts, back, history, store, fingerprints)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
             stop.hold()
             training_state.tidy(directory, keeper.unfinished())

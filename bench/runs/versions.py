@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bench.runs.fingerprints import Fingerprints
@@ -61,13 +60,20 @@ def restore(store: RunStore, versions: Mapping[str, str]) -> None:
 
 
 def about_versions(
-    directory: Path, cells: Sequence[CellSpec], verdicts: Mapping[str, Verdict], back: Mapping[str, str]
+    cells: Sequence[CellSpec],
+    verdicts: Mapping[str, Verdict],
+    back: Mapping[str, str],
+    history: History,
+    store: RunStore,
+    fingerprints: Fingerprints,
 ) -> list[str]:
-    """What a user should know of versions: cells that came back, and where those that change go."""
+    """What a user should know of versions: cells that came back, and how to see those that make room for others."""
     lines = []
     if back:
         n = f"{len(back)} {'cell comes' if len(back) == 1 else 'cells come'}"
         lines.append(f"{n} back without training, as code and data are what they once were")
-    if any(verdicts[cell.cell_id] is Verdict.CHANGED for cell in cells):
-        lines.append(f"earlier results are kept: aebench compare {directory}@before {directory}")
+    changed = [cell for cell in cells if verdicts[cell.cell_id] is Verdict.CHANGED]
+    latest = ((history.latest[cell.cell_id], fingerprints.code_hash(cell)) for cell in changed)
+    if any(not _holds(record, code, history, fingerprints) for record, code in latest):
+        lines.append(f"earlier results are kept: aebench compare {store.directory}@before {store.directory}")
     return lines

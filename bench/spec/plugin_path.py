@@ -32,7 +32,7 @@ def open_folders(plugins: Iterable[str | Path], here: bool = False) -> None:
 
 @contextlib.contextmanager
 def folders_open(plugins: Iterable[str | Path], here: bool = False) -> Iterator[None]:
-    """The same for a while, for what looks where modules lie and imports none."""
+    """The same for a while: as long as plugins are imported and used, or while somebody looks where modules lie."""
     before = list(sys.path)
     open_folders(plugins, here)
     try:

@@ -19,7 +19,7 @@ from typing import Any
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, format_value, parse_call, split_list
 from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab, read_source
-from bench.spec.plugin_path import open_folders, refuse_shadowed
+from bench.spec.plugin_path import folders_open, refuse_shadowed
 from bench.spec.plugin_sources import entry_point_infos, python_files
 from bench.spec.signature import fill_parameters
 
@@ -200,9 +200,6 @@ class Registry:
         if info.path.parent == PACKAGE / "metrics":
             return importlib.import_module(f"bench.metrics.{info.path.stem}")
         content = read_source(info.path)
-        if not is_builtin(info):
-            open_folders([info.path])
-            refuse_shadowed(info.path, content)
         mark = hashlib.sha256(str(info.path.resolve()).encode() + b"\0" + content).hexdigest()[:16]
         unique = f"aebench_{info.kind}_{info.path.stem}_{mark}"
         if unique in sys.modules:
@@ -212,7 +209,12 @@ class Registry:
         module = importlib.util.module_from_spec(spec)
         sys.modules[unique] = module
         try:
-            spec.loader.exec_module(module)
+            if is_builtin(info):
+                spec.loader.exec_module(module)
+            else:
+                with folders_open([info.path]):
+                    refuse_shadowed(info.path, content)
+                    spec.loader.exec_module(module)
         except BaseException:
             sys.modules.pop(unique, None)
             raise

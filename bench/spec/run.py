@@ -152,8 +152,9 @@ class RunSpec:
             baseline = registry.label("variant", wanted)
         select = None if self.select is None else checked(registry, self.select)
         hypotheses = checked_hypotheses(self.hypotheses, registry, variants, self.controls)
-        found = {"variants": variants, "datasets": datasets, "baseline": baseline, "select": select}
-        return replace(self, **found, hypotheses=hypotheses)
+        return replace(
+            self, variants=variants, datasets=datasets, baseline=baseline, select=select, hypotheses=hypotheses
+        )
 
     @property
     def evaluated(self) -> str:

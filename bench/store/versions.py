@@ -119,6 +119,6 @@ def _move(source: Path, target: Path, cell_id: str, replace: bool) -> None:
             make_directory(target / folder)
             with file_errors("move", path):
                 path.replace(there)
-    with contextlib.suppress(OSError):  # folders that are empty now
-        for folder in (source / "checkpoints", source / "arrays", source) if source.parent.name == FOLDER else ():
-            folder.rmdir()
+    for empty in (source / "checkpoints", source / "arrays", source) if source.parent.name == FOLDER else ():
+        with contextlib.suppress(OSError):  # it is not there, or not empty
+            empty.rmdir()

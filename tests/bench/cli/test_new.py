@@ -95,7 +95,7 @@ def test_an_existing_file_is_left_alone(call, tmp_path, kind):
         (["variant", "class"], "is not a plugin name"),
         (["variant", "2d"], "is not a plugin name"),
         (["variant", ""], "is not a plugin name"),
-        (["metric", "x"], "variant"),
+        (["model", "x"], "variant"),
         (["variant"], "NAME"),
     ],
 )

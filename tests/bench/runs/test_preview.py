@@ -112,3 +112,16 @@ def test_code_of_a_file_is_not_run(here, monkeypatch):
     assert preview(run, trusted=False) == [
         "not tried, as a file's code is not run for this: quad on linear-gaussian[d=6,n=300]"
     ]
+
+
+def test_pairs_of_the_default_run_are_known_to_fit_and_others_are_tried(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr("bench.runs.preview.misfits", lambda registry, cells: tried.extend(cells) or {})
+    preview(resolve({"output": tmp_path / "run"}))
+    assert tried == []
+    preview(resolve({"output": tmp_path / "run", "variant": ["ae", "vae[beta=3]"], "dataset": ["digits", "ring"]}))
+    assert {(cell.variant_label, cell.dataset_label) for cell in tried} == {
+        ("ae", "ring"), ("vae[beta=3]", "digits"), ("vae[beta=3]", "ring"),
+    }  # fmt: skip
+    preview(resolve({"output": tmp_path / "run", "variant": ["vae"], "latent_dim": 70}))
+    assert tried[-1].train.latent_dim == 70

@@ -70,6 +70,8 @@ def test_an_edit_keeps_yesterdays_results_and_a_reverted_line_brings_them_back(h
     assert run(here, quiet=False).n_run == 0
     assert "2 cells come back without training" in capsys.readouterr().err
     assert mse(here / "run") == first and mse(f"{here / 'run'}@before") == second
+    store = RunStore.open(here / "run")
+    assert all(store.checkpoint_path(cell).is_file() and store.load_history(cell) for cell in store.records())
     again = bench.load_model(here / "run", "mine", plugins=here / "mine.py").encode(np.eye(6))
     np.testing.assert_array_equal(again, codes)
     write(here, 100)

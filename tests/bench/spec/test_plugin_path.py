@@ -6,7 +6,7 @@ import pytest
 
 from bench.errors import PluginError
 from bench.networks.factories import networks_named
-from bench.spec.plugin_path import open_folders, refuse_shadowed
+from bench.spec.plugin_path import folders_open, open_folders, refuse_shadowed
 from bench.spec.registry import Registry
 
 VARIANT = """
@@ -33,10 +33,13 @@ def test_helper_and_network_beside_a_plugin_are_found(tmp_path):
     (tmp_path / "own_helper_a.py").write_text("FACTOR = 7\n")
     (tmp_path / "own_nets_a.py").write_text("def build(data_shape, head_width, latent_dim):\n    return 1, 2\n")
     registry = Registry.discover([tmp_path / "mine.py"])
-    assert str(tmp_path) not in sys.path  # nothing is opened before code of it is to run
+    before = list(sys.path)
     assert registry.load("variant", "mine").factor == 7
-    assert networks_named("own_nets_a:build", {})((1,), 1, 1) == (1, 2)
-    assert sys.path[-1] == str(tmp_path)  # behind everything else
+    assert sys.path == before
+    with folders_open(registry.plugins):
+        assert networks_named("own_nets_a:build", {})((1,), 1, 1) == (1, 2)
+        assert sys.path == [*before, str(tmp_path)]  # behind everything else
+    assert sys.path == before
 
 
 def test_two_helpers_of_one_name_are_not_mixed_up(tmp_path):

@@ -1,9 +1,9 @@
 """The hypotheses that a run declares: each tested on every data set, in a family of their own.
 
-Two-sided paired t tests over the seeds that both variants have, on the metric's scale, Holm-adjusted over the tests of
-all declared hypotheses and nothing else. Shown: an adjusted p below 5 %, in the direction stated, by at least the
-metric's smallest effect of interest. Nobody is shown to be better where one of the two is collapsed, where its numbers
-are flagged, or where they are not comparable.
+Two-sided paired t tests over the seeds (or splits of the data) that both variants have, on the metric's scale,
+Holm-adjusted over the tests of all declared hypotheses and nothing else. Shown: an adjusted p below 5 %, in the
+direction stated, by at least the metric's smallest effect of interest. Nobody is shown to be better where one of the
+two is collapsed, where its numbers are flagged, or where they are not comparable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.analysis.eligibility import OTHER_VARIANCE
 from bench.analysis.numbers import between_signed, p_value, percent
-from bench.analysis.pairs import ALPHA, Column, paired_p_against, side
+from bench.analysis.pairs import ALPHA, Column, side
 from bench.analysis.sections import Section
 from bench.analysis.stats import LEAST_SEEDS, Interval, holm
 from bench.errors import UsageError
@@ -35,7 +35,8 @@ class Tested:
 
     Attributes:
         text: the hypothesis. dataset, better, worse, metric, unit: labels as reports show them.
-        difference: of better - worse in the metric's unit, with its 95 % t interval; n is the seeds in common.
+        over: what the tests are over, "seeds" or "splits".
+        difference: of better - worse in the metric's unit, with its 95 % t interval; n of those that both have.
         relative: on the metric's scale, as a share of worse. of_what: what of it, e.g. " of the excess over 1".
         p, adjusted: raw and corrected; NaN where there is no test. family: tests that the correction is over.
         verdict: of `VERDICTS`. why: of a verdict that is not "shown", in words.
@@ -49,6 +50,7 @@ class Tested:
     metric: str
     unit: str
     direction: str
+    over: str = "seeds"
     difference: Interval = _NONE
     relative: float = math.nan
     of_what: str = ""
@@ -68,7 +70,7 @@ class Tested:
         d, unit = self.difference, f" {self.unit}" if self.unit else ""
         share = "" if not math.isfinite(self.relative) else f", {_signed_percent(self.relative)}{self.of_what}"
         numbers = (
-            f"difference {between_signed(d.mean, d.low, d.high)}{unit}{share}; paired t test over {d.n} seeds, "
+            f"difference {between_signed(d.mean, d.low, d.high)}{unit}{share}; paired t test over {d.n} {self.over}, "
             f"p {_equals(self.p)}, Holm p {_equals(self.adjusted)} over {_tests(self.family)}"
         )
         why = f" ({self.why})" if self.why else ""
@@ -139,8 +141,9 @@ def _one(asked: Hypothesis, name: str, section: Section, declared: str) -> Teste
     """A test with its raw p, before the correction."""
     metric = section.metrics.get(name)
     unit, direction = (metric.unit, metric.direction) if metric else ("", "")
-    one = Tested(printable(str(asked)), section.label, printable(asked.better), printable(asked.worse),
-                 printable(name), unit, direction, declared=declared)  # fmt: skip
+    over = "splits" if section.design.is_crossed else "seeds"
+    labels = (printable(text) for text in (asked.better, asked.worse, name))
+    one = Tested(printable(str(asked)), section.label, *labels, unit, direction, over, declared=declared)
     rows = {row.label: index for index, row in enumerate(section.rows)}
     if missing := [label for label in (one.better, one.worse) if label not in rows]:
         return replace(one, why=f"there is no result of {missing[0]}")
@@ -152,17 +155,17 @@ def _one(asked: Hypothesis, name: str, section: Section, declared: str) -> Teste
     column = _column(section, name)
     difference = column.raw_difference(better, worse)
     if difference.n < LEAST_SEEDS:
-        return replace(one, difference=difference, why=_too_few(section, name, difference.n, better, worse))
+        return replace(one, difference=difference, why=_too_few(section, name, difference.n, over, better, worse))
     both = np.isfinite(column.values[better]) & np.isfinite(column.values[worse])
     of = float(column.placed.table[worse][both].mean())
     share = column.scale.share(column.difference(better, worse).mean, of, column.placed.ratios)
-    p = float(paired_p_against(column.placed.table, worse, column.placed.resolution)[better])
+    p = column.p_against(worse, [better])[better]
     return replace(one, difference=difference, relative=share, of_what=column.scale.of_what, p=p)
 
 
 def _column(section: Section, name: str) -> Column:
     metric, values = section.metrics[name], section.values[name]
-    return Column(values, metric.higher_is_better, np.ones(len(values), dtype=bool), metric.scale)
+    return Column(values, metric.higher_is_better, np.ones(len(values), dtype=bool), metric.scale, section.design)
 
 
 def _not_comparable(section: Section, name: str, better: int, worse: int) -> str:
@@ -174,8 +177,8 @@ def _not_comparable(section: Section, name: str, better: int, worse: int) -> str
     return OTHER_VARIANCE if "likelihood" in section.metrics[name].needs and len(variances) > 1 else ""
 
 
-def _too_few(section: Section, name: str, n: int, better: int, worse: int) -> str:
-    seeds = "1 seed" if n == 1 else f"{n} seeds"
+def _too_few(section: Section, name: str, n: int, over: str, better: int, worse: int) -> str:
+    seeds = f"1 {over[:-1]}" if n == 1 else f"{n} {over}"
     why = next((reason for index in (better, worse) if (reason := section.cells[index, name].reason)), "")
     return f"both have numbers for {seeds} in common, and a test needs {LEAST_SEEDS}" + (f" ({why})" if why else "")
 

@@ -1,6 +1,7 @@
 """Declared hypotheses against scipy's paired test and Holm's procedure done by hand; who is not judged, and why."""
 
 import html
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pytest
 from scipy import stats
 from synthetic import FakeCell, FakeSpec, measurement, record
 
+from bench.analysis.design import Design
+from bench.analysis.hypotheses import tested as outcomes
 from bench.reports import write_report
 from bench.reports.model import load_report
 from bench.store.hypotheses import declare
@@ -188,3 +191,18 @@ def test_report_and_tables_hold_the_sentence_the_tests_and_the_marks(tmp_path):
     summary = pd.read_csv(tmp_path / "run" / "summary.csv").set_index(["variant_label", "metric"])
     marks = {(section.rows[row].label, name): cell.mark for (row, name), cell in section.cells.items()}
     assert {key: mark for key, mark in summary["mark"].fillna("").items()} == marks and "best" in marks.values()
+
+
+def test_over_splits_of_the_data_seeds_of_one_split_are_no_further_evidence(tmp_path):
+    """Eight columns as two seeds on four splits: the test of `bench.analysis.design`, whose p is larger."""
+    tables = two()
+    report = run_of(tmp_path / "run", tables, [])
+    design = Design(np.tile(np.arange(2), 4), np.repeat(np.arange(4), 2), 0.25)
+    section = replace(report.sections[0], design=design)
+    (one,), _ = outcomes({"hypothesis": ["mine > ae on error"]}, {}, [section])
+    naive = stats.ttest_rel(tables["mine"]["error"], tables["ae"]["error"]).pvalue
+    assert one.p == pytest.approx(design.paired_p(tables["mine"]["error"] - tables["ae"]["error"], 0.0))
+    assert one.p > 2 * naive and "over 4 splits" in one.sentence and one.difference.n == 4
+    wide = replace(report.sections[0], design=Design(np.tile(np.arange(4), 2), np.repeat(np.arange(2), 4), 0.25))
+    (few,), _ = outcomes({"hypothesis": ["mine > ae on error"]}, {}, [wide])
+    assert few.verdict == "not judged" and "2 splits" in few.why

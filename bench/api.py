@@ -40,6 +40,7 @@ def run(
     controls: bool | None = None,
     baseline: str | None = None,
     select: str | None = None,
+    hypothesis: str | Sequence[str] | None = None,
     preset: str | None = None,
     config: str | Path | None = None,
     output: str | Path | None = None,
@@ -83,7 +84,7 @@ def run(
         **training,
         "variant": variants, "dataset": datasets, "seeds": seeds, "splits": splits, "device": device,
         "metrics": metrics, "likelihood_rows": likelihood_rows, "controls": controls, "baseline": baseline,
-        "select": select, "output": output, "plugins": plugins or None,
+        "select": select, "hypothesis": hypothesis, "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
         "quiet": quiet or None, "tensorboard": tensorboard or None,
     }  # fmt: skip

@@ -19,10 +19,13 @@ from bench.networks.build import build_model
 from bench.networks.factories import networks_named
 from bench.networks.weights import SCALING, give_weights
 from bench.provenance.code import Part, differences, model_code
+from bench.provenance.unpacked import unpacked
 from bench.spec.call import Call, format_call, parse_call
 from bench.spec.plugin_file import kebab
+from bench.spec.plugin_path import open_folders
 from bench.spec.registry import Registry
 from bench.spec.training import TrainSettings
+from bench.store import versions
 from bench.store.documents import is_count, is_seed
 from bench.store.identity import refuse_foreign
 from bench.store.run_store import RunStore
@@ -113,7 +116,7 @@ def load_model(
     *,
     split: int = 0,
     plugins: str | Path | Sequence[str | Path] = (),
-    trust: bool = False,
+    trust: bool | str = False,
     changed: str = "refuse",
 ) -> TrainedModel:
     """The trained model of one cell of a run.
@@ -127,7 +130,8 @@ def load_model(
         dataset: the data set's label, needed only when the run has several.
         split: which split of the data, where the run has several.
         plugins: files or folders of your own that hold the variant, where it is a plugin.
-        trust: whether the plugins and the `module:factory` network that the run itself names may be imported.
+        trust: whether the plugins and the `module:factory` network that the run itself names may be imported: False;
+            True, from where the run says that they lie; "stored", from the text that the run keeps of them.
         changed: "refuse" or "allow" that the code of the variant or of its network is not what it was in training.
 
     Raises:
@@ -135,12 +139,18 @@ def load_model(
             word.
     """
     one_of("changed", changed, ("refuse", "allow"))
+    if not isinstance(trust, bool):
+        one_of("trust", trust, ("stored",))
     store = RunStore.open(run)
     record = _find(_planned(store), variant, seed, dataset, split)
-    tensors, meta = store.load_checkpoint(record["cell_id"])
+    place = versions.folders(store.directory, {record["cell_id"]: versions.version_of(record)})
+    tensors, meta = store.load_checkpoint(record["cell_id"], place.get(record["cell_id"]))
     _check_meta(tensors, meta, variant)
     refuse_foreign(meta, _named(record), store.checkpoint_path(record["cell_id"]))
-    registry = _trusted_registry(store.spec, meta, plugins, trust)
+    if trust == "stored":
+        given = [plugins] if isinstance(plugins, (str, Path)) else plugins
+        plugins = [*given, *unpacked(store, record, meta["variant"])]
+    registry = _trusted_registry(store.spec, meta, plugins, bool(trust))
     settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
     _check_size(tensors, meta, settings, variant)
     call = registry.resolve("variant", parse_call(meta["variant"]))
@@ -196,22 +206,26 @@ def _trusted_registry(
     if ":" in network and not trust:
         raise UsageError(
             f"the network {printable(network, 100)!r} is code that this run names and the package does not hold; "
-            "give trust=True to import it, if you know where the run comes from"
+            "give trust=True to import it, if you know where the run comes from, or trust='stored' to run the text "
+            "that it keeps (aebench sources RUN shows it)"
         )
     given = [plugins] if isinstance(plugins, (str, Path)) else list(plugins)
     named = [str(path) for path in spec.get("plugins") or ()]
     registry = Registry.discover(given) if given else Registry.discover_present(named if trust else ())
+    open_folders(registry.plugins, here=":" in network)
     name = parse_call(meta["variant"]).name
     if kebab(name) not in registry.names("variant"):
         if trust:
             raise UsageError(
                 f"variant {printable(name, 100)!r} is not in {printable(', '.join(named) or 'the package', 200)} any "
-                "more; give the file or folder that holds it with plugins="
+                "more; give the file or folder that holds it with plugins=, or trust='stored' for the text that the "
+                "run keeps"
             )
         where = f" ({printable(', '.join(named), 200)})" if named else ""
         raise UsageError(
             f"the variant {printable(name, 100)!r} is a plugin of this run{where}, and its code is not run unasked; "
-            "give plugins=PATH of a file that you know, or trust=True to run the one that the run names"
+            "give plugins=PATH of a file that you know, trust=True to run the one that the run names, or "
+            "trust='stored' to run the text that it keeps (aebench sources RUN shows it)"
         )
     return registry
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.scales import LINEAR, Scale, scale_of
+from bench.spec.call import format_value
 from bench.store.measurements import MetricInfo
 from bench.text import printable
 
@@ -108,8 +109,12 @@ def _metric(info: MetricInfo, said: Mapping[str, Any]) -> Metric:
 def declarations(registry: Registry, wanted: str = "all") -> dict[str, dict[str, Any]]:
     """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
     found: dict[str, dict[str, Any]] = {}
+    options = registry.metric_options(wanted)
     for name, chosen in registry.metrics_for(wanted):
-        found |= {key: said for key, said in _said(registry.info("metric", name)).items() if key in chosen}
+        given = ", ".join(f"{key}={format_value(value)}" for key, value in options.get(name, {}).items())
+        for key, said in _said(registry.info("metric", name)).items():
+            if key in chosen:
+                found[key] = said | ({"summary": f"{said['summary']} Options: {given}."} if given else {})
     return found
 
 

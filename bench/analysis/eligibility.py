@@ -92,30 +92,50 @@ def has_prior(
     return False
 
 
-def barred(
+def unfit(
     rows: Sequence[Row],
     metrics: Mapping[str, Metric],
     values: Mapping[str, np.ndarray],
     reasons: Mapping[tuple[int, str], str],
     flags: Mapping[str, np.ndarray],
+) -> dict[tuple[int, str], str]:
+    """Why a row's own numbers in a metric show nobody to be better, by (row, metric).
+
+    Args:
+        values, flags: metric → (V, S), numbers and which of them the evaluation flagged.
+    """
+    fixed = [has_prior(row, metrics, values, reasons) for row in range(len(rows))]
+    out: dict[tuple[int, str], str] = {}
+    for name, metric in metrics.items():
+        for index, row in enumerate(rows if metric.higher_is_better is not None else ()):
+            why = row.collapsed or (row.prior_collapsed if of_prior(name) else None)
+            why = why or _flagged(values[name][index], flags[name][index], reasons.get((index, name), ""))
+            why = why or (GAUGE if metric.gauge == "dependent" and not fixed[index] else None)
+            if why:
+                out[index, name] = why
+    return out
+
+
+def barred(
+    rows: Sequence[Row],
+    metrics: Mapping[str, Metric],
+    values: Mapping[str, np.ndarray],
+    unfit: Mapping[tuple[int, str], str],
     unchosen: Mapping[int, str],
 ) -> dict[tuple[int, str], str]:
     """Why a row does not compete in a metric, by (row, metric); whoever is not named competes.
 
     Args:
-        values, flags: metric → (V, S), numbers and which of them the evaluation flagged.
+        values: metric → (V, S). unfit: as the function of that name has it.
         unchosen: row → why validation data did not choose it among its variant's settings.
     """
-    fixed = [has_prior(row, metrics, values, reasons) for row in range(len(rows))]
     out: dict[tuple[int, str], str] = {}
     for name, metric in metrics.items():
         if metric.higher_is_better is None:
             continue
         for index, row in enumerate(rows):
             why = "a control model" if row.is_control else row.collapsed or unchosen.get(index)
-            why = why or (row.prior_collapsed if of_prior(name) else None)
-            why = why or _flagged(values[name][index], flags[name][index], reasons.get((index, name), ""))
-            why = why or (GAUGE if metric.gauge == "dependent" and not fixed[index] else None)
+            why = why or unfit.get((index, name))
             if why:
                 out[index, name] = why
         if "likelihood" in metric.needs:

@@ -152,7 +152,7 @@ class Difference:
             common seeds).
         relative: on the metric's scale, as a share of BASE. of_what: what of BASE, e.g. " of the excess over 1".
         n: common seeds, or what else the interval rests on. correlation: of the two over them.
-        p: adjusted over the headline's family.
+        p: adjusted over the headline's family. raw_p: before that.
         verdict: "better", "worse", "same", "inconclusive" or "differs" (descriptive metric).
         more_seeds: as `seeds_needed` has it, where it is inconclusive.
     """
@@ -167,6 +167,7 @@ class Difference:
     p: float
     verdict: str
     more_seeds: float | None
+    raw_p: float = np.nan
 
 
 def differences(
@@ -192,5 +193,5 @@ def _difference(name: str, column: Column, family: Family, base: int, row: int) 
     more = _needed(column, placed, family.n_open) if verdict == "inconclusive" and not p < ALPHA else None
     return Difference(
         name, raw.mean, raw.half_width, column.scale.share(placed.mean, of, column.placed.ratios),
-        column.scale.of_what, raw.n, correlation(old, new), p, verdict, more,
+        column.scale.of_what, raw.n, correlation(old, new), p, verdict, more, family.raw_p(name, row, base),
     )  # fmt: skip

@@ -100,6 +100,15 @@ def between(mean: float, low: float, high: float, places: int) -> str:
     return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
 
 
+def between_signed(mean: float, low: float, high: float) -> str:
+    """A difference with its sign and the ends of its interval, e.g. "-0.0021 [-0.0031, -0.0011]"."""
+    half = (high - low) / 2
+    if not 1e-6 <= half < 1e7:
+        return f"{mean:+.3g} [{low:+.3g}, {high:+.3g}]"
+    places = max(1 - math.floor(math.log10(half)), 0)
+    return f"{mean:+.{places}f} [{low:+.{places}f}, {high:+.{places}f}]"
+
+
 def seeds_text(needed: float) -> str:
     """Seeds of a fresh run, e.g. "a fresh run of about 34 seeds"."""
     count_text = f"more than {MOST_SEEDS:,}" if needed > MOST_SEEDS else f"about {needed:.0f}"

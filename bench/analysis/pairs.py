@@ -136,12 +136,17 @@ class Family:
         few = {key for key in raw if _differences(columns[key[0]], *key[1:]) < LEAST_SEEDS}
         adjusted = holm([np.nan if key in few else p for key, p in raw.items()], left)
         self._p = dict(zip(raw, adjusted.tolist(), strict=True))
+        self._raw = {key: np.nan if key in few else p for key, p in raw.items()}
         self.size = int(np.isfinite(adjusted).sum()) + left
         self.n_open = int(np.sum(adjusted >= ALPHA)) + left
 
     def p(self, name: str, first: int, second: int) -> float:
         """The adjusted p of a pair, in any order; NaN where it was not tested."""
         return self._p.get((name, min(first, second), max(first, second)), np.nan)
+
+    def raw_p(self, name: str, first: int, second: int) -> float:
+        """The same without the adjustment."""
+        return self._raw.get((name, min(first, second), max(first, second)), np.nan)
 
 
 def _pairs(column: Column, base: int | None, others: Sequence[int]) -> tuple[set[tuple[int, int]], int]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.analysis.catalogue import Metric, is_element
 from bench.analysis.design import Design, design_of
-from bench.analysis.eligibility import CONTROL, barred, collapse_reason, prior_collapse_reason
+from bench.analysis.eligibility import CONTROL, barred, collapse_reason, prior_collapse_reason, unfit
 from bench.analysis.grids import Grid, grids_of
 from bench.analysis.leads import Difference, Lead, differences, lead_in
 from bench.analysis.numbers import number, with_interval
@@ -86,7 +86,8 @@ class Section:
     says what the columns of `values` are.
 
     `grids` holds the settings of variants that have several, `barred` why a row does not compete in a metric (whatever
-    its numbers are), `tests` how many tests the headline's family has.
+    its numbers are), `unfit` why a row's own numbers show nobody to be better, `tests` how many tests the headline's
+    family has.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Section:
     costs: list[dict[str, float]]
     grids: list[Grid] = field(default_factory=list)
     barred: dict[tuple[int, str], str] = field(default_factory=dict)
+    unfit: dict[tuple[int, str], str] = field(default_factory=dict)
     tests: int = 0
 
     @property
@@ -139,6 +141,7 @@ def section_of(data: RunData, label: str, known: Mapping[str, Metric], spec: Map
     names = [str(by_variant[name]["variant"].iloc[0]) for name in variants]
     grids = grids_of(printable(label), rows, names, values, metrics, selected(spec), design)
     unchosen = {row: why for grid in grids for row, why in grid.unchosen().items()}
+    spoiled = unfit(rows, metrics, values, reasons, flags)
     section = Section(
         label,
         printable(label),
@@ -153,7 +156,8 @@ def section_of(data: RunData, label: str, known: Mapping[str, Metric], spec: Map
         {},
         _costs(cells, variants),
         grids,
-        barred(rows, metrics, values, reasons, flags, unchosen),
+        barred(rows, metrics, values, spoiled, unchosen),
+        spoiled,
     )
     unmarked = section.barred | _judge(section)
     for name in metrics:

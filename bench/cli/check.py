@@ -2,42 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bench.cli._once import OnceCommand
+from bench.cli._whole import WHOLE
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, parse_call
 from bench.spec.plugin_file import KINDS, kebab
+from bench.spec.plugin_path import folders_open
 from bench.spec.registry import Registry
 
 
-@click.command("check", short_help="Check a plugin of your own.")
+@click.command("check", cls=OnceCommand, short_help="Check a plugin of your own.")
 @click.argument("plugin", metavar="PLUGIN")
+@click.option("--latent-dim", type=WHOLE, metavar="L", help="Dimension of the code to try with (3; 2 for metrics).")
+@click.option("--network", metavar="NAME[p=v]", help="Networks to try a variant with ('mlp[hidden=[8]]').")
+@click.option("-d", "--dataset", metavar="NAME[p=v]", help="Data to try with, instead of small random ones.")
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder that holds the PLUGIN named.")
 @click.pass_context
-def command(context: click.Context, plugin: str, plugins: tuple[str, ...]) -> None:
-    """Check PLUGIN, a .py file, a folder of such files, or NAME[p=v] of a known plugin; exit code 1 if a check fails.
+def command(context: click.Context, plugin: str, plugins: tuple[str, ...], **given: Any) -> None:
+    """Check PLUGIN, a .py file, a folder of such files, or NAME[p=v] of a known plugin.
+
+    Exit code 1 if a check fails, or could not be tried because plugin, code dimension, network and data do not go
+    together.
 
     \b
     aebench check my_variant.py
-    aebench check 'my-variant[weight=0.5]' --plugins my_variant.py
+    aebench check 'my-variant[weight=0.5]' --plugins my_variant.py --latent-dim 4 --dataset digits
     """
     from bench.text import printable
 
     registry, targets = find_plugins(plugin, plugins)
-    failures = 0
-    for kind, call in targets:
-        click.echo(f"{kind} {call}")
-        for check in check_plugin(registry, kind, call):
-            mark = {True: "pass", False: "FAIL", None: "n/a "}[check.passed]
-            detail = f": {printable(check.detail)}" if check.detail else ""
-            click.echo(f"  {mark}  {check.name}{detail}")
-            failures += check.passed is False
-    click.echo("all checks passed" if not failures else f"{failures} {'check' if failures == 1 else 'checks'} failed")
-    context.exit(1 if failures else 0)
+    checks = []
+    with folders_open(registry.plugins, here=given["network"] is not None):
+        settings = trial_settings(registry, targets, given)
+        for kind, call in targets:
+            click.echo(f"{kind} {call}")
+            for check in check_plugin(registry, kind, call, settings):
+                mark = "pass" if check.passed else "n/a " if check.passed is None else "FAIL"
+                detail = f": {printable(check.detail)}" if check.detail else ""
+                click.echo(f"  {mark if check.ran else 'none'}  {check.name}{detail}")
+                checks.append(check)
+    failed, not_run = (sum(map(of, checks)) for of in (lambda c: c.passed is False, lambda c: not c.ran))
+    click.echo(_conclusion(failed, not_run, sum(check.passed is None and check.ran for check in checks)))
+    context.exit(1 if failed or not_run else 0)
+
+
+def _conclusion(failed: int, not_run: int, inapplicable: int) -> str:
+    """The last line: what `failed`, what could not be tried, what does not apply."""
+    if not failed and not not_run:
+        rest = f" that apply passed ({inapplicable} does not)" if inapplicable else " passed"
+        return f"all checks{rest}"
+    parts = [f"{failed} {'check' if failed == 1 else 'checks'} failed"] if failed else []
+    parts += [f"{not_run} could not be tried; give another --latent-dim, --network or --dataset"] if not_run else []
+    return ", ".join(parts)
+
+
+def trial_settings(registry: Registry, targets: Sequence[tuple[str, Call]], given: dict[str, Any]) -> dict[str, Any]:
+    """What plugins are tried with, by keyword of `check_variant` and `check_metric`; without what was not given.
+
+    Raises:
+        UsageError: an option that concerns none of the `targets`, or a value that cannot be used.
+    """
+    kinds = {kind for kind, _ in targets}
+    settings: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    for key in settings:
+        if not kinds & {"variant", *(() if key == "network" else ("metric",))}:
+            word = key.replace("_", "-")
+            raise UsageError(f"--{word} says nothing to the check of a {' or '.join(sorted(kinds))}; leave it out")
+    if not settings:
+        return {}
+    from bench.spec.training import TrainSettings
+
+    train = TrainSettings(**{key: settings[key] for key in ("latent_dim", "network") if key in settings})
+    if "network" in settings:
+        settings["network"] = train.network
+    if "dataset" in settings:
+        settings["split"] = _loaded(registry, settings.pop("dataset"))
+    return settings
+
+
+def _loaded(registry: Registry, text: str) -> Any:
+    """The data set that `text` names."""
+    from bench.data.check_split import check_split
+    from bench.errors import BenchError, one_line
+
+    call = registry.resolve("dataset", parse_call(text))
+    try:
+        split = registry.load("dataset", call.name)(**call.params)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise UsageError(f"--dataset {text} failed to load: {one_line(error)}") from error
+    check_split(split, text)
+    return split
 
 
 def find_plugins(plugin: str, plugins: Sequence[str]) -> tuple[Registry, list[tuple[str, Call]]]:
@@ -51,6 +113,8 @@ def find_plugins(plugin: str, plugins: Sequence[str]) -> tuple[Registry, list[tu
         inside = Path(plugin).resolve()
         infos = [registry.info(kind, name) for kind in KINDS for name in registry.names(kind)]
         found = [info for info in infos if info.path and inside in (info.path.resolve(), info.path.resolve().parent)]
+        if not found:
+            raise UsageError(f"{plugin} holds no plugin of its own; give the file or folder that does")
         return registry, [(info.kind, Call(info.name)) for info in found]
     registry, call = Registry.discover(plugins), parse_call(plugin)
     kinds = [kind for kind in KINDS if kebab(call.name) in registry.names(kind)]
@@ -59,8 +123,11 @@ def find_plugins(plugin: str, plugins: Sequence[str]) -> tuple[Registry, list[tu
     return registry, [(kind, call) for kind in kinds]
 
 
-def check_plugin(registry: Registry, kind: str, call: Call) -> list[Any]:
+def check_plugin(registry: Registry, kind: str, call: Call, settings: Mapping[str, Any] | None = None) -> list[Any]:
     """The outcome of each check (`bench.conformance.variant.Check`); one that cannot be loaded fails the first.
+
+    Args:
+        settings: as `trial_settings` gives them.
 
     Raises:
         UsageError: `call` gives an unknown parameter or a value that the plugin refuses.
@@ -68,24 +135,25 @@ def check_plugin(registry: Registry, kind: str, call: Call) -> list[Any]:
     from bench.conformance.variant import Check, check_variant
     from bench.spec.trial import failures
 
-    first = "the plugin can be imported and built from its defaults"
+    first, settings = "the plugin can be imported and built from its defaults", dict(settings or {})
     try:
-        params = {} if kind == "metric" else dict(registry.resolve(kind, call).params)
+        params = dict(registry.resolve(kind, call).params)
         for _, why in failures(registry, [(kind, Call(call.name, params))]).values():
             return [Check(first, False, why)]
         loaded = registry.load(kind, call.name)
     except PluginError as error:
         return [Check(first, False, str(error))]
-    if kind == "variant":
-        _refuse_values(loaded, params)
-        return check_variant(loaded, params)
     if kind == "dataset":
         from bench.conformance.dataset import check_dataset
 
         return check_dataset(loaded, params)
+    _refuse_values(loaded, params)
+    if kind == "variant":
+        return check_variant(loaded, params, **settings)
     from bench.conformance.metric import check_metric
 
-    return check_metric(loaded, registry.info(kind, call.name))
+    settings.pop("network", None)
+    return check_metric(loaded, registry.info(kind, call.name), params, **settings)
 
 
 def _refuse_values(build: Callable[..., Any], params: dict[str, Any]) -> None:

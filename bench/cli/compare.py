@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from bench.cli._once import OnceCommand
 
-@click.command("compare", short_help="Compare two runs, with an exit code.")
+
+@click.command("compare", cls=OnceCommand, short_help="Compare two runs, with an exit code.")
 @click.argument("base", metavar="BASE")
 @click.argument("new", metavar="NEW")
 @click.option(

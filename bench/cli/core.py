@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from bench.cli._once import OnceCommand
 from bench.cli._whole import WHOLE
 
 _COSTS = ("squared", "bernoulli", "gaussian")
 _VARIANTS = ("ae", "stochastic-ae", "vae")
 
 
-@click.command("core", short_help="Throughput of sampling and losses.")
+@click.command("core", cls=OnceCommand, short_help="Throughput of sampling and losses.")
 @click.option("-m", "--variant", "variants", multiple=True, type=click.Choice(_VARIANTS), help="Repeatable; all three.")
 @click.option("--recon", "costs", multiple=True, type=click.Choice(_COSTS), help="Repeatable; squared and bernoulli.")
 @click.option("-b", "--batch-size", "batch_sizes", multiple=True, type=WHOLE, help="Repeatable; 128, 512, 4096.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from bench.cli._once import OnceCommand
 from bench.errors import PluginError
 from bench.spec.call import Call, format_value
 from bench.spec.plugin_file import PluginInfo
@@ -19,7 +20,7 @@ from bench.validity.kinds import seen_text
 _KINDS = {"variants": "variant", "datasets": "dataset", "metrics": "metric"}
 
 
-@click.command("list", short_help="List variants, datasets, metrics and presets.")
+@click.command("list", cls=OnceCommand, short_help="List variants, datasets, metrics and presets.")
 @click.argument("what", required=False, type=click.Choice([*_KINDS, "presets"]), metavar="[variants|datasets|…]")
 @click.option("-v", "--verbose", is_flag=True, help="Everything known; also tries to import foreign plugins.")
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")

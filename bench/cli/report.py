@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from bench.cli._once import OnceCommand
+
 FORMATS = ("md", "csv", "html")
 
 
-@click.command("report", short_help="Write the report of a run again.")
+@click.command("report", cls=OnceCommand, short_help="Write the report of a run again.")
 @click.argument("run", metavar="RUN")
 @click.option("--plugins", multiple=True, metavar="PATH", help="Where the run's own metrics lie now. Repeatable.")
 @click.option("--format", "formats", default=",".join(FORMATS), metavar="md,csv,html", help="Which files to write.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.cli._once import OnceCommand
 from bench.cli._whole import WHOLE
 from bench.spec.training import SETTINGS, Setting
 
@@ -41,7 +42,7 @@ def _training_options(command: Any) -> Any:
     return command
 
 
-@click.command("run", short_help="Train, evaluate, store and report.")
+@click.command("run", cls=OnceCommand, short_help="Train, evaluate, store and report.")
 @click.option("-m", "--variant", multiple=True, metavar="NAME[p=v]", help="Variant; p=[v1,v2] is a grid. Repeatable.")
 @click.option("-d", "--dataset", multiple=True, metavar="NAME[p=v]", help="Data set (digits). Repeatable.")
 @click.option("--seeds", metavar="N|LIST", help="How many (10 is 0 to 9), or which: 0,3,7.")
@@ -53,6 +54,7 @@ def _training_options(command: Any) -> Any:
 @click.option("--controls", is_flag=True, default=None, help="Also evaluate control models whose scores are known.")
 @click.option("--baseline", metavar="VARIANT", help="The variant that the others are compared with.")
 @click.option("--select", metavar="METRIC", help="The val_* metric that chooses between settings of one variant.")
+@click.option("--hypothesis", multiple=True, metavar="A > B on M", help="What you expect, tested alone. Repeatable.")
 @click.option("--preset", metavar="NAME", help="A ready-made run; see `aebench list presets`.")
 @click.option("--config", metavar="FILE.yaml", help="A file of the same keys; the command line wins over it.")
 @click.option("-o", "--output", metavar="DIR", help="Where to write (results/<name>-<hash>).")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli._once import OnceCommand
 from bench.errors import PluginError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from bench.spec.registry import Registry
 
 
-@click.command("validity", short_help="Sweeps that a metric must pass to rank models.")
+@click.command("validity", cls=OnceCommand, short_help="Sweeps that a metric must pass to rank models.")
 @click.option("-d", "--dataset", required=True, metavar="NAME[p=v]", help="The data set whose rows are degraded.")
 @click.option("--metrics", default="all", show_default=True, help="core, all, or names of values, separated by commas.")
 @click.option(
@@ -42,7 +43,8 @@ def command(context: click.Context, dataset, metrics, rows, plugins, output, qui
     chosen = registry.metrics_for(metrics)
     call = _data_set(registry, dataset)
     split = _loaded(registry, call)
-    instances = [_built(registry, name) for name, _ in chosen]
+    options = registry.metric_options(metrics)
+    instances = [_built(registry, name, options.get(name, {})) for name, _ in chosen]
     directory = output or Path("results") / f"validity-{call.name}"
     refuse_unwritable(directory)
     wanted = {value for _, values in chosen for value in values}
@@ -77,9 +79,9 @@ def _loaded(registry: Registry, call: Call) -> Split:
     return Workshop(registry).split(CellSpec(call, call, 0, TrainSettings()))
 
 
-def _built(registry: Registry, name: str) -> Metric:
+def _built(registry: Registry, name: str, options: dict[str, Any]) -> Metric:
     kind = registry.load("metric", name)
     try:
-        return kind()
+        return kind(**options)
     except Exception as error:
         raise PluginError(f"metric {name!r} cannot be built: {one_line(error)}") from error

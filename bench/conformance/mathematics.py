@@ -47,7 +47,8 @@ def _terms(model: Variant, subject: Subject, seed: int = 0) -> dict[str, Tensor]
     """Terms of one call in float64 on the subject's first rows, with the draws of `seed`."""
     x, progress = subject.x[:ROWS].double(), torch.tensor(0.5, dtype=torch.float64)
     before = [buffer.clone() for buffer in model.buffers()]
-    result = model.loss(Batch(x, subject.y[:ROWS], progress, len(subject.x)), _DoubleDraw(_generator(seed)))
+    y = None if subject.y is None else subject.y[:ROWS]
+    result = model.loss(Batch(x, y, progress, len(subject.x)), _DoubleDraw(_generator(seed)))
     with torch.no_grad():
         for buffer, value in zip(model.buffers(), before, strict=True):
             if not torch.equal(buffer, value):  # a change in place would be seen as a derivative

@@ -56,7 +56,20 @@ class Draw(Protocol):
 
 
 class Networks(Protocol):
-    """Builds encoders and decoders of one architecture (`bench.networks.factories`, or a user's `module:factory`)."""
+    """Builds encoders and decoders of one architecture (`bench.networks.factories`, or a user's `module:factory`).
+
+    A factory of one's own is a function in any module that Python finds, also beside a plugin or in the working folder;
+    what stands in brackets comes as keywords: `--network 'my_nets:plain[width=32]'` (`aebench new network NAME` writes
+    a whole one). Weights are drawn from torch's global generator, which is started from the seed.
+
+    >>> import math
+    >>> from torch import nn
+    >>> def plain(data_shape, head_width, latent_dim, width=64):
+    ...     d = math.prod(data_shape)
+    ...     encoder = nn.Sequential(nn.Flatten(), nn.Linear(d, width), nn.Tanh(), nn.Linear(width, head_width))
+    ...     decoder = nn.Sequential(nn.Linear(latent_dim, width), nn.Tanh(), nn.Linear(width, d))
+    ...     return encoder, nn.Sequential(decoder, nn.Unflatten(-1, data_shape))
+    """
 
     def __call__(self, data_shape: tuple[int, ...], head_width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         """An encoder (B, *data_shape) → (B, head_width) and a decoder (B, latent_dim) → (B, *data_shape)."""

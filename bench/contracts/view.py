@@ -3,6 +3,23 @@
 The harness hands `compute` an object that does all of this; everything is computed once and shared by all metrics, so
 nothing that a property or method returns may be written into. Shapes: N rows, M samples, d data dimension, L latent
 dimension. All tensors are float32 on `device` unless stated; data are flat (N, d) except where said.
+
+A metric that asks how far codes lie from the origin, and how well what is decoded from a fitted Gaussian is encoded:
+
+>>> from bench import Metric, Missing, Value
+>>> class Radius(Metric):
+...     family = "coverage"
+...     values = (
+...         Value("code_radius", "Mean distance of held-out codes from the origin.", None, needs=("encode",)),
+...         Value("fit_cycle", "Mean squared error of encoded decodes.", False, needs=("encode", "decode")),
+...     )
+...     def compute(self, view, rng):
+...         missing = view.lacks_source("fit")  # codes that are constant have no fit, for example
+...         cycle = view.cycle(view.decoded("fit")).mean() / view.dimension if missing is None else missing
+...         radius = view.codes("test").norm(dim=1).mean()
+...         return {"code_radius": float(radius), "fit_cycle": missing or float(cycle)}
+
+`aebench new metric NAME` writes one with options, and `aebench check NAME.py` tries it on models with known answers.
 """
 
 from __future__ import annotations

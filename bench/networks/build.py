@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from bench.contracts.variant import Context, Variant
-from bench.errors import Incompatible
+from bench.errors import Incompatible, PluginError
 from bench.losses import ReconstructionCost
 from bench.networks.factories import networks_named
 from bench.seeding import derived_seed
+from bench.spec.call import Call
 from bench.spec.training import TrainSettings
 
 
@@ -49,8 +51,42 @@ def build_model(
         n_classes=n_classes,
         auto_kl_weight=auto_kl_weight,
     )
+    if ":" in settings.network.name:
+        refuse_unseeded(settings.network, context)
     with _drawing_from(seed, "setup"):
         return attach(variant, context)
+
+
+#: Networks of users whose weights were found to be a function of the seed, with the shapes that they were built for.
+_SEEDED: set[tuple] = set()
+
+
+def refuse_unseeded(network: Call, context: Context) -> None:
+    """Raise `PluginError` where a user's network is not drawn from the seed alone; looked at once in a process."""
+    key = (network, context.data_shape, context.latent_dim)
+    if key in _SEEDED:
+        return
+
+    def weights(seed: int) -> list[Tensor]:
+        pair = _seeded(replace(context, seed=seed), context.latent_dim)
+        return [parameter.detach() for module in pair for parameter in module.parameters()]
+
+    first, again, other = weights(0), weights(0), weights(1)
+    if not _all_equal(first, again):
+        raise PluginError(
+            f"network {network} gives other weights each time that it is built from one seed; draw them from torch's "
+            "global generator alone"
+        )
+    if first and _all_equal(first, other):
+        raise PluginError(
+            f"network {network} gives the same weights for every seed, so that seeds are no repetitions; draw them "
+            "from torch's global generator and do not seed it"
+        )
+    _SEEDED.add(key)
+
+
+def _all_equal(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    return len(some) == len(others) and all(map(torch.equal, some, others))
 
 
 def cost_of(settings: TrainSettings) -> ReconstructionCost:

@@ -6,19 +6,22 @@ the report, of the statistics or of the command line changes no part; an edit of
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from bench.errors import UsageError
 from bench.provenance.closure import closure, is_installed, package_file
 from bench.provenance.loaded import forget_stale
 from bench.provenance.source import Source, source_of
 from bench.spec.builtin_tables import network_module
 from bench.spec.call import Call
-from bench.spec.plugin_file import KINDS
+from bench.spec.plugin_file import KINDS, read_source
 from bench.spec.plugin_sources import module_path
 from bench.spec.registry import ARRAYS, CONTROL, PACKAGE, Registry, builtin_folder
 
@@ -36,9 +39,14 @@ _BUILTIN = {builtin_folder(kind) for kind in KINDS}
 
 @dataclass(frozen=True)
 class Part:
-    """Some code: (name of a file, digest of its syntax) for each file, in order."""
+    """Some code: (name of a file, digest of its syntax) for each file, in order.
+
+    Attributes:
+        local: (file, digest of its syntax) of those that do not come with this package.
+    """
 
     files: tuple[tuple[str, str], ...]
+    local: tuple[tuple[Path, str], ...] = field(default=(), compare=False, repr=False)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -79,7 +87,7 @@ def plugin_code(registry: Registry, kind: str, name: str) -> Part:
     info = registry.info(kind, name)
     if info.path is None:
         return Part(((str(info.entry_point), ""),))
-    return _foreign(info.path.absolute())
+    return _foreign(info.path.absolute(), f"{info.name}.py" if info.stated else "")
 
 
 def network_code(call: Call) -> Part:
@@ -96,11 +104,15 @@ def network_code(call: Call) -> Part:
     return _foreign(path.absolute())
 
 
-def _foreign(path: Path) -> Part:
-    """The closure of a file that need not belong to this package; what is loaded of an earlier version is forgotten."""
+def _foreign(path: Path, called: str = "") -> Part:
+    """The closure of a file that need not belong to this package; what is loaded of an earlier version is forgotten.
+
+    Args:
+        called: what the file counts as, where its own name does not count.
+    """
     files = closure([path], [NETWORK_TABLE])
     forget_stale(path, files)
-    return _part(files, path.parent)
+    return _part(files, path.parent, {path: called} if called else {})
 
 
 def combined(digests: Iterable[str]) -> str:
@@ -122,13 +134,40 @@ def _builtin_network(name: str) -> Part:
     return _part({**closure([own], [NETWORK_TABLE]), table: source_of(table)}, PACKAGE)
 
 
-def _part(files: Mapping[Path, Source], home: Path) -> Part:
-    return Part(tuple(sorted((_shown(path, home), source.digest) for path, source in files.items())))
+def _part(files: Mapping[Path, Source], home: Path, called: Mapping[Path, str] = MappingProxyType({})) -> Part:
+    named = ((called.get(path) or _shown(path, home), source.digest) for path, source in files.items())
+    local = ((path, source.digest) for path, source in files.items() if not _of_package(path))
+    return Part(tuple(sorted(named)), tuple(local))
+
+
+def _of_package(path: Path) -> bool:
+    return path.is_relative_to(PACKAGE) or path.parent in _BUILTIN
+
+
+def texts_of(part: Part) -> dict[str, str]:
+    """The text of a part's local files, as a folder on Python's path would hold them (`pkg/module.py`).
+
+    A file that is not any more what the part says, or is no text, is left out.
+    """
+    found = {}
+    for path, digest in part.local:
+        with contextlib.suppress(OSError, UsageError, UnicodeDecodeError):
+            content = read_source(path)
+            if source_of(path).digest == digest:
+                found[_importable(path)] = content.decode("utf-8")
+    return found
+
+
+def _importable(path: Path) -> str:
+    home = path.parent
+    while (home / "__init__.py").is_file() and home != home.parent:
+        home = home.parent
+    return path.relative_to(home).as_posix()
 
 
 def _shown(path: Path, home: Path) -> str:
     """A file's name as it is kept: from this package's folder on, from the folder of what imports it, or the last."""
-    base = PACKAGE.parent if path.is_relative_to(PACKAGE) or path.parent in _BUILTIN else home
+    base = PACKAGE.parent if _of_package(path) else home
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
 
 

@@ -38,6 +38,11 @@ def write_report(
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     report = load_report(directory, plugins)
+    if report.store.version is not None:
+        raise UsageError(
+            f"{printable(directory)} is an earlier version of a run, whose report would take the place of the "
+            "present one; compare the two with aebench compare, or read it with bench.load"
+        )
     if not os.access(directory, os.W_OK):
         raise UsageError(
             f"the report is written into {printable(directory)}, which is read-only; copy the run to a folder that you "
@@ -48,7 +53,7 @@ def write_report(
 
 
 def report_run(store: RunStore) -> list[str]:
-    """Write all of a run's reports beside its tables, and say in a line per data set who wins most.
+    """Write all of a run's reports beside its tables; a line per declared test, and per data set on who wins most.
 
     Args:
         store: of the run; its tables (`bench.reports.csv_tables.export`) are written already.
@@ -65,7 +70,7 @@ def report_run(store: RunStore) -> list[str]:
     report = load_report(store)
     written = _written(report, FORMATS, [store.directory / name for name in TABLES])
     winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
-    findings = winners + data_hints(report.data)
+    findings = [one.sentence for one in report.hypotheses] + winners + data_hints(report.data)
     write_stamp(store.directory, sources, written, findings)
     return findings
 
@@ -75,6 +80,7 @@ def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()
     from bench.analysis import across, grids
     from bench.files import write_text
     from bench.reports.csv_tables import write_csv
+    from bench.reports.difference_table import difference_frame
     from bench.reports.views.figure_files import draw_all
     from bench.reports.views.html import html
     from bench.reports.views.markdown import markdown
@@ -86,7 +92,8 @@ def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()
     if "html" in formats:
         written.append(write_text(report.directory / "report.html", html(report, figures), parents=False))
     if "csv" in formats:
-        written += tables
+        differences = difference_frame(report.sections, report.hypotheses)
+        written += [*tables, write_csv(differences, report.directory / "differences.csv")]
         if report.across is not None:
             written.append(write_csv(across.frame(report.across), report.directory / "across.csv"))
         if report.grids:

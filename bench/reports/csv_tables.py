@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.design import design_of
+from bench.analysis.sections import Section
 from bench.analysis.selection import AUTO, of_cells, selected
 from bench.analysis.stats import t_quantile
 from bench.files import atomic_file
+from bench.reports.model import sections_of
 from bench.store.measurements import RunData
 from bench.store.run_store import RunStore
 from bench.text import spreadsheet_safe
@@ -30,7 +32,7 @@ _SELECTION = ("select", "select_value")  # what chooses between settings of the 
 RESULT_COLUMNS = (*_CELL_FIRST, *_METRIC, *_CELL_LAST, "mc_error", *_SELECTION)
 SUMMARY_COLUMNS = ("dataset", "dataset_params", "variant", "variant_params", "dataset_label", "variant_label", "metric",
                    "unit", "higher_is_better", "n", "mean", "sd", "low", "high", "min", "max", "n_flagged", "n_missing",
-                   "n_failed", "kl_weight", "decoder_variance", "reason")  # fmt: skip
+                   "n_failed", "kl_weight", "decoder_variance", "reason", "mark", "no_mark", "chosen")  # fmt: skip
 HISTORY_COLUMNS = ("cell_id", "variant", "dataset", "seed", "part", "term", "step", "epoch", "value")
 #: Further columns of a run with several splits of its data.
 _OF_SPLITS = ("split_number",)
@@ -145,12 +147,13 @@ def write_results(data: RunData, path: Path, select: str = AUTO) -> Path:
     return _write_lines(path, lines())
 
 
-def summary_frame(data: RunData) -> pd.DataFrame:
+def summary_frame(data: RunData, sections: Sequence[Section] = ()) -> pd.DataFrame:
     """One row per data set × variant × metric: number of seeds with a value, mean, sd, t interval, min, max, failures.
 
-    Flagged values count, and `n_flagged` says how many; failed and skipped cells stand in `n_failed`. Over several
-    splits mean, sd and interval are those of `bench.analysis.design`, sd such that low = mean - t·sd/√n for the n that
-    the degrees of freedom rest on.
+    Flagged values count, and `n_flagged` says how many; failed and skipped cells stand in `n_failed`. `mark` is "best"
+    or "shared" as in the report, `no_mark` why the row does not compete there, `chosen` whether validation chose it.
+    Over several splits mean, sd and interval are those of `bench.analysis.design`, sd such that low = mean - t·sd/√n
+    for the n that the degrees of freedom rest on.
     """
     stacks, stack_of_cell = _stacks(data.cells)
     n_metrics = max(len(data.metrics), 1)
@@ -191,6 +194,10 @@ def summary_frame(data: RunData) -> pd.DataFrame:
     for name, column in counts.items():
         frame[name] = column[present]
     frame["reason"] = _common_reasons(data, group, size)[present]
+    keys = list(zip(frame["dataset_label"], frame["variant_label"], frame["metric"], strict=True))
+    marks = _marks(data, sections)
+    for place, name in enumerate(("mark", "no_mark", "chosen")):
+        frame[name] = np.array([marks.get(key, ("", "", None))[place] for key in keys], dtype=object)
     return frame[list(SUMMARY_COLUMNS)]
 
 
@@ -211,6 +218,19 @@ def _over_splits(data: RunData, stack_of_cell: np.ndarray, group: np.ndarray, co
             interval = own.interval(values)
             for column, value in zip(columns, (interval.mean, interval.sd, interval.low, interval.high), strict=True):
                 column[group[rows[0]]] = value
+
+
+def _marks(data: RunData, sections: Sequence[Section]) -> dict[tuple[str, str, str], tuple[str, str, bool | None]]:
+    """Mark, why there is none, and whether validation chose the row (None without a choice), by labels and metric."""
+    found: dict[tuple[str, str, str], tuple[str, str, bool | None]] = {}
+    for section in sections:
+        own = data.cells["dataset_label"] == section.name
+        labels = list(dict.fromkeys(data.cells.loc[own, "variant_label"]))
+        in_grid = {setting.index for grid in section.grids for setting in grid.settings}
+        for (row, metric), cell in section.cells.items():
+            chosen = row in section.chosen if row in in_grid else None
+            found[section.name, labels[row], metric] = (cell.mark, cell.barred, chosen)
+    return found
 
 
 def _stacks(cells: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -240,7 +260,9 @@ def _common_reasons(data: RunData, group: np.ndarray, size: int) -> np.ndarray:
 
 
 def export(
-    store: RunStore, data: RunData | None = None, history: Callable[[str], dict[str, np.ndarray]] | None = None
+    store: RunStore,
+    data: RunData | None = None,
+    history: Callable[[str], dict[str, np.ndarray]] | None = None,
 ) -> list[Path]:
     """Writes results.csv, summary.csv and history.csv of a run, each atomically, and returns their paths.
 
@@ -251,14 +273,9 @@ def export(
     data = store.data() if data is None else data
     return [
         write_results(data, store.directory / "results.csv", selected(store.spec)),
-        write_summary(data, store.directory / "summary.csv"),
+        write_csv(summary_frame(data, sections_of(store)), store.directory / "summary.csv"),
         write_history(data, history or store.load_history, store.directory / "history.csv"),
     ]
-
-
-def write_summary(data: RunData, path: Path) -> Path:
-    """`summary.csv`, see `summary_frame`."""
-    return write_csv(summary_frame(data), path)
 
 
 def write_history(data: RunData, load: Callable[[str], dict[str, np.ndarray]], path: Path) -> Path:

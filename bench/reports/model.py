@@ -15,6 +15,7 @@ import numpy as np
 from bench.analysis.across import Across, across
 from bench.analysis.catalogue import catalogue
 from bench.analysis.grids import Grid
+from bench.analysis.hypotheses import Tested, tested
 from bench.analysis.row_variance import RowVariance, over_test_rows
 from bench.analysis.sections import Section, section_of
 from bench.errors import UsageError
@@ -22,6 +23,7 @@ from bench.reports import header
 from bench.reports.studies.claim_evidence import Judged, judge_claims
 from bench.reports.studies.published_numbers import Anchor, Verdict, read_anchor, verdicts
 from bench.reports.throughput import core_rows
+from bench.store.hypotheses import declared
 from bench.store.measurements import History, RunData
 from bench.store.run_store import RunStore
 from bench.text import printable
@@ -74,12 +76,25 @@ class Report:
     across: Across | None = None
     grids: list[Grid] = field(default_factory=list)
     test_rows: dict[str, RowVariance] = field(default_factory=dict)
+    hypotheses: list[Tested] = field(default_factory=list)
     history: History = field(default=lambda cell_id: {}, repr=False)
 
     @property
     def several_splits(self) -> bool:
         """Whether intervals rest on splits of the data."""
         return any(section.design.is_crossed for section in self.sections)
+
+
+def sections_of(store: RunStore, plugins: Sequence[str | Path] = ()) -> list[Section]:
+    """Each data set of a run with its tables; arguments as `load_report`."""
+    data, stored = store.data(), store.load_metrics()
+    recorded = [path for path in store.spec.get("plugins") or [] if isinstance(path, str)]
+    key = repr((store.spec, stored, list(map(str, plugins))))
+    if key not in data.kept:  # a run writes its tables and then its report
+        known = catalogue(data.metrics, stored, [*map(str, plugins), *recorded])
+        labels = dict.fromkeys(data.cells["dataset_label"])
+        data.kept[key] = [section_of(data, label, known, store.spec) for label in labels]
+    return data.kept[key]
 
 
 def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) -> Report:
@@ -97,10 +112,8 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
     if len(data.cells) == 0:
         why = f" ({data.notes[0]})" if data.notes else ""
         raise UsageError(f"{printable(directory)} holds no finished cell yet{why}; run aebench run first")
-    recorded = [path for path in store.spec.get("plugins") or [] if isinstance(path, str)]
-    known = catalogue(data.metrics, store.load_metrics(), [*map(str, plugins), *recorded])
-    labels = list(dict.fromkeys(data.cells["dataset_label"]))
-    sections = [section_of(data, label, known, store.spec) for label in labels]
+    sections = sections_of(store, plugins)
+    hypotheses, about_hypotheses = tested(store.spec, declared(directory), sections)
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
     environments, doubts = _environments(store)
     lines += header.training(store.spec) + header.environment_lines(environments, data)
@@ -118,7 +131,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         store.spec,
         asked,
         lines,
-        [*data.notes, *doubts, *damaged_files(store, data), *data_hints(data)],
+        [*data.notes, *doubts, *about_hypotheses, *damaged_files(store, data), *data_hints(data)],
         sections,
         _failures(data),
         counts,
@@ -131,6 +144,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         across=across(sections),
         grids=[grid for section in sections for grid in section.grids],
         test_rows=_test_rows(sections, data, store),
+        hypotheses=hypotheses,
         history=history,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bench.analysis import numbers
 from bench.analysis.catalogue import Metric
 from bench.analysis.eligibility import of_prior
+from bench.analysis.hypotheses import VERDICT_WORDS, Tested
 from bench.analysis.sections import Row, Section
 
 #: Rows and failures that a table shows; CSV files have the rest.
@@ -45,6 +46,40 @@ class DifferenceRow:
     more: str
 
 
+HYPOTHESIS_NAMES = (
+    "Hypothesis",
+    "Data",
+    "Metric",
+    "Difference [95 %]",
+    "Relative",
+    "p",
+    "p (Holm)",
+    "Tests",
+    "Outcome",
+)
+HYPOTHESES_NOTE = (
+    "What was declared, tested alone: two-sided paired t tests over common seeds, Holm-adjusted over the declared "
+    "tests and nothing else. Shown needs an adjusted p below 5 %, the direction stated, and the smallest effect of "
+    "interest at least; > is better, whether high or low values are."
+)
+
+
+def hypothesis_rows(found: Sequence[Tested]) -> list[tuple[str, ...]]:
+    """One row per declared test under `HYPOTHESIS_NAMES`."""
+    rows: list[tuple[str, ...]] = []
+    for one in found:
+        d, share = one.difference, "–"
+        if math.isfinite(one.relative):
+            sign = "+" if one.relative > 0 else "-" if one.relative < 0 else ""
+            share = f"{sign}{numbers.percent(abs(one.relative))}{one.of_what}"
+        difference = numbers.between_signed(d.mean, d.low, d.high) if math.isfinite(d.low) else "–"
+        outcome = VERDICT_WORDS[one.verdict] + (f": {one.why}" if one.why else "")
+        metric = f"{one.metric}{f' ({one.unit})' if one.unit else ''} {one.direction}".strip()
+        p = (numbers.p_value(one.p), numbers.p_value(one.adjusted), str(one.family or "–"))
+        rows.append((f"{one.better} > {one.worse}", one.dataset, metric, difference, share, *p, outcome))
+    return rows
+
+
 def sortable(value: float) -> float | str:
     """A number to sort by; "" where there is none."""
     return value if math.isfinite(value) else ""
@@ -59,7 +94,7 @@ def difference_rows(section: Section) -> list[DifferenceRow]:
             if d.n == 0:
                 continue
             assert section.baseline is not None
-            verdict = _said(d.verdict, row, section.rows[section.baseline], d.metric)
+            verdict = said(d.verdict, row, section.rows[section.baseline], d.metric)
             sign = "+" if d.relative > 0 else "-" if d.relative < 0 else ""
             share = f"{sign}{numbers.percent(abs(d.relative))}{d.of_what}"
             relative = share if math.isfinite(d.relative) else "–"
@@ -83,7 +118,7 @@ def difference_rows(section: Section) -> list[DifferenceRow]:
     return rows
 
 
-def _said(verdict: str, row: Row, base: Row, metric: str) -> str:
+def said(verdict: str, row: Row, base: Row, metric: str) -> str:
     """A verdict, but nobody is better where one of the two is collapsed."""
     if verdict == "better" and (row.collapsed or (of_prior(metric) and row.prior_collapsed)):
         return "collapsed"

@@ -15,13 +15,14 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.files import write_text
+from bench.store.hypotheses import FILE as HYPOTHESES
 from bench.store.run_store import RunStore
 from bench.store.throughput_table import RUN_FILE
 
 FILE = ".report.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
 #: Small files of a run that go into its report, by content, as every call may write them again.
-_SOURCES = ("plan.json", "spec.yaml", "metrics.json", "environment.json", RUN_FILE)
+_SOURCES = ("plan.json", "spec.yaml", "metrics.json", "environment.json", HYPOTHESES, RUN_FILE)
 _LIBRARIES = ("matplotlib", "pandas", "numpy", "scipy", "jinja2")
 _CODE = (".py", ".j2", ".css", ".js", ".yaml")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code, suite_code, training_code
+from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code, suite_code, texts_of, training_code
 from bench.provenance.data_files import DataFile, elsewhere
 from bench.spec.call import Call
 from bench.spec.registry import Registry
@@ -51,7 +51,9 @@ class Fingerprints:
         """16 hex digits: the values asked for and the code that computes them."""
         chosen = self._registry.metrics_for(self._metrics)
         plugins = [plugin_code(self._registry, "metric", name).digest for name, _ in chosen]
-        return combined([repr(chosen), suite_code(EVALUATION_ROOTS).digest, *plugins, *self._rows])
+        options = self._registry.metric_options(self._metrics)
+        asked = [repr(chosen), *([repr(sorted(options.items()))] if options else [])]
+        return combined([*asked, suite_code(EVALUATION_ROOTS).digest, *plugins, *self._rows])
 
     def of_record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The hashes that go into a new record of a cell that `code` was asked about."""
@@ -62,6 +64,19 @@ class Fingerprints:
     def files_of(self, record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         """The files of each part behind such a record, by the part's hash."""
         return {part.digest: dict(part.files) for part in self._by_cell[record["cell_id"]].values()}
+
+    def texts_of(self, record: Mapping[str, Any], known: Container[str]) -> dict[str, dict[str, str]]:
+        """The text of the parts behind such a record, and of its metrics, by the part's hash, without those `known`."""
+        parts = [*self._by_cell[record["cell_id"]].values(), *self.metrics_code.values()]
+        texts = {part.digest: texts_of(part) for part in parts if part.local and part.digest not in known}
+        return {digest: found for digest, found in texts.items() if found}
+
+    @cached_property
+    def metrics_code(self) -> dict[str, Part]:
+        """The code of the metrics asked for that do not come with this package, by name."""
+        chosen = self._registry.metrics_for(self._metrics)
+        parts = {name: plugin_code(self._registry, "metric", name) for name, _ in chosen}
+        return {name: part for name, part in parts.items() if part.local}
 
     def same_data(
         self, key: str | None, files: Mapping[str, Sequence[DataFile] | None], calls: tuple[Call, ...] = ()

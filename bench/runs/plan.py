@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -79,17 +79,22 @@ def _by_group(
 
 
 def notes(
-    cells: Sequence[CellSpec], verdicts: Mapping[str, Verdict], before: Mapping[str, Any] | None, now: Mapping[str, Any]
+    cells: Sequence[CellSpec],
+    verdicts: Mapping[str, Verdict],
+    before: Mapping[str, Any] | None,
+    now: Mapping[str, Any],
+    why: Callable[[CellSpec], str] = lambda cell: "",
 ) -> list[str]:
     """What has changed since an earlier call on the same directory, one line each.
 
     Args:
         before, now: the spec of the earlier call (None without one) and that of this one.
+        why: what changed since a cell was trained, in words.
     """
     lines = []
     if before is not None and before != now:
         changed = [key.replace("_", "-") for key in {**now, **before} if before.get(key) != now.get(key)]
-        lines.append(f"the directory holds a run with another {_listed(changed)}; only what changed is done anew")
+        lines.append(f"the directory holds a run with another {listed(changed)}; only what changed is done anew")
     for verdict, text in (
         (Verdict.CHANGED, "trained again, as their code or data changed"),
         (Verdict.DAMAGED, "trained again, as their files are gone or damaged"),
@@ -98,13 +103,16 @@ def notes(
     ):
         these = [cell for cell in cells if verdicts[cell.cell_id] is verdict]
         if these:
+            found = dict.fromkeys(filter(None, map(why, these))) if verdict is Verdict.CHANGED else {}
+            because = f" ({listed(list(found))})" if found else ""
             labels = dict.fromkeys(f"{cell.variant_label} on {cell.dataset_label}" for cell in these)
             lines.append(
-                f"{len(these)} {'cell is' if len(these) == 1 else 'cells are'} {text}: {_listed(list(labels))}"
+                f"{len(these)} {'cell is' if len(these) == 1 else 'cells are'} {text}: {listed(list(labels))}{because}"
             )
     return lines
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more

@@ -14,6 +14,8 @@ from bench.spec.run import CellSpec
 from bench.store import environment
 from bench.store.checksums import mark_of
 from bench.store.run_store import RunStore
+from bench.store.source_texts import save
+from bench.store.versions import forget, keep_aside, other_version, version_of
 
 #: Entries of a record that describe its cell; they are kept when its results cannot be stored.
 _IDENTITY = (
@@ -65,6 +67,7 @@ class Keeper:
         done = [cell_id for cell_id, verdict in self.verdicts.items() if verdict is Verdict.DONE]
         self.incomplete = {cell_id for cell_id in done if records[cell_id].get("incomplete")}
         good = [key for key, verdict in self.verdicts.items() if verdict in (Verdict.EVALUATE, Verdict.DAMAGED)]
+        self._latest = dict(records)
         self._earlier = {cell_id: records[cell_id] for cell_id in good}
         self.outdated: set[str] = set()
         self._sources = store.sources()
@@ -110,6 +113,11 @@ class Keeper:
         if earlier is not None and record["status"] != "ok":
             self._let_stand(result)
             return record
+        marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result)}
+        if (before := self._latest.get(cell_id)) and other_version(before, marks):
+            keep_aside(store.directory, cell_id, version_of(before))
+            forget(store.directory, cell_id, version_of(marks))
+        self._latest[cell_id] = marks
         # weights that the process did not see were trained anew: what came before is the history of others
         again = earlier is not None and result.tensors is None  # its weights stay what they were
         files = self._weights_of(cell_id, earlier) if again and earlier else {}
@@ -121,8 +129,7 @@ class Keeper:
         record = {**record, **self._provenance}
         if again and earlier:
             record = self._fingerprints.carry_over(earlier, record)
-        marks = {**self._fingerprints.of_record(record), "data_hash": self._save_sources(result), "files": files}
-        store.append({**record, **marks})
+        store.append({**record, **marks, "files": files})
         self.statuses[cell_id] = record["status"]
         if has_failed_metric(record):
             self.incomplete.add(cell_id)
@@ -153,9 +160,19 @@ class Keeper:
         data = digest_of(result.data_files) or None
         if data:
             new.append(self._sources.add("data", data, [entry.to_dict() for entry in result.data_files]))
+        new += self._save_texts(result)
         if any(new):
             self._store.save_sources(self._sources)
         return data
+
+    def _save_texts(self, result: CellResult) -> list[bool]:
+        """Keep the text of the code from outside this package, once for each version of it."""
+        texts = self._fingerprints.texts_of(result.record, self._sources["text"])
+        new = [self._sources.add("text", key, save(self._store.directory, found)) for key, found in texts.items()]
+        metrics = {name: part.digest for name, part in self._fingerprints.metrics_code.items()}
+        if metrics:
+            new.append(self._sources.add("metrics", self._fingerprints.metrics_hash, metrics))
+        return new
 
     def on_disk(self) -> dict[str, str]:
         """`statuses` as the folder has them, read anew: without the cells whose record or files are not there."""

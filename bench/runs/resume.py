@@ -16,9 +16,10 @@ from bench.provenance.data_files import DataFile
 from bench.runs.fingerprints import PLACE, TRAINING_FACTS, Fingerprints
 from bench.spec.run import CellSpec
 from bench.store.run_store import RunStore
+from bench.store.versions import version_of
 
 #: Entries of a record that decide what is done with its cell.
-REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", "files", *TRAINING_FACTS, *PLACE)
+REMEMBERED = ("status", "code_hash", "metrics_hash", "data_hash", "files", "code", "reason", *TRAINING_FACTS, *PLACE)
 #: Statuses that trying again would not change.
 FINAL = ("ok", "diverged", "skipped")
 
@@ -44,6 +45,7 @@ class History:
 
     Attributes:
         latest: cell_id → the latest record of that cell, reduced to `REMEMBERED` and to "incomplete" (a metric failed).
+        earlier: cell_id → the latest such record of each version that is not the latest, by `version_of`.
         groups: stack_id → groups of seeds that have trained in one stack so far.
         data_files: data_hash → the files that data were read from; None for an entry that is damaged.
         mark: size and time of the file that was read; None where there was none.
@@ -51,6 +53,7 @@ class History:
     """
 
     latest: dict[str, dict[str, Any]] = field(default_factory=dict)
+    earlier: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     groups: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
     data_files: dict[str, list[DataFile] | None] = field(default_factory=dict)
     mark: tuple[int, int] | None = None
@@ -67,7 +70,10 @@ class History:
         history = cls(mark=mark, data_files={key: _entries(value) for key, value in store.sources()["data"].items()})
         for record in store.iter_records():
             kept = {name: record[name] for name in REMEMBERED if name in record}
-            history.latest[record["cell_id"]] = kept | {"incomplete": has_failed_metric(record)}
+            cell_id, before = record["cell_id"], history.latest.get(record["cell_id"])
+            if before is not None and version_of(before) != version_of(record):
+                history.earlier.setdefault(cell_id, {})[version_of(before)] = before
+            history.latest[cell_id] = kept | {"incomplete": has_failed_metric(record)}
             seeds = tuple(record.get("stack_seeds") or ())
             groups = history.groups.setdefault(record["stack_id"], [])
             if len(seeds) > 1 and seeds not in groups:

@@ -6,12 +6,13 @@ Only this process writes. Everything a user can have wrong is found before the f
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
@@ -28,10 +29,14 @@ from bench.runs.plan import checks_for, notes, plan_tasks
 from bench.runs.progress import Progress
 from bench.runs.result_writer import Keeper
 from bench.runs.resume import History, Verdict, judge
+from bench.runs.staleness import reason
+from bench.runs.versions import about_versions, heal, restorable, restore
+from bench.spec.plugin_path import folders_open
 from bench.spec.request import ResolvedRun
 from bench.spec.run import CellSpec, RunSpec
 from bench.spec.training import TrainSettings
 from bench.store.event_files import EventLog, need_tensorboard
+from bench.store.hypotheses import declare
 from bench.store.lock import refuse_second_writer
 from bench.store.run_store import RunStore
 from bench.streams import Lasting
@@ -73,7 +78,7 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
-    with StopRequest() as stop:
+    with StopRequest() as stop, folders_open(run.spec.plugins, here=":" in run.spec.train.network.name):
         return _execute(run, arrays, stop)
 
 
@@ -92,6 +97,11 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
         with RunStore.create(directory, spec, plan=cells) as store:
             store.save_metrics(declarations(registry, spec.evaluated))
             history = History.read(store, history)
+            heal(store, history)
+            back = {} if options.force else restorable(cells, history, store, fingerprints)
+            restore(store, back)
+            history = History.read(store, history)
+            declare(directory, spec.hypotheses, sum(record["status"] == "ok" for record in history.latest.values()))
             events = EventLog(store) if options.tensorboard else None
             heard = {} if events is None else {"kept": events.write}
             keeper = Keeper(store, fingerprints, cells, history, options.force, threads=engine.threads, **heard)
@@ -114,7 +124,9 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 engine=engine.name,
                 progress=training_state.open_place(directory),
             )
-            news = history.notes + notes(cells, keeper.verdicts, store.previous_spec, store.spec)
+            why = functools.partial(_why, history, store.sources()["code"], fingerprints)
+            news = history.notes + notes(cells, keeper.verdicts, store.previous_spec, store.spec, why)
+            news += about_versions(cells, keeper.verdicts, back, history, store, fingerprints)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
             stop.hold()
             store.check_presence()
@@ -153,6 +165,11 @@ _GONE = (
 )
 
 
+def _why(history: History, sources: Mapping[str, Any], fingerprints: Fingerprints, cell: CellSpec) -> str:
+    """What changed since the latest record of a cell."""
+    return reason(cell, history.latest[cell.cell_id], sources, history.data_files, fingerprints)
+
+
 def _export(store: RunStore) -> None:
     from bench.reports.csv_tables import export  # it loads what takes a second
 
@@ -182,7 +199,8 @@ def _known(
     store = RunStore.open(directory)
     history = History.read(store)
     verdicts = judge(cells, history, store, fingerprints)
-    return history, {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
+    back = restorable(cells, history, store, fingerprints)
+    return history, back.keys() | {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
 
 
 def _run_all(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.spec.signature import Parameter, read_constants, read_parameters
+from bench.text import printable
 from bench.untrusted import read_bytes
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ class PluginInfo:
     """One plugin, as far as its source tells.
 
     Attributes:
-        name: kebab-case, from the file's name (or the entry point's).
+        name: kebab-case: what the class states as `name`, else the file's (or the entry point's).
+        stated: whether the class states it, so that a renamed file is the same plugin.
         kind: of `KINDS`.
         path: its source file, or None where an entry point's source cannot be located.
         entry_point: "module:attribute" of an installed foreign plugin, or None.
         attribute: the class or function in the file.
         summary: first line of the documentation. doc: all of it.
-        parameters: the signature; empty for metrics.
+        parameters: the signature.
         family: of a metric or variant, "" elsewhere.
         reference: the paper of a variant, "" elsewhere.
         uses_labels: whether a variant trains on labels.
@@ -60,6 +62,7 @@ class PluginInfo:
     uses_labels: bool = False
     values: tuple[Value, ...] = ()
     broken: str | None = None
+    stated: bool = False
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -135,13 +138,14 @@ def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str
     doc = ast.get_docstring(node) or ""
     whole = "\n\n".join(part for part in (_doc(tree), doc) if part)
     summary = _first_line(doc or _doc(tree))
+    known = known | _stated_name(node)
+    init = _init(node, classes)
+    parameters = read_parameters(init, skip_first=True, constants=constants) if init else {}
     if kind == "metric":
         values = {"family": _literal_attribute(node, "family", ""), "values": tuple(_values(tree, constants))}
-        return _info(kind, known, node.name, summary, whole, **values)
-    init = _init(node, classes)
+        return _info(kind, known, node.name, summary, whole, parameters=parameters, **values)
     stated = {name: _literal_attribute(node, name, default) for name, default in _LITERALS.items()}
-    stated["parameters"] = read_parameters(init, skip_first=True, constants=constants) if init else {}
-    return _info(kind, known, node.name, summary, whole, **stated)
+    return _info(kind, known, node.name, summary, whole, parameters=parameters, **stated)
 
 
 def _info(kind: str, known: dict[str, Any], attribute: str, summary: str, doc: str, **fields: Any) -> PluginInfo:
@@ -187,6 +191,18 @@ def _contract_classes() -> dict[str, ast.ClassDef]:
     path = Path(__file__).resolve().parents[1] / "contracts" / "variant.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in _BASES["variant"]}
+
+
+def _stated_name(node: ast.ClassDef) -> dict[str, Any]:
+    """The name that a class states for itself, as entries of a `PluginInfo`; {} where it states none.
+
+    Raises:
+        ValueError: one that no command line could write.
+    """
+    name = _literal_attribute(node, "name", "")
+    if name and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,60}", name):
+        raise ValueError(f"name = {printable(repr(name), 60)} is no plugin name; give letters, digits and -")
+    return {"name": kebab(name), "stated": True} if name else {}
 
 
 def _literal_attribute(node: ast.ClassDef, name: str, default: Any) -> Any:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import PluginError, UsageError, unknown_name
-from bench.spec.call import Call, format_value
+from bench.spec.call import Call, format_value, parse_call, split_list
 from bench.spec.path_given import path_given
 from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab, read_source
+from bench.spec.plugin_path import folders_open, refuse_shadowed
 from bench.spec.plugin_sources import entry_point_infos, python_files
 from bench.spec.signature import fill_parameters
 
@@ -126,13 +127,14 @@ class Registry:
         """Metric plugins with the value names wanted of each, in a fixed order.
 
         Args:
-            wanted: "core", "all", or names of values or of whole metric plugins (a list, or separated by commas).
+            wanted: "core", "all", or names of values or of whole metric plugins (a list, or separated by commas); a
+                plugin can be given options: `NAME[p=v]`.
 
         Raises:
-            UsageError: an unknown name, or none at all.
+            UsageError: an unknown name, or none at all; options that cannot be given (`metric_options`).
         """
-        names = wanted.split(",") if isinstance(wanted, str) else list(wanted)
-        names = [name.strip().replace("-", "_").lower() for name in names if name.strip()]
+        self.metric_options(wanted)
+        names = [_plain_name(part) for part in _parts(wanted)]
         if not names:
             raise UsageError("no metric is named; give core, all, or names separated by commas")
         usable = [info for name in self.names("metric") if not (info := self.info("metric", name)).broken]
@@ -147,6 +149,29 @@ class Registry:
         chosen = set().union(*(known[name] for name in names))
         listed = [(info.name, [value.name for value in info.values if value.name in chosen]) for info in usable]
         return [(name, values) for name, values in listed if values]
+
+    def metric_options(self, wanted: str | Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What `wanted` gives metric plugins for their parameters, by plugin, all parameters filled in.
+
+        Plugins without options are left out.
+
+        Raises:
+            UsageError: options of something that is no metric plugin, different ones of one plugin, an unknown
+                parameter, a value of a wrong type.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for call in (parse_call(part) for part in _parts(wanted) if "[" in part):
+            if kebab(call.name) not in self._table("metric"):
+                owners = [name for name in self.names("metric") if _plain_name(call.name) in self._values_of(name)]
+                hint = f"; give them to the metric itself: {owners[0]}[…]" if owners else ""
+                raise UsageError(f"{call.name} takes no options, because it is no metric plugin{hint}")
+            resolved = self.resolve("metric", call)
+            if found.setdefault(resolved.name, dict(resolved.params)) != dict(resolved.params):
+                raise UsageError(f"metric {resolved.name} has two sets of options; a run measures with one of them")
+        return found
+
+    def _values_of(self, metric: str) -> set[str]:
+        return {value.name for value in self.info("metric", metric).values}
 
     @cached_property
     def controls(self) -> tuple[str, ...]:
@@ -185,7 +210,12 @@ class Registry:
         module = importlib.util.module_from_spec(spec)
         sys.modules[unique] = module
         try:
-            spec.loader.exec_module(module)
+            if is_builtin(info):
+                spec.loader.exec_module(module)
+            else:
+                with folders_open([info.path]):
+                    refuse_shadowed(info.path, content)
+                    spec.loader.exec_module(module)
         except BaseException:
             sys.modules.pop(unique, None)
             raise
@@ -209,6 +239,16 @@ class Registry:
                 table.setdefault(info.name, info)
             self._tables[kind] = table
         return self._tables[kind]
+
+
+def _parts(wanted: str | Sequence[str]) -> list[str]:
+    """The entries of a list of metrics, each as it was written."""
+    return [part for text in ([wanted] if isinstance(wanted, str) else wanted) for part in split_list(text)]
+
+
+def _plain_name(part: str) -> str:
+    """A metric's name in snake_case, without its options."""
+    return part.partition("[")[0].strip().replace("-", "_").lower()
 
 
 def builtin_folder(kind: str) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 from bench.contracts.checks import number_in, whole_number
 from bench.errors import UsageError, unknown_name
 from bench.spec.call import Call, as_grid, format_call, parse_call
+from bench.spec.hypothesis import checked_hypotheses, parse_hypothesis
 from bench.spec.registry import CONTROL, Registry
 from bench.spec.selection import checked, needed
 from bench.spec.splits import read_splits, refuse_shared_splits, splits_of
@@ -41,6 +42,7 @@ SPEC_KEYS = (
     "controls",
     "baseline",
     "select",
+    "hypothesis",
     "plugins",
     "device",
 )
@@ -104,6 +106,7 @@ class RunSpec:
         likelihood_rows: held-out rows of IWAE and AIS: a number, "all", or "auto" for as many as are cheap.
         controls: whether control models are evaluated as further rows.
         baseline: the variant that others are compared with, as text, or None.
+        hypotheses: what is expected, `A > B on METRIC, METRIC` each (`bench.spec.hypothesis`), tested alone.
         select: the validation metric that chooses between settings of one variant, or None for the default.
         plugins: files or folders with foreign plugins.
         device: "auto", "cpu", "cuda" or "cuda:N".
@@ -121,6 +124,7 @@ class RunSpec:
     controls: bool = False
     baseline: str | None = None
     select: str | None = None
+    hypotheses: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     device: str = "auto"
     splits: int = 1
@@ -159,12 +163,16 @@ class RunSpec:
                 raise UsageError(f"--baseline {self.baseline} is not among the variants of the run; add it with -m")
             baseline = registry.label("variant", wanted)
         select = None if self.select is None else checked(registry, self.select)
-        return replace(self, variants=variants, datasets=datasets, baseline=baseline, select=select)
+        hypotheses = checked_hypotheses(self.hypotheses, registry, variants, self.controls)
+        return replace(
+            self, variants=variants, datasets=datasets, baseline=baseline, select=select, hypotheses=hypotheses
+        )
 
     @property
     def evaluated(self) -> str:
-        """`metrics` with what marks and a choice between settings need."""
-        return ",".join((self.metrics, *FACTS, *needed(self.variants, self.select)))
+        """`metrics` with what marks, a choice between settings and hypotheses need."""
+        asked = (metric for text in self.hypotheses for metric in parse_hypothesis(text).metrics)
+        return ",".join((self.metrics, *FACTS, *needed(self.variants, self.select), *dict.fromkeys(asked)))
 
     def cells(self, registry: Registry) -> list[CellSpec]:
         """All cells, the seeds of a stack next to each other, then the splits of a variant; control models follow the
@@ -185,6 +193,7 @@ class RunSpec:
             "controls": self.controls,
             **({"baseline": self.baseline} if self.baseline else {}),
             **({"select": self.select} if self.select else {}),
+            **({"hypothesis": list(self.hypotheses)} if self.hypotheses else {}),
             **({"plugins": list(self.plugins)} if self.plugins else {}),
             "device": self.device,
         }
@@ -207,7 +216,7 @@ class RunSpec:
         for key, read in READERS.items():
             if key in given:
                 given[key] = read(key, given[key])
-        renamed = {"variant": "variants", "dataset": "datasets"}
+        renamed = {"variant": "variants", "dataset": "datasets", "hypothesis": "hypotheses"}
         return cls(train=train, **{renamed.get(key, key): value for key, value in given.items()})
 
     def with_absolute_plugins(self) -> RunSpec:

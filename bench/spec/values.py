@@ -108,7 +108,8 @@ def _metrics(key: str, value: Any) -> str:
     return ",".join(part for text in _texts(key, value) for part in split_list(text))
 
 
-_PLURALS = {"variants": "variant", "datasets": "dataset", "seed": "seeds", "plugin": "plugins", "metric": "metrics"}
+_PLURALS = {"variants": "variant", "datasets": "dataset", "seed": "seeds", "plugin": "plugins", "metric": "metrics",
+            "hypotheses": "hypothesis"}  # fmt: skip
 #: How the value of each key is read: (key, value) → value.
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "name": _text,
@@ -121,6 +122,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "controls": _switch,
     "baseline": _text,
     "select": _text,
+    "hypothesis": _texts,
     "plugins": _texts,
     "device": _text,
 }

@@ -68,6 +68,7 @@ class RunData:
         texts: the distinct statuses and reasons.
         notes: what a reader must know about the files themselves (unreadable records, cells not yet run).
         left_out: those of `notes` that speak of records which are there and not believed, or cannot be checked.
+        kept: what readers computed from all this, for the next one.
     """
 
     cells: pd.DataFrame
@@ -81,6 +82,7 @@ class RunData:
     texts: list[str]
     notes: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def data_shapes(self) -> set[tuple[int, ...]]:
         """The shape of one example of each data set whose cells tell it."""

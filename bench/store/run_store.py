@@ -15,7 +15,7 @@ import yaml
 from bench.errors import UsageError
 from bench.files import file_errors, make_directory, open_own, remove_leftovers, safe_id, write_text
 from bench.safe_yaml import MOST_YAML
-from bench.store import array_files, declarations, documents, measurements, records
+from bench.store import array_files, declarations, documents, measurements, records, versions
 from bench.store.checksums import is_whole, seems_whole
 from bench.store.lock import DirectoryLock
 from bench.store.presence import Presence
@@ -53,12 +53,16 @@ class RunStore:
         spec: the resolved spec as a dictionary.
         previous_spec: what `spec.yaml` held before `create` replaced it, or None.
         damage: lines of `cells.jsonl` that were not believed when it was read last.
+        version: "before" or the beginning of a code hash where `open` was asked for an earlier version, or None.
     """
 
     def __init__(self, directory: Path, spec: dict[str, Any], lock: DirectoryLock | None = None):
         self.directory = Path(directory)
         self.spec = spec
         self.previous_spec: dict[str, Any] | None = None
+        self.version: str | None = None
+        self._versions: dict[str, str] = {}
+        self._places: dict[str, Path] = {}
         self.damage = records.Damage()
         self._lock = lock
         self._opened: Presence | None = None
@@ -106,12 +110,12 @@ class RunStore:
 
     @classmethod
     def open(cls, directory: Path | str) -> RunStore:
-        """Opens a run for reading.
+        """Opens a run for reading; `RUN@before` and `RUN@HASH` read earlier versions (`bench.store.versions`).
 
         Raises:
-            UsageError: there is no run in `directory`.
+            UsageError: there is no run in `directory`, or no such version of it.
         """
-        directory = Path(directory)
+        directory, version = versions.split_version(directory)
         if not directory.is_dir():
             raise UsageError(f"there is no directory {printable(directory)}; give the directory of a run")
         if not (directory / "cells.jsonl").is_file():
@@ -119,7 +123,12 @@ class RunStore:
                 f"{printable(directory)} holds no run (no cells.jsonl); give a directory that aebench run wrote"
             )
         spec = documents.read_spec(directory / "spec.yaml") if (directory / "spec.yaml").exists() else {}
-        return cls(directory, spec)
+        store = cls(directory, spec)
+        if version is not None:
+            store._versions = versions.chosen(store.iter_records(), version, directory)
+            store._places = versions.folders(directory, store._versions)
+            store.version, store._files = version, None
+        return store
 
     def close(self) -> None:
         """Gives up the lock of a store opened for writing."""
@@ -141,12 +150,17 @@ class RunStore:
         return self.directory / "cells.jsonl"
 
     def iter_records(self) -> Iterator[dict[str, Any]]:
-        """Every readable record in file order, superseded ones included; unreadable lines go to `damage`."""
+        """Every readable record in file order, superseded ones included; unreadable lines go to `damage`.
+
+        Of an earlier version, a cell's records of other versions are left out.
+        """
         self.damage.clear()
         files: dict[str, dict[str, str]] = {}
         for record in records.read_records(self.cells_path, self.damage):
-            files[record["cell_id"]] = record["files"]
-            yield record
+            wanted = self._versions.get(record["cell_id"])
+            if wanted is None or versions.version_of(record) == wanted:
+                files[record["cell_id"]] = record["files"]
+                yield record
         self._files = files
 
     def records(self) -> dict[str, dict[str, Any]]:
@@ -246,7 +260,7 @@ class RunStore:
 
     def checkpoint_path(self, cell_id: str) -> Path:
         """Path of a cell's checkpoint."""
-        return self.directory / "checkpoints" / f"{safe_id(cell_id)}.safetensors"
+        return self._places.get(cell_id, self.directory) / "checkpoints" / f"{safe_id(cell_id)}.safetensors"
 
     def save_checkpoint(self, cell_id: str, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
         """Writes numpy arrays or torch tensors with JSON `meta` as safetensors; returns the file's mark."""
@@ -255,13 +269,18 @@ class RunStore:
             cell_id, "checkpoint", array_files.save_tensors(self.checkpoint_path(cell_id), tensors, meta)
         )
 
-    def load_checkpoint(self, cell_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def load_checkpoint(self, cell_id: str, place: Path | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors (as numpy arrays) and meta of a checkpoint.
+
+        Args:
+            place: the folder of another version (`bench.store.versions`); its own where that is None.
 
         Raises:
             UsageError: missing, damaged, or another file than the cell's record names.
         """
-        return array_files.load_tensors(self.checkpoint_path(cell_id), self.files_of(cell_id).get("checkpoint"))
+        path = self.checkpoint_path(cell_id)
+        path = path if place is None else place / path.parent.name / path.name
+        return array_files.load_tensors(path, self.files_of(cell_id).get("checkpoint"))
 
     def delete_checkpoint(self, cell_id: str) -> None:
         """Removes a checkpoint if it is there."""
@@ -272,7 +291,7 @@ class RunStore:
 
     def arrays_path(self, cell_id: str) -> Path:
         """Path of a cell's arrays."""
-        return self.directory / "arrays" / f"{safe_id(cell_id)}.npz"
+        return self._places.get(cell_id, self.directory) / "arrays" / f"{safe_id(cell_id)}.npz"
 
     def save_arrays(self, cell_id: str, arrays: Mapping[str, np.ndarray]) -> str:
         """Writes a cell's arrays; `ValueError` above `bench.store.array_files.ARRAY_BYTES`. Returns the file's mark."""

@@ -1,4 +1,4 @@
-"""`sources.json`: which files of code and data stand behind the cells of a run.
+"""`sources.json`: which files of code and data stand behind the cells of a run, and the text of those from outside.
 
 Records name their entries by hash, so that a thousand cells of one data set share one entry.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 SCHEMA = 1
-#: A part of code is {file: digest}; data are a list of `bench.provenance.data_files.DataFile.to_dict`.
-_KINDS = {"code": dict, "data": list}
+#: A part of code is {file: digest}; data are a list of `bench.provenance.data_files.DataFile.to_dict`; the text of a
+#: part is {file: digest of its content} (`bench.store.source_texts`); metrics are {name: part}, by metrics_hash.
+_KINDS = {"code": dict, "data": list, "text": dict, "metrics": dict}
 
 
 class Sources:
-    """The entries of a run, by kind ("code" or "data") and hash.
+    """The entries of a run, by kind ("code", "data", "text" or "metrics") and hash.
 
     Args:
         content: of the file; what is not an entry is left out, since the file is as untrusted as the rest of a run.

@@ -76,7 +76,8 @@ class Stack:
         key = (tuple(x.shape), model.training)
         if key not in self._plans:
             draw = RecordingDraw(x.device)
-            with kept(model.buffers()), torch.no_grad() if model.stackable else torch.enable_grad():
+            grad = torch.no_grad() if model.stackable else torch.enable_grad()
+            with kept(model.buffers()), stacking_explained(type(model)), grad:
                 times = [written_times(buffer) for buffer in model.buffers()]
                 result = self._module.watch.loss(Batch(x, y, progress, self.n_train), draw)
                 if times != [written_times(buffer) for buffer in model.buffers()] or None in times:
@@ -114,7 +115,8 @@ class Stack:
 
         labels_dim = None if y is None else 0
         vectorised = torch.vmap(one, in_dims=(0, 0, labels_dim, 0), randomness="error")
-        return vectorised(self.live if state is None else state, x, y, list(noise))
+        with stacking_explained(type(self.models[0])):
+            return vectorised(self.live if state is None else state, x, y, list(noise))
 
     def terms(self, *arguments, **options) -> dict[str, Tensor]:
         """The loss terms of `outcome`."""
@@ -175,6 +177,42 @@ class Stack:
                 for name, value in live.items():
                     value.copy_(state[name][index])
         return self.models
+
+
+#: What torch says where a loss cannot be vectorised → what the loss does.
+_UNSTACKABLE = {
+    ".item()": "calls .item() (or float, int, bool, tolist) on a tensor",
+    "data-dependent control flow": "branches on a tensor's value",
+    "does not require grad": "differentiates inside itself (torch.autograd.grad)",
+    "data-dependent": "makes a shape from a tensor's values",
+    "dynamic shape": "makes a shape from a tensor's values",
+    "data pointer": "takes a tensor's memory (numpy())",
+    "doesn't have storage": "takes a tensor's memory (numpy())",
+    "vmap": "does what torch.vmap cannot",
+}
+
+
+@contextlib.contextmanager
+def stacking_explained(variant: type[Variant]) -> Iterator[None]:
+    """Turns what torch says of a loss that cannot be vectorised over seeds into a `PluginError` that says what to do.
+
+    Of a variant that is declared as not stackable it stays what it is.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        what = next((said for words, said in _UNSTACKABLE.items() if words in text), None)
+        if what is None or not variant.stackable:
+            raise
+        if "randomness" in text:
+            raise PluginError(
+                f"{variant.__name__}.loss draws from torch's global generator; use draw instead"
+            ) from error
+        raise PluginError(
+            f"{variant.__name__}.loss {what}, which cannot be done for all seeds in one call; set the class attribute "
+            "stackable = False (seeds then train one after another), or write it without"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ import bench.metrics.functional
 
 MODULES = (
     "bench.analysis.stats",
+    "bench.contracts.variant",
+    "bench.contracts.view",
     "bench.data.scaling",
     "bench.data.splitting",
     "bench.losses.costs",

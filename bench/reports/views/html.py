@@ -22,7 +22,17 @@ from bench.reports.figures.style import colour_of
 from bench.reports.header import uses_arrays
 from bench.reports.model import Report
 from bench.reports.notes import legend, statistics
-from bench.reports.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
+from bench.reports.rows import (
+    COST_NAMES,
+    HYPOTHESES_NOTE,
+    HYPOTHESIS_NAMES,
+    MOST_FAILURES,
+    MOST_ROWS,
+    cost_rows,
+    difference_rows,
+    hypothesis_rows,
+    missing,
+)
 from bench.reports.studies.claim_evidence import NOTE
 from bench.reports.studies.published_numbers import COLUMNS, rows
 from bench.reports.views.figure_files import FigureFile
@@ -87,6 +97,9 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "excluded": excluded,
         "family_line": family_line,
         "difference_rows": difference_rows,
+        "hypotheses_note": HYPOTHESES_NOTE,
+        "hypothesis_names": HYPOTHESIS_NAMES,
+        "hypothesis_rows": hypothesis_rows(report.hypotheses),
         "missing": missing,
         "cost_names": COST_NAMES,
         "cost_rows": cost_rows,

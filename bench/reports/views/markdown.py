@@ -11,7 +11,17 @@ from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, ver
 from bench.reports import throughput
 from bench.reports.model import Report
 from bench.reports.notes import legend, statistics
-from bench.reports.rows import COST_NAMES, MOST_FAILURES, MOST_ROWS, cost_rows, difference_rows, missing
+from bench.reports.rows import (
+    COST_NAMES,
+    HYPOTHESES_NOTE,
+    HYPOTHESIS_NAMES,
+    MOST_FAILURES,
+    MOST_ROWS,
+    cost_rows,
+    difference_rows,
+    hypothesis_rows,
+    missing,
+)
 from bench.reports.studies.claim_evidence import NOTE
 from bench.reports.studies.published_numbers import COLUMNS, rows
 from bench.reports.views.figure_files import NO_DATASET, FigureFile
@@ -25,7 +35,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     lines = [f"# {escape(report.title)}", ""]
     if len(report.sections) > 1:
         lines += ["Data sets: " + ", ".join(escape(section.label) for section in report.sections) + ".", ""]
-    lines += _across(report.across)
+    lines += _hypotheses(report) + _across(report.across)
     for section in report.sections:
         lines += _summary(section) + _rows_of_test(report, section)
     lines += _grids(report)
@@ -75,6 +85,16 @@ def _rows_of_test(report: Report, section: Section) -> list[str]:
         "",
         *table(found.columns, [tuple(map(escape, row)) for row in found.texts]),
     ]
+
+
+def _hypotheses(report: Report) -> list[str]:
+    """What the run declared, before everything else."""
+    if not report.hypotheses:
+        return []
+    lines = ["## Hypotheses", "", escape(HYPOTHESES_NOTE), ""]
+    rows = [tuple(map(escape, row)) for row in hypothesis_rows(report.hypotheses)]
+    said = [f"- {escape(one.sentence)}" for one in report.hypotheses]
+    return [*lines, *table(HYPOTHESIS_NAMES, rows, left=3), *said, ""]
 
 
 def _across(found: across.Across | None) -> list[str]:

@@ -70,6 +70,6 @@ def timing_valid(task: StackTask, began: Reading) -> bool:
 
 def _metrics(registry: Registry, wanted: str) -> tuple[list[Any], set[str]]:
     """Metric instances and the names of the values that are wanted."""
-    chosen = registry.metrics_for(wanted)
-    instances = [registry.load("metric", name)() for name, _ in chosen]
+    chosen, options = registry.metrics_for(wanted), registry.metric_options(wanted)
+    instances = [registry.load("metric", name)(**options.get(name, {})) for name, _ in chosen]
     return instances, {value for _, values in chosen for value in values}

@@ -79,9 +79,11 @@ def _serve(file_number: int) -> None:
     import bench.runs.cells.stack_run  # noqa: F401  (all that a stack needs, while the parent plans)
     from bench.runs.cells.worker_state import Workshop
     from bench.runs.engines.shared_arrays import unpack
+    from bench.spec.plugin_path import open_folders
     from bench.spec.registry import Registry
 
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # torch loads another part of itself with the first one
+    open_folders(setup.plugins)
     workshop = Workshop(Registry.discover(setup.plugins), None if setup.data is None else unpack(*setup.data))
     while True:
         task = pickle.loads(messages.get())

@@ -169,3 +169,89 @@ def test_a_plugin_that_cannot_be_imported_fails_with_the_reason(call, tmp_path):
 def test_what_cannot_be_checked_is_refused(call, plugin, expected):
     code, _, err = call("check", plugin)
     assert code == 2 and expected in err and err.count("\n") == 1
+
+
+QUAD = """
+from bench import Variant
+from bench.errors import Incompatible
+class Quad(Variant):
+    \"\"\"Codes in fours.\"\"\"
+    def setup(self, context):
+        if context.latent_dim % 4:
+            raise Incompatible(f"latent dimension {context.latent_dim} is not a multiple of 4")
+    def loss(self, batch, draw):
+        return {"loss": self.reconstruction_cost(self.encode(batch.x), batch.x)}
+    def encode(self, x):
+        return self.encoder(x)
+"""
+
+
+def test_what_could_not_be_tried_is_no_pass(call, tmp_path):
+    (tmp_path / "quad.py").write_text(QUAD)
+    code, out, _ = call("check", "quad.py")
+    assert code == 1 and "passed" not in out
+    assert out.endswith("11 could not be tried; give another --latent-dim, --network or --dataset\n")
+    assert out.count("none") == 11 and "latent dimension 3 is not a multiple of 4" in out
+    code, out, _ = call("check", "quad.py", "--latent-dim", "4")
+    assert (code, failed(out)) == (0, []) and out.endswith("all checks passed\n")
+
+
+def test_a_check_that_does_not_apply_is_counted_and_no_failure(call, tmp_path):
+    body = "return {'loss': self.reconstruction_cost(self.encode(batch.x), batch.x)}"
+    (tmp_path / "mine.py").write_text(
+        VARIANT.format(body=body).replace("    def loss", "    stackable = False\n    def loss")
+    )
+    code, out, _ = call("check", "mine.py")
+    assert code == 0 and out.endswith("all checks that apply passed (1 does not)\n")
+
+
+def test_network_and_data_of_ones_own_are_what_a_variant_is_tried_with(call, tmp_path):
+    body = "assert tuple(batch.x.shape[1:]) == (1, 8, 8), 'shape'; assert self.encoder[1].out_features == 4; "
+    seen = "return {'loss': self.reconstruction_cost(self.encode(batch.x), batch.x) + 0 * batch.y}"
+    (tmp_path / "mine.py").write_text(VARIANT.format(body=body + seen))
+    assert call("check", "mine.py")[0] == 1
+    code, out, _ = call("check", "mine.py", "-d", "digits", "--network", "mlp[hidden=[4]]", "--latent-dim", "2")
+    assert code == 0, out
+    code, out, _ = call("check", "mine.py", "-d", "linear-gaussian[n=60]", "--network", "conv")
+    assert code == 1 and "conv needs images" in out
+
+
+def test_options_that_say_nothing_are_refused(call, tmp_path):
+    for words, expected in (
+        (("digits", "--latent-dim", "3"), "--latent-dim says nothing to the check of a dataset"),
+        (("reconstruction", "--network", "conv"), "--network says nothing to the check of a metric"),
+        (("ae", "--network", "vgg"), "unknown network 'vgg'"),
+        (("ae", "-d", "digit"), "did you mean digits"),
+        (("ae", "--latent-dim", "0"), "latent_dim=0"),
+    ):
+        code, _, err = call("check", *words)
+        assert code == 2 and expected in err and err.count("\n") == 1, err
+
+
+def test_a_metric_without_a_number_on_any_model_did_not_pass(call, tmp_path):
+    (tmp_path / "probe.py").write_text(
+        METRIC.format(body="return {'probe': 1.0}").replace('("decode",)', '("manifold",)')
+    )
+    code, out, _ = call("check", "probe.py")
+    assert code == 1 and "no control model has a number: the data set's true manifold is not known" in out
+    code, out, _ = call("check", "probe.py", "--dataset", "ring")
+    assert (code, failed(out)) == (0, []), out
+
+
+def test_a_metric_that_needs_pictures_or_factors_gets_them(call, tmp_path):
+    (tmp_path / "probe.py").write_text(
+        METRIC.format(body="return {'probe': 1.0}").replace('("decode",)', '("images", "factors")')
+    )
+    code, out, _ = call("check", "probe.py")
+    assert code == 0, out
+
+
+def test_options_of_a_metric_reach_it(call, tmp_path):
+    text = METRIC.format(body="return {'probe': self.scale / 0.0 if self.scale == 3 else 1.0}")
+    init = "    def __init__(self, scale: int = 1):\n        self.scale = scale\n    def compute"
+    (tmp_path / "probe.py").write_text(text.replace("    def compute", init))
+    assert call("check", "probe[scale=2]", "--plugins", "probe.py")[0] == 0
+    code, out, _ = call("check", "probe[scale=3]", "--plugins", "probe.py")
+    assert code == 1 and "ZeroDivisionError" in out
+    code, _, err = call("check", "probe[scael=3]", "--plugins", "probe.py")
+    assert code == 2 and "did you mean scale" in err

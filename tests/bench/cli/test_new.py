@@ -1,7 +1,10 @@
 """`aebench new`: the files it writes work as they are, and nothing is overwritten."""
 
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from bench.spec.call import parse_call
 from bench.spec.registry import Registry
@@ -20,7 +23,6 @@ def test_a_new_variant_is_a_working_plugin(call, tmp_path):
 
 
 def test_a_new_variant_trains_to_a_penalised_loss(call, tmp_path):
-    torch = pytest.importorskip("torch")
     call("new", "variant", "tight")
     variant = Registry.discover([tmp_path]).load("variant", "tight")(weight=0.25)
     variant.encoder, variant.decoder = torch.nn.Identity(), torch.nn.Identity()
@@ -44,7 +46,35 @@ def test_a_new_dataset_is_a_working_plugin(call, tmp_path):
     assert load(n=400).checksum() == load(n=400).checksum() != load(n=400, seed=1).checksum()
 
 
-@pytest.mark.parametrize("kind", ["variant", "dataset"])
+def test_a_new_metric_is_a_working_plugin_with_an_option(call, tmp_path):
+    code, out, _ = call("new", "metric", "worst-rows")
+    assert code == 0 and "--metrics 'core,worst-rows[share=0.95]'" in out
+    assert call("check", "worst_rows.py")[0] == 0
+    metric = Registry.discover([tmp_path]).load("metric", "worst-rows")
+    errors = torch.arange(101.0, dtype=torch.float64)
+    view = type("View", (), {"squared_errors": lambda self, part: errors, "dimension": 4})()
+    assert metric(share=0.5).compute(view, None) == {"worst_rows": 12.5}
+    errors = errors[:19]
+    assert metric().compute(view, None)["worst_rows"].status == "too_few"
+
+
+def test_a_new_network_is_a_working_factory(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    code, out, _ = call("new", "network", "w24-residual")
+    assert code == 0 and "aebench check ae --network 'w24_residual:build[blocks=1]'" in out
+    code, out, _ = call("check", "ae", "--network", "w24_residual:build[blocks=1,width=8]")
+    assert code == 0 and out.endswith("all checks passed\n"), out
+    build = sys.modules["w24_residual"].build
+    block = sys.modules["w24_residual"].Residual(3)
+    for parameter in block.parameters():
+        parameter.data.zero_()
+    x = torch.randn(2, 3)
+    assert torch.equal(block(x), x)
+    encoder, decoder = build((2, 4, 4), 6, 3, width=8)
+    assert encoder(torch.zeros(5, 2, 4, 4)).shape == (5, 6) and decoder(torch.zeros(5, 3)).shape == (5, 2, 4, 4)
+
+
+@pytest.mark.parametrize("kind", ["variant", "dataset", "metric", "network"])
 def test_an_existing_file_is_left_alone(call, tmp_path, kind):
     (tmp_path / "mine.py").write_text("precious")
     code, _, err = call("new", kind, "mine")
@@ -57,11 +87,15 @@ def test_an_existing_file_is_left_alone(call, tmp_path, kind):
     [
         (["variant", "vae"], "there is a variant 'vae' already"),
         (["dataset", "Digits"], "there is a dataset 'digits' already"),
+        (["metric", "coverage"], "there is a metric 'coverage' already"),
+        (["metric", "test-mse"], "a value of reconstruction"),
+        (["network", "mlp"], "there is a network 'mlp' already (built in)"),
+        (["network", "json"], "there is a network 'json' already"),
         (["variant", "../x"], "is not a plugin name"),
         (["variant", "class"], "is not a plugin name; it is a word of Python: give another"),
         (["variant", "2d"], "is not a plugin name; one begins with a letter, and goes on"),
         (["variant", ""], "is not a plugin name"),
-        (["metric", "x"], "variant"),
+        (["model", "x"], "variant"),
         (["variant"], "NAME"),
     ],
 )

@@ -274,3 +274,48 @@ def test_the_path_of_a_data_set_is_what_was_typed():
         resolved = registry.resolve("dataset", parse_call(f"image-folder[path={word}]"))
         assert resolved.params["path"] == word
         assert registry.resolve("dataset", parse_call(f"mnist[root={word}]")).params["root"] == word
+
+
+SPECTRAL = """
+from bench import Metric, Value
+class Spectral(Metric):
+    \"\"\"A metric with options.\"\"\"
+    family = "collapse"
+    values = (Value("spectral_top", "A number.", None), Value("spectral_low", "Another.", None))
+    def __init__(self, floor: float = 0.5, name: str = "x"):
+        self.floor = floor
+    def compute(self, view, rng):
+        return {"spectral_top": self.floor, "spectral_low": -self.floor}
+"""
+
+
+@pytest.fixture
+def spectral(tmp_path):
+    (tmp_path / "spectral.py").write_text(SPECTRAL)
+    return Registry.discover([tmp_path / "spectral.py"])
+
+
+def test_options_of_metrics_are_read_with_their_defaults(spectral):
+    assert spectral.metric_options("core,test_mse") == {}
+    assert spectral.metric_options("core, Spectral[floor=1]") == {"spectral": {"floor": 1.0, "name": "x"}}
+    assert spectral.metrics_for("Spectral[floor=1]") == spectral.metrics_for("spectral")
+    assert spectral.metric_options("spectral[floor=1],spectral[name=x,floor=1.0]") == spectral.metric_options(
+        "spectral[floor=1]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("spectral[floor=1],spectral[floor=2]", "has two sets of options"),
+        ("spectral_top[floor=1]", r"give them to the metric itself: spectral\[…\]"),
+        ("core[floor=1]", "core takes no options"),
+        ("spectral[flor=1]", "did you mean floor"),
+        ("spectral[floor=high]", "floor"),
+        ("reconstruction[floor=1]", "floor"),
+        ("spectral[floor=1", "character"),
+    ],
+)
+def test_options_that_cannot_be_given_are_refused(spectral, asked, expected):
+    with pytest.raises(UsageError, match=expected):
+        spectral.metrics_for(asked)

@@ -1,0 +1,157 @@
+"""What `aebench run -n` says of a directory: which results hold, which are stale and why, what will be skipped.
+
+Pairs without a result are tried as the run would begin: data are loaded and models are built, none is trained, and
+nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError, Incompatible, one_line
+from bench.runs.fingerprints import Fingerprints
+from bench.runs.plan import listed
+from bench.runs.resume import History, Verdict, judge
+from bench.runs.staleness import reason
+from bench.runs.versions import restorable
+from bench.spec.plugin_path import folders_open
+from bench.spec.registry import Registry
+from bench.spec.request import ResolvedRun
+from bench.spec.run import DEFAULT_DATASETS, DEFAULT_VARIANTS, CellSpec
+from bench.spec.training import TrainSettings
+from bench.spec.trial import failures, foreign
+from bench.store.run_store import RunStore
+from bench.text import printable
+
+if TYPE_CHECKING:
+    from bench.runs.cells.worker_state import Workshop
+
+
+def preview(run: ResolvedRun, trusted: bool = True) -> list[str]:
+    """Lines on the cells of `run`: results that hold, that are stale (with why), and pairs that do not go together.
+
+    Args:
+        trusted: whether plugins and networks from outside the package may be run to find that out.
+    """
+    with folders_open(run.spec.plugins, here=":" in run.spec.train.network.name):
+        return _preview(run, trusted)
+
+
+def _preview(run: ResolvedRun, trusted: bool) -> list[str]:
+    cells, fingerprints = run.cells, Fingerprints(run.registry, run.spec.evaluated)
+    verdicts, records, lines = dict.fromkeys((cell.cell_id for cell in cells), Verdict.TRAIN), {}, []
+    if (run.directory / "cells.jsonl").is_file():
+        store = RunStore.open(run.directory)
+        history = History.read(store)
+        back = {} if run.options.force else restorable(cells, history, store, fingerprints)
+        records = history.latest | {cell: history.earlier[cell][version] for cell, version in back.items()}
+        verdicts = judge(cells, replace(history, latest=records), store, fingerprints)
+        verdicts |= dict.fromkeys(back, Verdict.DONE)
+        lines += _on_results(cells, verdicts, history, store, fingerprints, run.options.force)
+        lines += [f"{len(back)} of them come back without training, as their code and data were before"] if back else []
+    if run.options.force:
+        verdicts = dict.fromkeys(verdicts, Verdict.TRAIN)
+    known = [cell for cell in cells if verdicts[cell.cell_id] is Verdict.DONE]
+    skipped = {_pair(cell): str(records[cell.cell_id].get("reason")) for cell in known
+               if records[cell.cell_id]["status"] == "skipped"}  # fmt: skip
+    lines += _each({pair: f"skipped ({why})" for pair, why in skipped.items()})
+    open_cells = (cell for cell in cells if verdicts[cell.cell_id] is not Verdict.DONE and not cell.is_control)
+    due = {_pair(cell): cell for cell in open_cells if not _goes_together(cell)}
+    tried = [cell for cell in due.values() if trusted or not _foreign(run.registry, cell)]
+    lines += _each(misfits(run.registry, tried))
+    untried = [f"{variant} on {dataset}" for (variant, dataset), cell in due.items() if cell not in tried]
+    lines += [f"not tried, as a file's code is not run for this: {listed(untried)}"] if untried else []
+    return [printable(line, 600) for line in lines]
+
+
+def _goes_together(cell: CellSpec) -> bool:
+    """Whether this is a pair of the default run as it stands, so that the plan of that is there at once."""
+    default = TrainSettings()
+    asked, plain = ((s.network, s.recon, s.latent_dim) for s in (cell.train, default))
+    return cell.variant_label in DEFAULT_VARIANTS and cell.dataset_label in DEFAULT_DATASETS and asked == plain
+
+
+def _foreign(registry: Registry, cell: CellSpec) -> bool:
+    """Whether a cell needs code that does not come with this package."""
+    named = ":" in cell.train.network.name
+    return named or any(foreign(registry, kind, getattr(cell, kind).name) for kind in ("variant", "dataset"))
+
+
+def _on_results(
+    cells: Sequence[CellSpec],
+    verdicts: dict[str, Verdict],
+    history: History,
+    store: RunStore,
+    fingerprints: Fingerprints,
+    force: bool,
+) -> list[str]:
+    by = {verdict: [cell for cell in cells if verdicts[cell.cell_id] is verdict] for verdict in Verdict}
+    done = len(by[Verdict.DONE])
+    again = ", which --force makes anew" if force and done else ""
+    lines = [f"{done} of {len(cells)} cells have results that hold{again}"]
+    sources = store.sources()["code"]
+    why: dict[str, list[CellSpec]] = {}
+    for cell in by[Verdict.CHANGED]:
+        found = reason(cell, history.latest[cell.cell_id], sources, history.data_files, fingerprints)
+        why.setdefault(found, []).append(cell)
+    lines += [f"stale, to be trained again: {_named(group)}, because of {text}" for text, group in why.items()]
+    if again_evaluated := by[Verdict.EVALUATE]:
+        lines.append(f"to be evaluated again: {_named(again_evaluated)}, as the metrics or their code changed")
+    failed: dict[str, list[CellSpec]] = {}
+    for cell in by[Verdict.RETRY]:
+        failed.setdefault(str(history.latest[cell.cell_id].get("reason")), []).append(cell)
+    return lines + [f"to be tried again: {_named(group)}, which failed: {text}" for text, group in failed.items()]
+
+
+def _pair(cell: CellSpec) -> tuple[str, str]:
+    return cell.variant_label, cell.dataset_label
+
+
+def _named(cells: Iterable[CellSpec]) -> str:
+    cells = list(cells)
+    names = listed(list(dict.fromkeys(f"{cell.variant_label} on {cell.dataset_label}" for cell in cells)))
+    return f"{names} ({len(cells)} {'cell' if len(cells) == 1 else 'cells'})"
+
+
+def _each(found: dict[tuple[str, str], str]) -> list[str]:
+    """A line per reason, with the pairs that it concerns."""
+    pairs: dict[str, list[str]] = {}
+    for (variant, dataset), why in found.items():
+        pairs.setdefault(why, []).append(f"{variant} on {dataset}")
+    return [f"will be {why}: {listed(names)}" for why, names in pairs.items()]
+
+
+def misfits(registry: Registry, cells: Sequence[CellSpec]) -> dict[tuple[str, str], str]:
+    """Pairs that will be skipped or fail before training, with which of the two and why."""
+    if not cells:
+        return {}
+    from bench.runs.cells.worker_state import Workshop  # it loads torch
+
+    wanted: list[tuple[str, Any]] = [(kind, getattr(cell, kind)) for cell in cells for kind in ("variant", "dataset")]
+    wanted = list(dict.fromkeys(wanted))
+    dangerous = {wanted[place]: outcome for place, outcome in failures(registry, wanted).items()}
+    workshop, found = Workshop(registry), {}
+    for cell in cells:
+        danger = [dangerous[key] for key in (("variant", cell.variant), ("dataset", cell.dataset)) if key in dangerous]
+        why = f"{danger[0][0]} ({danger[0][1]})" if danger else _misfit(workshop, cell)
+        if why:
+            found[_pair(cell)] = why
+    return found
+
+
+def _misfit(workshop: Workshop, cell: CellSpec) -> str:
+    from bench.runs.cells.isolation import contained
+    from bench.runs.cells.worker_state import check_fit
+
+    try:
+        with contained():
+            split = workshop.split(cell)
+            check_fit(cell, split)
+            workshop.attached(cell, split)
+    except Incompatible as error:
+        return f"skipped ({error})"
+    except (Exception, SystemExit) as error:
+        return f"an error ({one_line(error, bare=isinstance(error, BenchError))})"
+    return ""

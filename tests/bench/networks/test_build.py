@@ -1,0 +1,69 @@
+"""Networks of users: weights that are no function of the seed are refused in one line, and so are wrong shapes."""
+
+import math
+import sys
+import types
+
+import pytest
+import torch
+from torch import nn
+
+from bench.contracts.variant import Variant
+from bench.errors import Incompatible, PluginError
+from bench.networks.build import build_model
+from bench.spec.training import TrainSettings
+
+
+class Plain(Variant):
+    def encode(self, x):
+        return self.encoder(x)
+
+
+def pair(data_shape, head_width, latent_dim, extra=0):
+    d = math.prod(data_shape)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(d, head_width + extra))
+    return encoder, nn.Sequential(nn.Linear(latent_dim, d), nn.Unflatten(-1, data_shape))
+
+
+def reseeding(*arguments):
+    torch.manual_seed(0)
+    return pair(*arguments)
+
+
+def random(*arguments):
+    torch.seed()
+    return pair(*arguments)
+
+
+@pytest.fixture
+def build(monkeypatch):
+    module = types.ModuleType("w24_networks")
+    module.pair, module.reseeding, module.random = pair, reseeding, random
+    monkeypatch.setitem(sys.modules, "w24_networks", module)
+
+    def model(name, seed=0):
+        settings = TrainSettings(latent_dim=2, network=f"w24_networks:{name}")
+        shapes = dict(data_shape=(1, 2, 2), n_train=4, n_classes=None)
+        return build_model(Plain, settings, seed=seed, auto_kl_weight=lambda: 1.0, **shapes)
+
+    return model
+
+
+def test_a_network_that_draws_from_the_global_generator_is_seeded(build):
+    weights = [model.encoder[1].weight for model in (build("pair"), build("pair"), build("pair", 1))]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("reseeding", "the same weights for every seed"), ("random", "other weights each time")],
+)
+def test_a_network_that_ignores_the_seed_is_refused(build, name, expected):
+    with pytest.raises(PluginError, match=f"network w24_networks:{name} gives {expected}") as raised:
+        build(name)
+    assert "\n" not in str(raised.value)
+
+
+def test_wrong_shapes_are_told(build):
+    with pytest.raises(Incompatible, match=r"the encoder returns shape \(2, 3\) where \(2, 2\) is expected"):
+        build("pair[extra=1]")

@@ -214,9 +214,9 @@ def _refuse_ambiguous(rows: list[dict[str, Any]]) -> None:
     """Raise `UsageError` where two cells have one name: tables could not tell their numbers apart."""
     seen: dict[tuple, str] = {}
     for row in rows:
-        name = (row["variant_label"], row["dataset_label"], row["seed"])
+        name = (row["variant_label"], row["dataset_label"], row["seed"], row["split_number"])
         if seen.setdefault(name, row["cell_id"]) != row["cell_id"]:
-            variant, dataset, seed = name
+            variant, dataset, seed, _ = name
             raise UsageError(
                 printable(
                     f"cells.jsonl holds two trainings of {variant} on {dataset} with seed {seed}, of other settings "

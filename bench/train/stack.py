@@ -7,7 +7,7 @@ parameters serves all seeds and all players; only the forward pass runs under `t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -77,10 +77,9 @@ class Stack:
         if key not in self._plans:
             draw = RecordingDraw(x.device)
             grad = torch.no_grad() if model.stackable else torch.enable_grad()
-            with kept(model.buffers()), stacking_explained(type(model)), grad:
-                times = [written_times(buffer) for buffer in model.buffers()]
+            with kept(model.buffers()) as written, stacking_explained(type(model)), grad:
                 result = self._module.watch.loss(Batch(x, y, progress, self.n_train), draw)
-                if times != [written_times(buffer) for buffer in model.buffers()] or None in times:
+                if written():
                     self._writes_buffers.add(model.training)
             check_loss(result, len(x), model)
             self._plans[key] = draw.requests
@@ -216,16 +215,23 @@ def stacking_explained(variant: type[Variant]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def kept(buffers: Iterable[Tensor]) -> Iterator[None]:
-    """Whatever is written into `buffers` meanwhile is undone afterwards: it is no step of a training."""
+def kept(buffers: Iterable[Tensor]) -> Iterator[Callable[[], bool]]:
+    """Whatever is written into `buffers` meanwhile is undone afterwards: it is no step of a training.
+
+    Yields what tells whether something has been written so far. Batch normalisation does so uncounted.
+    """
     before = [(buffer, buffer.clone(), written_times(buffer)) for buffer in buffers]
+
+    def changed(buffer: Tensor, value: Tensor, times: int | None) -> bool:
+        return times is None or written_times(buffer) != times or not torch.equal(buffer, value)
+
     try:
-        yield
+        yield lambda: any(changed(*one) for one in before)
     finally:
         with torch.no_grad():
-            for buffer, value, times in before:
-                if times is None or written_times(buffer) != times:  # what a graph has saved is not written to
-                    buffer.copy_(value)
+            for one in before:
+                if changed(*one):  # what a graph has saved is not written to
+                    one[0].copy_(one[1])
 
 
 def loss_parts(result: Any) -> tuple[Any, dict[str, Tensor]]:

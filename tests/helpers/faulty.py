@@ -115,7 +115,7 @@ HOSTILE_VARIANTS = {
     "dies-at-the-second": {
         "before": 'DONE, TAME = __file__ + ".done", __file__ + ".tame"',
         "loss": "os.path.exists(DONE) and not os.path.exists(TAME) and float(batch.progress) < 0.5 and os._exit(9)\n"
-        '        float(batch.progress) > 0.9 and open(DONE, "w").close()',
+        '        self.training and float(batch.progress) > 0.9 and open(DONE, "w").close()',
         "after": "DiesAtTheSecond.stackable = False",
     },
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from runs import written
 from synthetic import FakeCell, FakeSpec, make_run, measurement, record
 
 from bench.analysis.compare import Change, Comparison, Speed, compare, judge, measure
@@ -294,7 +297,8 @@ def test_across_settings_compares_by_name_and_says_what_differs(tmp_path, capsys
     base = run_of(tmp_path / "base", {"ae": ONE}, spec=long)
     new = run_of(tmp_path / "new", {"ae": [2.0, 2.2, 2.4]}, seeds=range(3), spec=long | {"latent-dim": 16})
     path = new / "cells.jsonl"  # other settings are other cells
-    path.write_bytes(path.read_bytes().replace(b'"cell_id":"', b'"cell_id":"f'))
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(written(*({**entry, "cell_id": "f" + entry["cell_id"]} for entry in entries)))
     assert exit_code(base, new) == 2 and "--across-settings" in capsys.readouterr().err
     comparison = compare(base, new, across_settings=True)
     assert comparison.changes[0].mark == "-" and comparison.changes[0].n == 3 and comparison.lost == []

@@ -26,6 +26,7 @@ def executed(monkeypatch):
             "n_failed": 0,
             "n_skipped": 0,
             "n_incomplete": 0,
+            "n_outdated": 0,
             "interrupted": False,
             "findings": (),
             **seen.outcomes.get(spec.name, {}),

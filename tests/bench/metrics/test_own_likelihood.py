@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.distributions import Normal, StudentT
 
+from bench.contracts.dataset import Split
 from bench.evaluate.latent_density import joint_log_prob
 from bench.losses import ReconstructionCost
 from bench.metrics.annealed import Annealed
@@ -64,12 +65,11 @@ def test_selection_and_elbo_take_the_declared_likelihood(toolbox):
 def test_a_heavy_tailed_likelihood_is_integrated_exactly(toolbox, gaussian_split):
     """One code dimension: IWAE at 5,000 draws against quadrature over z."""
     own = declared(toolbox.linear_vae(S2, latent_dim=1), lambda mean: StudentT(2.5, mean, 0.5))
-    metric = Importance()
-    metric.rows = 10
-    found = toolbox.evaluate(own, gaussian_split, metric)["iwae_5000"]
-    x = toolbox.shared(gaussian_split, 1).rows("test").x[:10]
+    few = Split(gaussian_split.train, gaussian_split.validation, gaussian_split.test[:10])
+    found = toolbox.evaluate(own, few, Importance())["iwae_5000"]
+    x = toolbox.shared(few, 1).rows("test").x
     grid = torch.linspace(-8, 8, 4001)[:, None, None]  # (S, 1, 1)
-    joint = own.log_likelihood(grid.expand(-1, 10, 1), x) + joint_log_prob(own.prior(), grid)
+    joint = own.log_likelihood(grid.expand(-1, len(x), 1), x) + joint_log_prob(own.prior(), grid)
     exact = torch.logsumexp(joint + math.log(16 / 4000), 0).mean()
     assert found.value == pytest.approx(float(exact), abs=4 * found.error + 2e-3)
 

@@ -34,7 +34,7 @@ def trained(networks, seeds, monkeypatch):
     monkeypatch.setattr(loop, "Gradients", lambda *a, **k: made.append(Gradients(*a, **k)) or made[-1])
     cost = ReconstructionCost("squared")
     models = [attach(Plain(), Context((1, 8, 8), 2, cost, networks, s, 96, None, lambda: 0.1)) for s in seeds]
-    rows, plan = Rows(X, None, CPU), TrainPlan(15, 32, "sgd", {"lr": 1e-3}, "constant")
+    rows, plan = Rows(X, None, CPU), TrainPlan(15, 32, "sgd", {"lr": 1e-3}, "constant", record_from=0)
     results, _ = train(models, seeds, rows, rows, plan, CPU)
     return [result.variant.state_dict() for result in results], any(made[0].recorder.trusts())
 

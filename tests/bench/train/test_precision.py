@@ -88,7 +88,7 @@ def test_products_forward_and_backward_run_in_the_format_asked_for(digits, how, 
     assert seen.others == formats == {torch.float32}
     run.stack.train_mode(False)
     with Formats() as seen:
-        run.validation(run.progress)
+        run.validation()
     assert seen.products == {torch.float32}
 
 

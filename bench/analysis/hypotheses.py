@@ -142,8 +142,9 @@ def _one(asked: Hypothesis, name: str, section: Section, declared: str) -> Teste
     metric = section.metrics.get(name)
     unit, direction = (metric.unit, metric.direction) if metric else ("", "")
     over = "splits" if section.design.is_crossed else "seeds"
-    labels = (printable(text) for text in (asked.better, asked.worse, name))
-    one = Tested(printable(str(asked)), section.label, *labels, unit, direction, over, declared=declared)
+    better_label, worse_label = printable(asked.better), printable(asked.worse)
+    one = Tested(printable(str(asked)), section.label, better_label, worse_label, printable(name), unit, direction,
+                 over, declared=declared)  # fmt: skip
     rows = {row.label: index for index, row in enumerate(section.rows)}
     if missing := [label for label in (one.better, one.worse) if label not in rows]:
         return replace(one, why=f"there is no result of {missing[0]}")

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.analysis.compare import Change, Comparison
+from bench.analysis.changes import Change
+from bench.analysis.compare import Comparison
 from bench.analysis.numbers import percent
 from bench.errors import UsageError
 from bench.text import printable

@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analysis.compare import MARKS, Change, Comparison
+from bench.analysis.changes import MARKS, Change
+from bench.analysis.compare import Comparison
 from bench.analysis.numbers import number, p_value, percent, seconds, signed
 from bench.text import escape, table
 

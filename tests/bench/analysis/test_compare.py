@@ -9,9 +9,11 @@ import pytest
 from runs import written
 from synthetic import FakeCell, FakeSpec, make_run, measurement, record
 
-from bench.analysis.compare import Change, Comparison, Speed, compare, judge, measure
+from bench.analysis.changes import Change, judge, measure
+from bench.analysis.compare import Comparison, compare
 from bench.analysis.fail_rules import judge_gates, parse_gates
 from bench.analysis.scales import Scale
+from bench.analysis.speeds import Speed
 from bench.analysis.stats import detectable_effect, paired_p
 from bench.cli import main
 from bench.errors import UsageError

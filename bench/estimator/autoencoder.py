@@ -299,6 +299,10 @@ class Autoencoder(TransformerMixin, ClassNamePrefixFeaturesOutMixin, OutlierMixi
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
+    def _more_tags(self) -> dict[str, Any]:
+        """The same for scikit-learn before 1.6."""
+        return {"preserves_dtype": [np.float32]}
+
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies: the model as `save` keeps it, because a variant's class has no importable name."""
         state = super().__getstate__()

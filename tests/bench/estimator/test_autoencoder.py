@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 import bench
 from bench.data.splitting import partition
 from bench.errors import UsageError
+from bench.runs.cells import training
+from bench.spec.registry import Registry
 
 RNG = np.random.default_rng(0)
 #: 200 rows near a plane in 6 dimensions, with an offset and a scale per column.
@@ -162,6 +164,15 @@ def test_early_stopping_holds_rows_back():
     model = quick(early_stopping=1, steps=200, validation_fraction=0.5).fit(X)
     assert model._meta["n_train"] == 100 and np.isfinite(model.history_["validation_loss"]).all()
     assert model.n_iter_ <= 200 and quick().fit(X)._meta["n_train"] == 200
+
+
+def test_a_fit_trains_once_and_plugins_are_looked_for_once(monkeypatch):
+    calls, real = [], training.train
+    monkeypatch.setattr(training, "train", lambda *given: calls.append(given[4].steps) or real(*given))
+    quick().fit(X)
+    monkeypatch.setattr(Registry, "discover", None)
+    quick(contamination=0.1).fit(X)
+    assert calls == [20, 20]
 
 
 def test_what_random_state_means():

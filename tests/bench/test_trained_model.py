@@ -106,6 +106,18 @@ def test_the_score_of_a_row_is_minus_its_mean_squared_error_as_it_was_trained_on
     np.testing.assert_array_equal(model.inverse_transform(raw.reshape(700, 4)), model.decode(raw.reshape(700, 4)))
 
 
+def test_codes_that_are_not_valid_are_moved_before_they_are_decoded():
+    class Bounded(Flat):
+        def project(self, z):
+            return z.clamp(max=1)
+
+    codes = GaussianFit.of(torch.tensor([[4.0, 0.0], [6.0, 1.0], [5.0, -3.0]]))
+    model = TrainedModel(Bounded((2,)), 0.0, 1.0, {}, codes)
+    np.testing.assert_array_equal(model.decode([[3.0, -3.0]]), [[1.0, -3.0]])
+    assert model.sample(50).max() <= 1
+    np.testing.assert_allclose(model.score_samples([[3.0, 1.0], [0.5, -3.0]]), [-2.0, 0.0])
+
+
 def test_without_a_prior_draws_come_from_the_gaussian_of_the_training_codes():
     codes = torch.from_numpy(RNG.normal(size=(60, 2)) @ RNG.normal(size=(2, 3)) + 4)  # within a plane
     model = TrainedModel(Flat((3,)), np.zeros(3), np.ones(3), {"variant": "flat"}, GaussianFit.of(codes))

@@ -96,6 +96,9 @@ def test_without_a_stated_share_nothing_is_called_an_anomaly():
         assert "give contamination=" in str(raised.value.__cause__ or raised.value)
     with pytest.raises(ValueError, match="fit again"):
         model.set_params(contamination=0.1).predict(X)
+    model.fit(X).set_params(contamination=None).fit(X)
+    with pytest.raises(ValueError, match="fit again"):
+        model.set_params(contamination=0.2).predict(X)
 
 
 def test_draws_follow_the_prior_or_the_gaussian_of_the_training_codes(fitted):

@@ -75,6 +75,12 @@ def test_what_is_not_fitted_is_not_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_not_there_is_one_line(fitted, tmp_path):
+    with pytest.raises(UsageError, match="gone") as raised:
+        fitted.save(tmp_path / "gone" / "model")
+    assert "\n" not in str(raised.value) and not list(tmp_path.iterdir())
+
+
 def edited(change):
     """Writes a file again with other content, whose digest fits where `change` leaves the one that is there."""
 

@@ -1,7 +1,8 @@
 """aebench: a plugin-based benchmark suite for autoencoders.
 
 For users: `bench.run(...)` runs a benchmark and returns its results, `bench.load(run)` reads those of an earlier one,
-`bench.load_model(run, variant, seed)` gives a trained model back, `bench.figures` plots results in notebooks.
+`bench.load_model(run, variant, seed)` gives a trained model back, `bench.Autoencoder` is a scikit-learn estimator,
+`bench.figures` plots results in notebooks.
 
 For authors of plugins, everything that a variant, data set or metric needs: `Variant`, `GaussianVariant`,
 `ElboVariant`, `Split`, `split_arrays`, `Metric`, `Value` and the rest of `__all__`; losses are in `bench.losses`.
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bench.contracts.variant import Batch, ElboVariant, GaussianVariant, Variant
     from bench.data.split_arrays import split_arrays
     from bench.errors import DataError, Incompatible, UsageError
+    from bench.estimator.autoencoder import Autoencoder
     from bench.evaluate import neighbours
     from bench.trained_model import load_model
 
@@ -33,12 +35,14 @@ _HOMES = {
     "bench.contracts.variant": ("Batch", "ElboVariant", "GaussianVariant", "Variant"),
     "bench.data.split_arrays": ("split_arrays",),
     "bench.errors": ("DataError", "Incompatible", "UsageError"),
+    "bench.estimator.autoencoder": ("Autoencoder",),
     "bench.trained_model": ("load_model",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = {"figures": "bench.figures", "neighbours": "bench.evaluate.neighbours"}
 
 __all__ = [
+    "Autoencoder",
     "Batch",
     "DataError",
     "ElboVariant",

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from bench.contracts.checks import one_of
+from bench.contracts.checks import one_of, whole_number
 from bench.contracts.rows import rescale, restore
 from bench.contracts.variant import Variant
 from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.errors import UsageError, unknown_name
+from bench.evaluate.code_density import density_of
+from bench.evaluate.latent_density import GaussianFit
 from bench.networks.build import build_model
 from bench.networks.factories import networks_named
 from bench.networks.weights import SCALING, give_weights
@@ -32,7 +35,7 @@ from bench.store.run_store import RunStore
 from bench.text import printable
 
 #: Examples that go through a network at a time.
-BATCH_ROWS = 2048
+BATCH_ROWS = 256
 
 
 class TrainedModel:
@@ -41,12 +44,21 @@ class TrainedModel:
     Attributes:
         variant: the `Variant` module behind it.
         info: the cell's record (variant, data set, seed, metrics, …).
+        codes: N(m̂, Σ̂) of the training codes where the variant has no prior, or None.
     """
 
-    def __init__(self, variant: Variant, shift: np.ndarray, scale: np.ndarray, info: dict) -> None:
+    def __init__(
+        self, variant: Variant, shift: np.ndarray, scale: np.ndarray, info: dict, codes: GaussianFit | None = None
+    ) -> None:
         self.variant = variant.eval().requires_grad_(False)
         self.info = info
+        self.codes = codes
         self._shift, self._scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
+
+    @property
+    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """Shift and scale, float64: the model is given (X - shift) / scale."""
+        return self._shift, self._scale
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Codes (N, L) of rows X (N, ...), given in the units of the training data's source.
@@ -54,9 +66,7 @@ class TrainedModel:
         Raises:
             UsageError: wrong shape, values that are not finite, or a variant without encoder.
         """
-        if self.variant.encode is None:
-            raise UsageError(f"{self.info.get('variant')} has no encoder; only decode(z) and sample(n) are defined")
-        return self._batched(self.variant.encode, self._standardised(X))
+        return self._batched(self._encoder(), self._standardised(X))
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Data-space means of codes Z (N, L), in the units of the training data's source: (N, *data_shape).
@@ -66,27 +76,74 @@ class TrainedModel:
         codes = np.asarray(as_numbers(Z, Names(column_names(Z), what="Z")), dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.variant.latent_dim:
             raise UsageError(f"codes have shape {codes.shape}; expected (N, {self.variant.latent_dim})")
-        project = self.variant.project or (lambda z: z)
-        return restore(self._batched(lambda z: self.variant.decode(project(z)), codes), self._shift, self._scale)
+        return restore(self._batched(self._decoded, codes), self._shift, self._scale)
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """decode(encode(X)): rows (N, ...) → (N, *data_shape), in the units of the training data's source."""
         return self.decode(self.encode(X))
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """`n` decoded draws from the prior (data-space means), (n, *data_shape).
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """`encode` by the name that scikit-learn has for it."""
+        return self.encode(X)
+
+    def inverse_transform(self, Z: np.ndarray) -> np.ndarray:
+        """`decode` by the name that scikit-learn has for it."""
+        return self.decode(Z)
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """How normal each row of X (N, ...) is, higher is more normal: (N,) float64.
+
+        -‖x - Θ(μ(x))‖² / d, where x is the row as the model was trained on it (shifted and scaled) and d the number of
+        its values: minus the row's share of a run's `test_mse`. Nothing is drawn, so a row always has the same score;
+        which rows stand beside it can move the last bits at most, and none where the networks' widths are multiples
+        of 16.
 
         Raises:
-            UsageError: the variant declares no prior.
+            UsageError: as `encode`.
         """
-        if self.variant.prior is None:
-            raise UsageError(
-                f"{self.info.get('variant')} declares no prior to sample from; use decode(z) with own codes"
-            )
+        encode = self._encoder()
+
+        def error(x: Tensor) -> Tensor:
+            return (self._decoded(encode(x.clone())) - x).flatten(1).double().square().mean(1)
+
+        return -self._batched(error, self._standardised(X))
+
+    def score(self, X: np.ndarray, y: object = None) -> float:
+        """The mean of `score_samples(X)`, which on a run's test rows is minus `test_mse`; y is not looked at."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """`n` decoded draws (data-space means), (n, *data_shape), in the units of the training data's source.
+
+        Codes are drawn from the variant's prior; of a variant that declares none, from N(m̂, Σ̂) of the training codes,
+        as for the metric `coverage_fit`.
+
+        Raises:
+            UsageError: there is neither a prior nor a Gaussian of codes.
+        """
+        whole_number("n", n, 1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            codes = self.variant.prior().sample((n,))
+            codes = self._draws(n)
         return self.decode(codes.cpu().numpy())
+
+    def _draws(self, n: int) -> Tensor:
+        if self.variant.prior is not None:
+            return self.variant.prior().sample((n,))
+        if self.codes is None:
+            raise UsageError(
+                f"{self.info.get('variant')} declares no prior to sample from, and no Gaussian of its training codes "
+                "was kept; use decode(z) with own codes, or run it again"
+            )
+        return self.codes.place(torch.randn(n, self.variant.latent_dim))
+
+    def _encoder(self) -> Callable[[Tensor], Tensor]:
+        if self.variant.encode is None:
+            raise UsageError(f"{self.info.get('variant')} has no encoder; only decode(z) and sample(n) are defined")
+        return self.variant.encode
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        return self.variant.decode(z if self.variant.project is None else self.variant.project(z))
 
     def _standardised(self, X: np.ndarray) -> np.ndarray:
         rows = as_numbers(X, Names(column_names(X), what="X"))
@@ -99,12 +156,15 @@ class TrainedModel:
             raise UsageError("X holds missing or infinite values; remove or fill them first")
         return rescale(rows.reshape(-1, *shape), self._shift, self._scale)
 
-    def _batched(self, function, rows: np.ndarray) -> np.ndarray:
+    def _batched(self, function: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndarray:
+        """`function` of rows, always `BATCH_ROWS` at a time: the last bits of each depend on how many go through."""
+        parts = []
         with torch.no_grad():
-            parts = [
-                function(torch.from_numpy(np.ascontiguousarray(rows[start : start + BATCH_ROWS]))).numpy()
-                for start in range(0, max(len(rows), 1), BATCH_ROWS)  # no rows go through, too: they have a shape
-            ]
+            for start in range(0, max(len(rows), 1), BATCH_ROWS):  # no rows go through, too: they have a shape
+                block = rows[start : start + BATCH_ROWS]
+                full = np.zeros((BATCH_ROWS, *rows.shape[1:]), np.float32)
+                full[: len(block)] = block
+                parts.append(function(torch.from_numpy(full))[: len(block)].numpy())
         return np.concatenate(parts)
 
 
@@ -145,24 +205,26 @@ def load_model(
     record = _find(_planned(store), variant, seed, dataset, split)
     place = versions.folders(store.directory, {record["cell_id"]: versions.version_of(record)})
     tensors, meta = store.load_checkpoint(record["cell_id"], place.get(record["cell_id"]))
-    _check_meta(tensors, meta, variant)
+    what = f"the checkpoint of {variant} with seed {seed}"
+    check_meta(tensors, meta, what)
     refuse_foreign(meta, _named(record), store.checkpoint_path(record["cell_id"]))
     if trust == "stored":
         given = [plugins] if isinstance(plugins, (str, Path)) else plugins
         plugins = [*given, *unpacked(store, record, meta["variant"])]
     registry = _trusted_registry(store.spec, meta, plugins, bool(trust))
     settings = TrainSettings(**{key.replace("-", "_"): value for key, value in meta["train"].items()})
-    _check_size(tensors, meta, settings, variant)
+    check_size(tensors, meta, settings, what)
     call = registry.resolve("variant", parse_call(meta["variant"]))
     code = model_code(registry, call.name, settings.network)
     if changed == "refuse":
         _refuse_changed_code(store, record, code)
-    model = _built(registry, call, settings, meta)
-    give_weights(model, tensors, f"the checkpoint of {variant} with seed {seed}")
-    return TrainedModel(model, tensors["data.shift"], tensors["data.scale"], record)
+    model = built_model(registry, call, settings, meta)
+    give_weights(model, tensors, what)
+    codes = density_of(tensors, model.latent_dim, what)
+    return TrainedModel(model, tensors["data.shift"], tensors["data.scale"], record, codes)
 
 
-def _built(registry: Registry, call: Call, settings: TrainSettings, meta: dict[str, Any]) -> Variant:
+def built_model(registry: Registry, call: Call, settings: TrainSettings, meta: dict[str, Any]) -> Variant:
     """The model of a checkpoint with its initial weights. Here, and only here, code that a run names is run."""
     model = build_model(
         lambda: registry.load("variant", call.name)(**call.params),
@@ -262,19 +324,15 @@ _META: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def _check_meta(tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any], variant: str) -> None:
-    """Raise `UsageError` where a checkpoint does not say what is needed to build its model."""
+def check_meta(tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any], what: str) -> None:
+    """Raise `UsageError` where a checkpoint (`what` in messages) does not say what its model is built of."""
     wrong = [key for key, valid in _META.items() if key not in meta or not valid(meta[key])]
     wrong += [key for key in SCALING if tensors.get(key, np.zeros(0, object)).dtype.kind != "f"]
     if wrong:
-        raise UsageError(
-            f"the checkpoint of {printable(variant, 80)} is damaged ({', '.join(wrong)} cannot be used); run it again"
-        )
+        raise UsageError(printable(f"{what} is damaged ({', '.join(wrong)} cannot be used); make it again", 600))
 
 
-def _check_size(
-    tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any], settings: TrainSettings, variant: str
-) -> None:
+def check_size(tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any], settings: TrainSettings, what: str) -> None:
     """Raise `UsageError` where the networks that a checkpoint describes are not those that it holds.
 
     They are laid out without memory first, because a few letters can ask for more than there is.
@@ -290,7 +348,7 @@ def _check_size(
     except (RuntimeError, TypeError, OverflowError, MemoryError):
         fits = False
     if not fits:
-        raise UsageError(f"the checkpoint of {printable(variant, 80)} holds other networks than it names; run it again")
+        raise UsageError(printable(f"{what} holds other networks than it names; make it again", 600))
 
 
 def _find(records: list[dict], variant: str, seed: int, dataset: str | None, split: int) -> dict:

@@ -28,6 +28,7 @@ settings.load_profile("aebench")
 SLOW = (
     "bench/analysis/test_across.py",
     "bench/cli/test_check.py",
+    "bench/estimator/test_checks.py",
     "bench/metrics/test_catalogue.py",
     "bench/metrics/test_controls.py",
     "bench/reports/reference",

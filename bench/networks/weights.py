@@ -13,6 +13,8 @@ from bench.text import printable
 
 #: How a row of the user's data becomes one of the model's: (row - shift) / scale.
 SCALING = ("data.shift", "data.scale")
+#: N(m̂, Σ̂) of the training codes: mean, directions and their scales (`bench.evaluate.code_density`).
+CODES = ("data.code_mean", "data.code_directions", "data.code_scales")
 
 
 def give_weights(model: nn.Module, tensors: Mapping[str, np.ndarray], what: str) -> None:
@@ -20,14 +22,15 @@ def give_weights(model: nn.Module, tensors: Mapping[str, np.ndarray], what: str)
 
     Args:
         model: laid out as the one that was saved.
-        tensors: of the checkpoint, `SCALING` among them. A scale may be infinite: that of a constant column.
+        tensors: of the checkpoint, `SCALING` (a scale may be infinite: that of a constant column) and perhaps `CODES`
+            among them.
         what: how a message names the checkpoint.
 
     Raises:
         UsageError: tensors that are missing, too many, of another shape or type; weights that are not finite; a shift
             or scale that is missing or cannot be one.
     """
-    own = {name: torch.as_tensor(value) for name, value in tensors.items() if name not in SCALING}
+    own = {name: torch.as_tensor(value) for name, value in tensors.items() if name not in SCALING + CODES}
     now = model.state_dict()
     types = [name for name, value in own.items() if name in now and value.dtype != now[name].dtype]
     parameters = dict(model.named_parameters())

@@ -14,6 +14,7 @@ MODULES = (
     "bench.contracts.view",
     "bench.data.scaling",
     "bench.data.splitting",
+    "bench.estimator.autoencoder",
     "bench.losses.costs",
     "bench.spec.call",
     "bench.spec.path_given",

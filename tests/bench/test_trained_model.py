@@ -17,6 +17,7 @@ from bench import trained_model
 from bench.data.array_like import arrange
 from bench.data.split_arrays import split_arrays
 from bench.errors import UsageError
+from bench.evaluate.latent_density import GaussianFit
 from bench.provenance.code import Part
 from bench.trained_model import TrainedModel
 
@@ -88,6 +89,48 @@ def test_rows_of_another_shape_are_refused():
     for shape in ((2, 5, 6, 4), (2, 6, 5, 3), (2, 89), (0,), ()):
         with pytest.raises(UsageError):
             model.encode(np.zeros(shape))
+
+
+def test_the_score_of_a_row_is_minus_its_mean_squared_error_as_it_was_trained_on():
+    class Half(Flat):
+        def encode(self, x):
+            return x.flatten(1) / 2
+
+    model = TrainedModel(Half((2, 2, 1)), 3.0, 2.0, {})
+    raw = RNG.normal(3, 2, (700, 2, 2, 1))
+    expected = -np.square((raw.reshape(700, 4) - 3) / 2 / 2).mean(1)
+    np.testing.assert_allclose(model.score_samples(raw), expected, rtol=1e-5)
+    np.testing.assert_allclose(model.score_samples(raw.reshape(700, 4)), expected, rtol=1e-5)
+    assert model.score(raw) == pytest.approx(expected.mean()) and model.score_samples(raw[:0]).shape == (0,)
+    np.testing.assert_array_equal(model.transform(raw), model.encode(raw))
+    np.testing.assert_array_equal(model.inverse_transform(raw.reshape(700, 4)), model.decode(raw.reshape(700, 4)))
+
+
+def test_codes_that_are_not_valid_are_moved_before_they_are_decoded():
+    class Bounded(Flat):
+        def project(self, z):
+            return z.clamp(max=1)
+
+    codes = GaussianFit.of(torch.tensor([[4.0, 0.0], [6.0, 1.0], [5.0, -3.0]]))
+    model = TrainedModel(Bounded((2,)), 0.0, 1.0, {}, codes)
+    np.testing.assert_array_equal(model.decode([[3.0, -3.0]]), [[1.0, -3.0]])
+    assert model.sample(50).max() <= 1
+    np.testing.assert_allclose(model.score_samples([[3.0, 1.0], [0.5, -3.0]]), [-2.0, 0.0])
+
+
+def test_without_a_prior_draws_come_from_the_gaussian_of_the_training_codes():
+    codes = torch.from_numpy(RNG.normal(size=(60, 2)) @ RNG.normal(size=(2, 3)) + 4)  # within a plane
+    model = TrainedModel(Flat((3,)), np.zeros(3), np.ones(3), {"variant": "flat"}, GaussianFit.of(codes))
+    draws = model.sample(20_000, seed=5).astype(float)
+    np.testing.assert_allclose(draws.mean(0), codes.mean(0), atol=0.05)
+    np.testing.assert_allclose(np.cov(draws.T), np.cov(codes.T), atol=0.1)
+    assert np.linalg.matrix_rank(draws - draws.mean(0), tol=1e-2) == 2
+    np.testing.assert_array_equal(model.sample(5, seed=5), model.sample(5, seed=5))
+    assert not np.array_equal(model.sample(5, seed=6), model.sample(5, seed=5))
+    with pytest.raises(UsageError, match="flat declares no prior to sample from, and no Gaussian"):
+        TrainedModel(Flat((3,)), 0.0, 1.0, {"variant": "flat"}).sample(5)
+    with pytest.raises(UsageError, match="n=0 is not a whole number of at least 1"):
+        model.sample(0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from bench.contracts.dataset import Split
 from bench.contracts.model import Model
 from bench.contracts.variant import Variant
 from bench.cores import Reading, undisturbed
+from bench.evaluate.code_density import code_density, density_tensors
 from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
 from bench.evaluate.figure_arrays import figure_arrays
@@ -33,8 +35,12 @@ def variant_result(
     """The result of a trained variant, its weights included; `facts` go into its record."""
     model = evaluated_model(variant, cell.variant_label, len(split.train), torch.device(task.device))
     result = model_result(task, workshop, cell, split, model)
+    density = None
+    with contextlib.suppress(Exception):  # a model that cannot be called is a result; its metrics say why
+        density = code_density(model, _shared(task, workshop, cell, split, model))
     tensors = {name: value.detach().cpu().numpy() for name, value in variant.state_dict().items()}
     tensors |= {"data.shift": np.asarray(split.shift, np.float64), "data.scale": np.asarray(split.scale, np.float64)}
+    tensors |= density_tensors(density)
     facts = facts | {"timing_valid": facts.get("timing_valid", True) and result.record["timing_valid"]}
     return CellResult(result.record | facts, tensors, checkpoint_meta(cell, split, model), result.arrays)
 
@@ -42,9 +48,7 @@ def variant_result(
 def model_result(task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, model: Model) -> CellResult:
     """The result of a model as it stands, without weights."""
     instances, wanted = _metrics(workshop.registry, task.metrics)
-    asked = (cell.train.latent_dim, model.device, task.likelihood_rows)
-    key = (format_call(cell.dataset), str(model.cost), *asked)
-    shared = workshop.held("shared", key, lambda: SharedData(split, model.cost, *asked))
+    shared = _shared(task, workshop, cell, split, model)
     began = Reading()
     evaluation = evaluate(model, split, instances, wanted, cell.seed, shared)
     arrays = figure_arrays(model, split, cell.seed)
@@ -61,6 +65,12 @@ def model_result(task: StackTask, workshop: Workshop, cell: CellSpec, split: Spl
         "peak_cuda": torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else None,
     }
     return CellResult(record, arrays=arrays)
+
+
+def _shared(task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, model: Model) -> SharedData:
+    asked = (cell.train.latent_dim, model.device, task.likelihood_rows)
+    key = (format_call(cell.dataset), str(model.cost), *asked)
+    return workshop.held("shared", key, lambda: SharedData(split, model.cost, *asked))
 
 
 def timing_valid(task: StackTask, began: Reading) -> bool:

@@ -150,6 +150,13 @@ def _built_from(cell: CellSpec) -> tuple[Hashable, Hashable]:
 
 def check_fit(cell: CellSpec, split: Split) -> None:
     """Raise `Incompatible` for a likelihood that makes no sense for the data, `UsageError` for too few rows."""
+    check_trainable(cell, split)
+    if len(split.test) == 0:
+        raise UsageError(f"{cell.dataset_label} has no test rows, so nothing held out can be measured")
+
+
+def check_trainable(cell: CellSpec, split: Split) -> None:
+    """As `check_fit`, of what training needs; nothing has to be held out for it."""
     if _suited_as(cell) not in split.likelihoods:
         raise Incompatible(_misfit(cell, split))
     if len(split.train) < cell.train.batch_size:
@@ -162,8 +169,6 @@ def check_fit(cell: CellSpec, split: Split) -> None:
             f"{cell.dataset_label} has no validation rows, so that --early-stopping would never stop a seed; "
             "leave it out or give validation rows"
         )
-    if len(split.test) == 0:
-        raise UsageError(f"{cell.dataset_label} has no test rows, so nothing held out can be measured")
 
 
 def _suited_as(cell: CellSpec) -> str:

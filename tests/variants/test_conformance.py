@@ -185,7 +185,8 @@ UNSTACKABLE = {
 @pytest.mark.parametrize("said", UNSTACKABLE)
 def test_what_cannot_be_stacked_is_told_the_word_that_says_so(said):
     kind = of(UNSTACKABLE[said])
-    details = [check.detail for check in check_variant(kind) if check.passed is False]
+    checks = check_variant(kind)
+    details = [check.detail for check in checks if check.passed is False and not check.name.startswith("gradients")]
     assert details and all(f"Faulty.loss {said}" in text and "stackable = False" in text for text in details), details
     assert not any("vmap" in text for text in details)
     kind.stackable = False
@@ -199,5 +200,5 @@ def test_costs_that_do_not_go_with_a_variant_are_named_and_the_others_are_tried(
 
     checks = check_variant(faulty(setup=setup))
     assert all(check.passed for check in checks)
-    said = "not under squared cost (no squared); not under gaussian cost (no gaussian)"
-    assert [check.detail for check in checks if check.detail] == [said]
+    (detail,) = [check.detail for check in checks if check.name.startswith("loss returns")]
+    assert detail == "not under squared cost (no squared); not under gaussian cost (no gaussian)"

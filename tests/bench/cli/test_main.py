@@ -53,7 +53,7 @@ def test_an_unknown_command_or_option_is_one_line_and_code_2(call):
     assert err.startswith("error: ") and "--seeds" in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [("run", "--foo"), ("compare", "a"), ("new", "metric", "x"), ("core", "x")])
+@pytest.mark.parametrize("words", [("run", "--foo"), ("compare", "a"), ("new", "estimator", "x"), ("core", "x")])
 def test_words_that_a_command_does_not_take_are_answered_with_where_they_are_listed(call, words):
     code, _, err = call(*words)
     assert code == 2 and err.endswith(f" see aebench {words[0]} --help\n") and err.count("\n") == 1

@@ -24,7 +24,7 @@ def test_every_command_refuses_what_is_given_twice():
 )
 def test_the_second_one_is_named_in_one_line(call, words, name):
     code, out, err = call(*words)
-    assert (code, out) == (2, "") and err == f"error: {name}; give it once\n"
+    assert (code, out) == (2, "") and err == f"error: {name}; give it once; see aebench {words[0]} --help\n"
 
 
 def test_what_may_repeat_repeats(call):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from synthetic import make_run
 
@@ -11,7 +12,13 @@ from bench.reports.views.figure_pool import spread
 
 
 def where(job):
-    return job, os.getpid()
+    """This process waits for another, which takes a while to start on a busy machine."""
+    number, folder = job
+    (folder / str(os.getpid())).touch()
+    end = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    return number, os.getpid()
 
 
 def deadly(job):
@@ -22,12 +29,12 @@ def deadly(job):
     return number
 
 
-def test_results_come_in_order_from_this_process_and_others():
-    found = spread(where, list(range(40)), 3)
+def test_results_come_in_order_from_this_process_and_others(tmp_path):
+    found = spread(where, [(number, tmp_path) for number in range(40)], 3)
     assert [job for job, _ in found] == list(range(40))
     processes = {process for _, process in found}
     assert os.getpid() in processes and 2 <= len(processes) <= 3
-    assert spread(where, [1, 2], 1) == [(1, os.getpid()), (2, os.getpid())]
+    assert spread(where, [(1, tmp_path), (2, tmp_path)], 1) == [(1, os.getpid()), (2, os.getpid())]
     assert spread(where, [], 4) == []
 
 

@@ -187,9 +187,11 @@ def test_results_that_cannot_be_stored_are_a_failed_cell_and_not_a_failed_run(tm
     kept = []
     store = SimpleNamespace(append=lambda entry: kept.append(entry), save_arrays=_refuse)
     marks = {"code_hash": "c", "metrics_hash": "m"}
-    prints = SimpleNamespace(of_record=lambda entry: marks, files_of=lambda entry: {})
+    prints = SimpleNamespace(of_record=lambda entry: marks, files_of=lambda entry: {}, metrics_code={})
+    prints.texts_of = lambda entry, known: {}
     keeper._sources = Sources({})
-    keeper._store, keeper._fingerprints, keeper._earlier, keeper._provenance = store, prints, {}, {"run_id": "r"}
+    keeper._store, keeper._fingerprints, keeper._provenance = store, prints, {"run_id": "r"}
+    keeper._earlier, keeper._latest = {}, {}
     keeper.statuses, keeper.outdated, heard = {}, set(), []
     keeper._kept = heard.append
     found = keeper.keep(CellResult(record, arrays={"codes": np.zeros(3)}))

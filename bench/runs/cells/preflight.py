@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, TooFewRows, UsageError
 from bench.networks.factories import networks_named
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import Check
@@ -17,8 +17,11 @@ from bench.train.replay.compiler import compiler_for
 
 
 def carry_out(check: Check, workshop: Workshop) -> None:
-    """Find the network and build the variant, or load the data; `UsageError` for the first thing that is wrong."""
-    kind, cell = check
+    """Find the network and build the variant, or load the data; `UsageError` for the first thing that is wrong.
+
+    Too few rows are wrong where no other data are left; else they cost their own cells.
+    """
+    kind, cell, alone = check
     try:
         with contained():
             if kind == "variant":
@@ -26,8 +29,9 @@ def carry_out(check: Check, workshop: Workshop) -> None:
                 workshop.variant(cell)
             else:
                 check_fit(cell, workshop.split(cell))
-    except UsageError:
-        raise
+    except UsageError as error:
+        if alone or not isinstance(error, TooFewRows):
+            raise
     except BenchError:
         return  # recorded with its reason when the cell runs
 

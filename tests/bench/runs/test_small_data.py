@@ -27,8 +27,15 @@ def records(outcome):
 
 
 @pytest.mark.parametrize("name", ["iris.csv", "pandas.csv"])
-def test_iris_runs_as_r_and_pandas_write_it(iris, tmp_path, name):
-    (record,) = records(execute(tmp_path / "run", dataset=[name], batch_size=None, **FEW))
+def test_iris_runs_as_r_and_pandas_write_it(iris, tmp_path, name, capsys):
+    (record,) = records(execute(tmp_path / "run", dataset=[name], batch_size=None, n_jobs=1, **FEW | {"quiet": False}))
+    said = capsys.readouterr().err
+    for decision in (
+        "column 1 (without a name) read as row names",
+        "text read as kinds",
+        "batches of 24, a quarter of",
+    ):
+        assert f"{name}: {decision}" in said
     assert (record["status"], record["batch_size"], record["split"]["n_train"]) == ("ok", 24, 96)
     assert record["split"]["data_shape"] == [7] and "'target' (3 kinds: " in record["split"]["description"]
     assert record["dataset"] == "file" and record["dataset_params"]["path"] == name

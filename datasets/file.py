@@ -11,6 +11,9 @@ from bench.data.npy_file import Header, list_npz, open_npy, read_npz
 from bench.data.split_arrays import split_arrays
 from bench.errors import DataError, UsageError, unknown_name
 
+#: Parameters that are no part of a cell's id where they have their defaults: they came later.
+LATER = ("columns", "drop", "categories", "missing", "header", "strict")
+
 
 def load(
     path: str,

@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 from bench.contracts.dataset import PARTS
 from bench.contracts.rows import LazyRows
 from bench.errors import DataError, UsageError
-from bench.spec.call import parse_call
+from bench.spec.call import format_call, parse_call
 from bench.spec.registry import Registry
 from bench.spec.values import read_calls
 
@@ -398,3 +398,10 @@ def test_a_first_line_of_numbers_that_may_be_names_is_asked_about(read):
     assert "'1960' (2 kinds: x, y)" in read(years).description
     with pytest.raises(UsageError, match="header=yes"):
         read(content.replace("1960", "1960", 1) + "NA,5,6\n")
+
+
+def test_cells_of_files_keep_the_ids_that_they_had_before_tables_of_text_were_read():
+    resolved = Registry.discover().resolve("dataset", parse_call("file[path=a.csv,missing=median]"))
+    assert format_call(resolved) == (
+        "file[path=a.csv,label=none,key=none,scale=auto,validation=0.16,test=0.2,split_seed=0,memory_limit=2000000000]"
+    )

@@ -24,6 +24,10 @@ class Incompatible(BenchError):
     """A variant, network, likelihood and data set that do not go together: the cell is recorded as skipped."""
 
 
+class TooFewRows(DataError, Incompatible):
+    """Data with fewer rows than are asked for: refused where they are alone, skipped where a run has others as well."""
+
+
 class PluginError(BenchError):
     """A plugin cannot be read, imported or built; other plugins are not touched by it."""
 

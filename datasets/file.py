@@ -6,10 +6,13 @@ from pathlib import Path
 
 from bench.contracts.checks import existing_file, existing_path, whole_bytes
 from bench.contracts.dataset import Split
-from bench.data.csv_file import read_csv
+from bench.data.csv_split import Choices, csv_split
 from bench.data.npy_file import Header, list_npz, open_npy, read_npz
 from bench.data.split_arrays import split_arrays
 from bench.errors import DataError, UsageError, unknown_name
+
+#: Parameters that are no part of a cell's id where they have their defaults: they came later.
+LATER = ("columns", "drop", "categories", "missing", "header", "strict")
 
 
 def load(
@@ -21,12 +24,19 @@ def load(
     test: float = 0.2,
     split_seed: int = 0,
     memory_limit: int = 2_000_000_000,
+    columns: str | list | None = None,
+    drop: str | list | None = None,
+    categories: str | list | None = None,
+    missing: str = "median",
+    header: str = "auto",
+    strict: bool = False,
 ) -> Split:
     """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
 
     Args:
         path: a .npy, .npz, .csv or .tsv file. CSV: UTF-8, the first line names the columns; comma, semicolon, tab or |.
-            A first column without a name holds row names and is left out.
+            A first column without a name holds row names and is left out. Text of at most 100 kinds becomes a column of
+            0 and 1 for each kind of the training rows; a column with a text of its own in every row is left out.
         label: where the class labels are: a column's name (CSV), an array's key (.npz), another .npy file (.npy).
         key: which array of a .npz file holds the data; not needed where only one can.
         scale: "none", "unit" (to [0, 1]), "standard" (mean 0, variance 1), or "auto": pixels and
@@ -37,6 +47,13 @@ def load(
         split_seed: which division into parts.
         memory_limit: bytes; a .npy file that takes more as 32-bit numbers is read from disk as needed, other files
             are refused.
+        columns, drop: the only columns of a CSV that are read, or those that are not: 'a,b', or [[a,b]].
+        categories: columns of a CSV whose values are kinds, though they are numbers or many.
+        missing: what becomes of a CSV's missing values: "median" or "mean" of the training rows, "indicator" (median,
+            and a column that marks them), "drop" (the row) or "refuse". Of a text, missing is a kind of its own.
+        header: whether a CSV's first line names the columns: "yes", "no", or "auto" (a line of numbers that may be
+            either is asked about).
+        strict: refuse whatever is no number in a CSV.
     """
     if existing_path("path", path).is_dir():
         raise UsageError(
@@ -47,8 +64,13 @@ def load(
     settings = {"scale": scale, "validation": validation, "test": test, "split_seed": split_seed}
     settings |= {"memory_limit": limit, "what": repr(file.name)}
     suffix = file.suffix.lower()
+    choices = Choices.of(columns, drop, categories, missing, header, strict)
     if key is not None and suffix != ".npz":
         raise UsageError(f"key={key!r} is for .npz files; {file.name!r} holds one array")
+    if choices != Choices() and suffix in (".npy", ".npz"):
+        raise UsageError(
+            f"columns, drop, categories, missing, header and strict are for CSV files; not for {file.name!r}"
+        )
     try:
         if suffix == ".npy":
             labels = None if label is None else open_npy(existing_file("label", label))
@@ -56,13 +78,7 @@ def load(
         if suffix == ".npz":
             return split_arrays(*_from_npz(file, key, label, limit), **settings)
         if suffix in (".csv", ".tsv"):
-            table = read_csv(file, label, limit)
-            settings |= {
-                "columns": table.columns,
-                "row_name": lambda row: f"line {table.line(row)}",
-                "notes": table.notes,
-            }
-            return split_arrays(table.values, table.labels, **settings)
+            return csv_split(file, label, choices, settings)
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
     raise UsageError(f"{file.name!r}: files of type {suffix or 'none'} are not read; give .npy, .npz or .csv")

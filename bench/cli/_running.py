@@ -12,6 +12,7 @@ from bench.errors import UsageError
 from bench.spec.config import combine, read_config
 from bench.spec.presets import for_member, read_preset
 from bench.spec.request import ResolvedRun, resolve
+from bench.spec.training import DEFAULT_BATCH
 from bench.text import printable
 
 #: Exit code of the command when some cells failed, or none has a result.
@@ -103,7 +104,8 @@ def describe_plan(run: ResolvedRun) -> str:
     trained = [cell for cell in cells if not cell.is_control]
     train = spec.train
     unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs or 0)
-    how = f"batch {train.batch_size}, L = {train.latent_dim}, {train.network}, {train.recon} cost, {train.optimizer}"
+    batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
+    how = f"batch {batch}, L = {train.latent_dim}, {train.network}, {train.recon} cost, {train.optimizer}"
     lines = {
         "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),
         "variants": ", ".join(dict.fromkeys(cell.variant_label for cell in cells)),

@@ -15,6 +15,7 @@ from bench.spec.call import Call, parse_call
 from bench.spec.plugin_file import KINDS, kebab
 from bench.spec.plugin_path import folders_open
 from bench.spec.registry import Registry
+from bench.spec.values import read_call
 
 
 @click.command("check", cls=OnceCommand, short_help="Check a plugin of your own.")
@@ -91,7 +92,7 @@ def _loaded(registry: Registry, text: str) -> Any:
     from bench.data.check_split import check_split
     from bench.errors import BenchError, one_line
 
-    call = registry.resolve("dataset", parse_call(text))
+    call = registry.resolve("dataset", read_call("dataset", text))
     try:
         split = registry.load("dataset", call.name)(**call.params)
     except BenchError:

@@ -15,6 +15,8 @@ from bench.spec.call import format_value
 from bench.text import as_seen
 
 DELIMITERS = ",;\t|"
+#: What a file's first line is: names where it looks like such, names, or data.
+HEADERS = ("auto", "yes", "no")
 #: What pandas and spreadsheets call the column of row numbers that they wrote without a name.
 _ROW_NAMES = re.compile(r"(Unnamed: 0(\.\d+)*)?")
 #: A number in any spelling that people write, with decimal commas and thousands.
@@ -47,14 +49,14 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def find_layout(lines: Sequence[str], label: str | None, what: str) -> Layout:
+def find_layout(lines: Sequence[str], label: str | None, what: str, header: str = "auto") -> Layout:
     """The layout of a file that begins with `lines`.
 
     The delimiter is the one of comma, semicolon, tab and | that divides the lines most evenly into numbers, unless a
     line `sep=…` says it. Lines that begin with # are passed over, but for one that names the columns of numbers below
     it (`numpy.savetxt`). A first line of numbers only is data (columns are then called column1, column2, …), unless it
-    counts 0, 1, 2, … or 1, 2, 3, …, is the only one in quotes, or has the name `label`. A first column without a name
-    holds row names (R, pandas) and is left out.
+    counts 0, 1, 2, … or 1, 2, 3, …, is the only one in quotes, or has the name `label`; `header`, of `HEADERS`, says it
+    otherwise. A first column without a name holds row names (R, pandas) and is left out.
 
     Raises:
         DataError: empty, not CSV, a column without a name, two of one name, values where names are expected.
@@ -77,20 +79,23 @@ def find_layout(lines: Sequence[str], label: str | None, what: str) -> Layout:
     width = len(rows[0]) if empty_end and rows else len(first)
     first = first[: width - 1] if empty_end else first
     heading = None
-    if all(_ROUGHLY.fullmatch(cell) for cell in first):
+    if header == "no":
+        columns, end = _numbered(first), start - 1
+    elif all(_ROUGHLY.fullmatch(cell) for cell in first):
         columns = [as_seen(cell) for cell in comments[-1].split(delimiter)] if comments else []
         if len(columns) == len(first) and not all(map(is_number, columns)):
             end = start - 1
-        elif _counts(first) or label in first or _only_quoted(lines, start):
+        elif header == "yes" or _counts(first) or label in first or _only_quoted(lines, start):
             columns = first
             notes.append(f"line {start} read as column names")
         else:
             heading, end = first, start - 1
-            columns = [f"column{index}" for index in range(1, len(first) + 1)]
+            columns = _numbered(first)
     elif not empty_end and _names_rows(first, rows):
         columns = ["", *first]
     else:
-        _refuse_data(first, rows, start, what)
+        if header == "auto":
+            _refuse_data(first, rows, start, what)
         columns = first
     left_out = _row_names(columns, label, start, notes)
     _check_names(columns, left_out, start, what)
@@ -137,33 +142,46 @@ def _remembered(lines: Iterable[str], latest: list[str]) -> Iterator[str]:
         yield latest[0]
 
 
-def bad_cell(record: Sequence[str], layout: Layout, label: int | None, line: int, what: str) -> DataError:
+class NotNumbers(DataError):
+    """A table holds something else than numbers."""
+
+
+def bad_cell(record: Sequence[str], layout: Layout, label: int | None, line: int, what: str) -> NotNumbers:
     """The error for the first cell of a record that is no number; it names the cause and the remedy."""
     cells = [cell.strip() for index, cell in enumerate(record) if index not in layout.left_out | {label}]
     words = [cell for cell in cells if cell and cell.lower() not in MISSING]
     if words and not any(re.match(r"\W*\d", cell) for cell in words):
         listed = ", ".join(words)[:60]
-        return DataError(
+        return NotNumbers(
             f"{what}, line {line}: {listed!r} where a row of numbers is expected; remove the line (one line of names "
             "is read, without titles or units), or encode what it says as numbers"
         )
     for index, cell in enumerate(record):
         place = f"{what}, line {line}, column {index + 1}"
         if layout.empty_end and index == len(layout.columns) - 1 and cell.strip():
-            return DataError(f"{place}: {cell[:40]!r} stands where all other lines end with {layout.delimiter!r}")
+            return NotNumbers(f"{place}: {cell[:40]!r} stands where all other lines end with {layout.delimiter!r}")
         if index in layout.left_out or index == label or is_number(cell):
             continue
         place += f" ({layout.columns[index]!r})"
-        if not cell.strip() or cell.strip().lower() in MISSING:
-            return DataError(f"{place}: the value is missing ({cell!r}); fill it in or remove the line")
-        return DataError(f"{place}: {cell[:40]!r} {_reason(cell.strip(), layout, index)}")
+        if is_missing(cell):
+            return NotNumbers(f"{place}: the value is missing ({cell!r}); fill it in or remove the line")
+        return NotNumbers(f"{place}: {cell[:40]!r} {reason_of(cell.strip(), layout, index)}")
     raise AssertionError("every cell is a number")
 
 
-MISSING = ("na", "n/a", "null", "none", "?", "-", "missing")
+#: What stands, in small letters, for a number that is missing.
+MISSING = ("na", "n/a", "<na>", "#n/a", "nan", "nat", "null", "none", "?", "-", ".", "missing")
 
 
-def _reason(cell: str, layout: Layout, index: int) -> str:
+def is_missing(cell: str) -> bool:
+    """Whether a cell of a column of numbers stands for one that is missing."""
+    return not cell.strip() or cell.strip().lower() in MISSING
+
+
+def reason_of(cell: str, layout: Layout, index: int) -> str:
+    """Why a cell of column `index` is no number, and what to write instead."""
+    if re.fullmatch(r"[^\d.]*[$€£¥%‰].*|.*[$€£¥%‰]", cell):
+        return "has a sign of currency or percent; write the number alone"
     if re.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", cell, re.ASCII):
         grouped = cell.count(",") > 1 or "." in cell or layout.delimiter == ","
         if grouped:
@@ -230,6 +248,10 @@ def _names_rows(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return bool(rows) and len(own) == len(rows)
 
 
+def _numbered(first: Sequence[str]) -> list[str]:
+    return [f"column{index}" for index in range(1, len(first) + 1)]
+
+
 def _counts(first: Sequence[str]) -> bool:
     """Whether a line counts 0, 1, 2, … or 1, 2, 3, …, as pandas names columns."""
     return len(first) > 1 and any(first == [str(start + n) for n in range(len(first))] for start in (0, 1))
@@ -246,7 +268,7 @@ def _refuse_data(first: Sequence[str], rows: Sequence[Sequence[str]], line: int,
     if rows and len(texts) < len(first) and again:
         raise DataError(
             f"{what}, line {line}: {', '.join(first)[:60]!r} are values like those below, where column names are "
-            "expected; write a line of names above it"
+            "expected; write a line of names above it, or say header=no (or header=yes, if they are names)"
         )
 
 

@@ -43,7 +43,7 @@ def encode_labels(
         classes: list[Any] = sorted(set(plain))
     else:
         plain = [str(value) for value in plain]
-        classes = sorted(set(plain), key=_numbers_first)
+        classes = sorted(set(plain), key=numbers_first)
     if n >= LEAST_FOR_DISTINCT and len(classes) > n // 2:
         raise DataError(f"{what}: {len(classes)} different values in {n} rows are no class labels; name another column")
     code = {value: index for index, value in enumerate(classes)}
@@ -100,6 +100,6 @@ def _is_missing(value: Any) -> bool:
     return type(value).__name__ == "NAType" or bool(value != value)  # pandas' missing value has no truth value
 
 
-def _numbers_first(text: str) -> tuple[int, float, str]:
+def numbers_first(text: str) -> tuple[int, float, str]:
     number = float(text) if is_number(text) else math.nan
     return (0, number, text) if number == number else (1, 0.0, text)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from bench.contracts.dataset import Split
 from bench.contracts.rows import LazyRows
@@ -31,6 +34,7 @@ def split_arrays(
     what: str = "data",
     memory_limit: int = MEMORY_LIMIT,
     notes: Sequence[str] = (),
+    flags: Sequence[int] = (),
 ) -> Split:
     """Check `data`, divide its rows by `split_seed` and scale them by what the training rows say.
 
@@ -46,6 +50,8 @@ def split_arrays(
         what: words for the data in messages and in the description.
         memory_limit: bytes of float32 above which rows are read from `data` on demand (`LazyRows`).
         notes: what the description says beside, e.g. how a file was read.
+        flags: columns of a table that hold 0 and 1 for no and yes; they stay so beside scaled numbers, where those of
+            one text together vary about as much as one number.
 
     Raises:
         DataError: the data cannot be used; the message names row and column.
@@ -59,7 +65,7 @@ def split_arrays(
     codes, label_names = (None, None) if labels is None else encode_labels(labels, len(base), row_name=row_name)
     rows = partition(len(base), validation=validation, test=test, split_seed=split_seed)
     summary = summarise(base, rows.train, names)
-    fitted = fit_scaling(summary, scale, base.dtype, names)
+    fitted = _keeping(fit_scaling(summary, scale, base.dtype, names), flags)
     lazy = base.size * 4 > memory_limit
     parts = [LazyRows(base, part, fitted.shift, fitted.scale) for part in rows]
     train, validation_part, test_part = parts if lazy else [part.load() for part in parts]
@@ -77,6 +83,16 @@ def split_arrays(
         scale=fitted.scale,
         description=_describe(what, base.shape, fitted, notes, lazy),
     )
+
+
+def _keeping(fitted: Scaling, flags: Sequence[int]) -> Scaling:
+    """`fitted`, with the columns `flags` as they are; those that are constant in training become 0 all the same."""
+    if not len(flags) or np.ndim(fitted.scale) == 0:
+        return fitted
+    shift, scale = np.array(fitted.shift), np.array(fitted.scale)
+    varies = [place for place in flags if np.isfinite(scale[place])]
+    shift[varies], scale[varies] = 0.0, 1.0
+    return replace(fitted, shift=shift, scale=scale, words=f"{fitted.words}, those of 0 and 1 for a text's kinds kept")
 
 
 def _describe(what: str, shape: tuple[int, ...], fitted: Scaling, notes: Sequence[str], lazy: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.contracts.checks import whole_number
-from bench.errors import DataError, UsageError
+from bench.errors import TooFewRows, UsageError
 
 #: Default shares of rows: 64 % train, 16 % validation, 20 % test.
 VALIDATION = 0.16
@@ -53,7 +53,7 @@ def partition(n: int, *, validation: float = VALIDATION, test: float = TEST, spl
 
     Raises:
         UsageError: a size or the seed makes no sense.
-        DataError: fewer than `LEAST_TRAIN` rows are left for training.
+        TooFewRows: fewer than `LEAST_TRAIN` rows are left for training.
 
     >>> [len(part) for part in partition(100)]
     [64, 16, 20]
@@ -64,7 +64,7 @@ def partition(n: int, *, validation: float = VALIDATION, test: float = TEST, spl
     n_test, n_validation = part_size("test", test, n), part_size("validation", validation, n)
     n_train = n - n_test - n_validation
     if n_train < LEAST_TRAIN:
-        raise DataError(
+        raise TooFewRows(
             f"too few rows: of {n}, {n_validation} go to validation and {n_test} to test, which leaves "
             f"{max(n_train, 0)} for training where {LEAST_TRAIN} are needed; add rows or lower validation= or test="
         )

@@ -24,11 +24,12 @@ def checks_for(cells: Sequence[CellSpec], known: Collection[str] = ()) -> list[C
         known: ids of cells that have results already, so that their data need not even be loaded.
     """
     checks: dict[tuple, Check] = {}
+    alone = len({cell.dataset_label for cell in cells}) == 1
     for kind in ("variant", "dataset"):
         for cell in cells:
             key = (kind, getattr(cell, kind))
             if key not in checks and not cell.is_control and cell.cell_id not in known:
-                checks[key] = (kind, cell)
+                checks[key] = Check(kind, cell, alone)
     return list(checks.values())
 
 

@@ -93,7 +93,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(run, arrays, known) as engine:
         _refuse_what_is_not_there(spec, engine)
-        engine.check(checks_for(cells, known))
+        said = engine.check(checks_for(cells, known))
         with RunStore.create(directory, spec, plan=cells) as store:
             store.save_metrics(declarations(registry, spec.evaluated))
             history = History.read(store, history)
@@ -125,7 +125,8 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 progress=training_state.open_place(directory),
             )
             why = functools.partial(_why, history, store.sources()["code"], fingerprints)
-            news = history.notes + notes(cells, keeper.verdicts, store.previous_spec, store.spec, why)
+            news = [] if options.quiet else said
+            news += history.notes + notes(cells, keeper.verdicts, store.previous_spec, store.spec, why)
             news += about_versions(cells, keeper.verdicts, back, history, store, fingerprints)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)
             stop.hold()

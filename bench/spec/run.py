@@ -89,7 +89,7 @@ class CellSpec:
         return self.variant.name.startswith(CONTROL)
 
     def _train(self) -> dict[str, Any]:
-        return {"train": self.train.to_dict()}
+        return {"train": self.train.identity()}
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,8 @@ class RunSpec:
     def hash(self) -> str:
         """8 hex digits of what the run computes; name, device and plugin paths do not count."""
         ignored = ("name", "device", "plugins")
-        return _digest({key: value for key, value in self.to_dict().items() if key not in ignored})[:8]
+        values = self.to_dict() | self.train.identity()
+        return _digest({key: value for key, value in values.items() if key not in ignored})[:8]
 
 
 @dataclass(frozen=True)

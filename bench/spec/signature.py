@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,14 @@ class Parameter:
         default: its default, or `REQUIRED`.
         types: accepted kinds of value ("int", "float", "bool", "str", "list", "none"), or None for any.
         choices: the values that a `Literal` annotation lists.
+        later: whether it came after runs had been made (the plugin's file lists it in `LATER`): with its default it is
+            not written, so that those runs' cells keep their ids.
     """
 
     default: Any = REQUIRED
     types: frozenset[str] | None = None
     choices: tuple[Any, ...] = ()
+    later: bool = False
 
     def convert(self, owner: str, key: str, value: Any, typed: Any = None) -> Any:
         """`value` in the parameter's type: whole numbers become floats; what is text takes what was `typed`, if known.
@@ -106,7 +109,10 @@ def read_parameters(
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     pairs = list(zip(positional, defaults, strict=True))[1 if skip_first else 0 :]
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return {argument.arg: _parameter(argument, default, constants) for argument, default in pairs}
+    found = {argument.arg: _parameter(argument, default, constants) for argument, default in pairs}
+    later = constants.get("LATER")
+    later = later if isinstance(later, (list, tuple)) else ()
+    return {name: replace(parameter, later=name in later) for name, parameter in found.items()}
 
 
 def _parameter(argument: ast.arg, default: ast.expr | None, constants: Mapping[str, Any]) -> Parameter:
@@ -170,6 +176,8 @@ def _union(nodes: list[ast.expr]) -> tuple[frozenset[str] | None, tuple[Any, ...
 def fill_parameters(owner: str, call: Call, parameters: Mapping[str, Parameter]) -> Call:
     """`call` with every parameter, in the order of the signature, defaults filled in and types converted.
 
+    Those that are `later` and have their defaults are left out.
+
     Raises:
         UsageError: an unknown parameter (with the nearest names), a missing one, or a value of the wrong type.
     """
@@ -186,6 +194,8 @@ def fill_parameters(owner: str, call: Call, parameters: Mapping[str, Parameter])
             raise UsageError(f"{owner} needs a value for {key!r}; write '{owner}[{key}=VALUE]'")
         else:
             filled[key] = parameter.default
+        if parameter.later and filled[key] == parameter.default:
+            del filled[key]
     return Call(call.name, filled)
 
 

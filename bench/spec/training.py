@@ -47,6 +47,8 @@ SCHEDULES = {
 #: Number formats of products in training; parameters, losses and all of the evaluation are float32 in each.
 PRECISIONS = ("float32", "tf32", "bf16")
 DEFAULT_STEPS = 1500
+#: Examples per step where nothing else is said, and a quarter of the training rows are more.
+DEFAULT_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class TrainSettings:
             whose i-th stage takes the share of the training that `lengths` gives it, at `lr` times `factor` to the i.
         steps, epochs: the length of the training; exactly one is set (1,500 steps where neither is given).
         early_stopping: epochs without a better validation loss until a seed stops, or None.
-        batch_size: B.
+        batch_size: B; None for `batch_for` the training rows.
         precision: of `PRECISIONS`: `tf32` (only a GPU has it) or `bf16` instead of `float32` for matrix products and
             convolutions in training.
         compile: run recurring training steps through `torch.compile`'s compiler (Inductor): faster once a training is
@@ -115,7 +117,10 @@ class TrainSettings:
     early_stopping: int | None = field(
         default=None, metadata=_about("Epochs without gain until a seed stops.", "PATIENCE", int)
     )
-    batch_size: int = field(default=128, metadata=_about("Examples per step (128).", "B", int, short="b"))
+    batch_size: int | None = field(
+        default=None,
+        metadata=_about("Examples per step (128, at most a quarter of the rows).", "B", int, short="b"),
+    )
     precision: str = field(
         default="float32",
         metadata=_about("Of products in training: float32, tf32 (GPU only) or bf16.", repeated=False),
@@ -126,10 +131,9 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         whole_number("latent_dim", self.latent_dim, 1)
-        whole_number("batch_size", self.batch_size, 1)
         if self.steps is not None and self.epochs is not None:
             raise UsageError("both steps and epochs are given; give one of them")
-        for name in ("steps", "epochs", "early_stopping"):
+        for name in ("steps", "epochs", "early_stopping", "batch_size"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name), 1)
         if self.steps is None and self.epochs is None:
@@ -146,6 +150,23 @@ class TrainSettings:
         values = {item.name.replace("_", "-"): getattr(self, item.name) for item in fields(self)}
         given = {key: value for key, value in values.items() if value is not None and value is not False}
         return {key: format_call(value) if isinstance(value, Call) else value for key, value in given.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """What ids are hashed from: `to_dict`, where 128 stands for the batch that follows the rows.
+
+        Runs whose batch was 128 without being asked for keep their ids; a 128 that is asked for has one of its own,
+        because few rows are refused for it.
+        """
+        batch = {None: DEFAULT_BATCH, DEFAULT_BATCH: [DEFAULT_BATCH]}.get(self.batch_size, self.batch_size)
+        return self.to_dict() | {"batch-size": batch}
+
+    def batch_for(self, n_train: int) -> int:
+        """B for so many training rows: as asked, or the default, but at most a quarter of them and at least two.
+
+        >>> [TrainSettings().batch_for(n) for n in (2, 96, 1149)]
+        [2, 24, 128]
+        """
+        return self.batch_size or min(DEFAULT_BATCH, max(2, n_train // 4), n_train)
 
     def replace(self, **changes: Any) -> TrainSettings:
         """A copy with `changes`; giving one of steps and epochs unsets the other."""

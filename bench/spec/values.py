@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.spec.call import Call, expand_grid, parse_call, split_list
-from bench.spec.path_given import path_given
+from bench.spec.path_given import data_file, path_given
 from bench.spec.splits import read_splits
 
 #: Cells of one run at most: its plan is a file of 15 MB then, and takes seconds to make.
@@ -70,17 +70,19 @@ def read_rows(value: Any) -> int | str:
 
 
 def read_calls(key: str, value: Any) -> tuple[Call, ...]:
-    """Calls from one text or a list of texts (or `Call`s), grids expanded."""
-    items = [value] if isinstance(value, (str, Call)) else value
+    """Calls from one text or a list of texts (or `Call`s), grids expanded; a data set may be the path of a file."""
+    items = [value] if isinstance(value, (str, Path, Call)) else value
     if not isinstance(items, (list, tuple)):
         raise UsageError(f"{key}={value!r} cannot be read; give NAME[p=v] or a list of these")
-    calls = (item if isinstance(item, Call) else _call(key, item) for item in items)
+    calls = (item if isinstance(item, Call) else read_call(key, item) for item in items)
     return tuple(expanded for call in calls for expanded in expand_grid(call))
 
 
-def _call(key: str, text: Any) -> Call:
+def read_call(key: str, text: Any) -> Call:
+    """The call that a text writes for `key`; for a data set, the path of a file stands for its reader."""
+    text = str(text) if isinstance(text, Path) else text
     try:
-        return parse_call(text)
+        return parse_call((data_file(text) if key == "dataset" and isinstance(text, str) else None) or text)
     except UsageError as error:
         raise (path_given(key, text) if isinstance(text, str) else None) or error from None
 

@@ -10,7 +10,7 @@ import torch
 
 from bench.files import write_text
 from bench.losses import ReconstructionCost
-from bench.spec.training import TrainSettings
+from bench.spec.training import DEFAULT_BATCH, TrainSettings
 from bench.store.throughput_table import RUN_FILE
 from bench.throughput.document import csv_text
 from bench.throughput.measuring import measure
@@ -34,7 +34,7 @@ def measure_run(directory: Path, settings: TrainSettings, shapes: Iterable[tuple
         device: on which its stacks were trained.
     """
     dims = sorted({math.prod(shape) for shape in shapes})[:_MOST_DIMS]
-    batch, rows = settings.batch_size, []
+    batch, rows = settings.batch_size or DEFAULT_BATCH, []
     for dim in dims if settings.recon.name in MEASURED else ():
         rows += measure(
             costs=[ReconstructionCost(settings.recon.name, **settings.recon.params)],

@@ -20,6 +20,8 @@ COMMANDS = [
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_run_of_the_readme_can_be_planned(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    rows = (f"{i},{i * i % 7},{'ab'[i % 2]},{'xyz'[i % 3]}" for i in range(60))
+    (tmp_path / "measurements.csv").write_text("\n".join(["size,mass,species,notes", *rows]) + "\n")
     for arguments in (["new", "variant", "my-ae"], [*words, "--dry-run"]):
         with pytest.raises(SystemExit) as raised:
             main(arguments)

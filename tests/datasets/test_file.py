@@ -1,19 +1,23 @@
 """One's own files: what each format accepts, and messages that name file, line, column, key."""
 
+import csv
 import os
 import pickle
 import re
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.datasets import load_iris
 
 from bench.contracts.dataset import PARTS
 from bench.contracts.rows import LazyRows
 from bench.errors import DataError, UsageError
-from bench.spec.call import parse_call
+from bench.spec.call import format_call, parse_call
 from bench.spec.registry import Registry
+from bench.spec.values import read_calls
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(5, 2, (60, 3))
@@ -114,7 +118,7 @@ def test_first_line_of_numbers_is_data_unless_it_counts(read):
 )
 def test_csv_faults_are_placed(read, content, message):
     with pytest.raises(DataError, match=message) as caught:
-        read(content)
+        read(content, strict="missing" in message)
     assert "'rows.csv'" in str(caught.value) or "too few" in str(caught.value)
 
 
@@ -316,8 +320,88 @@ def test_a_column_is_found_by_its_name_as_typed_and_as_advised(load, tmp_path, n
     lines = [f"{name},a,b", *(f"{'xy'[i % 2]},{a!r},{b!r}" for i, (a, b, _) in enumerate(ROWS.tolist()))]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
     with pytest.raises(DataError, match="make it the label") as caught:
-        load("rows.csv")
+        load("rows.csv", strict=True)
     advised = re.search(r"\((label=.*)\)$", str(caught.value))[1]
     for words in {advised, f"label={name}"} - {"label=none"}:
         params = registry.resolve("dataset", parse_call(f"file[path=rows.csv,{words}]")).params
         assert load(**params).label_names == ("x", "y")
+
+
+def r_csv(frame):
+    """As R's write.csv writes it: row names from 1 in a column without a name, text in quotes."""
+    frame = frame.set_axis([str(row + 1) for row in range(len(frame))])
+    return frame.to_csv(quoting=csv.QUOTE_NONNUMERIC)
+
+
+@pytest.mark.parametrize("write", [r_csv, pd.DataFrame.to_csv], ids=["R", "pandas"])
+def test_iris_as_people_write_it_is_four_numbers_and_three_kinds(read, write):
+    frame = load_iris(as_frame=True).frame.replace({"target": dict(enumerate(["setosa", "versicolor", "virginica"]))})
+    split = read(write(frame), scale="none")
+    kinds = [(frame["target"] == name).to_numpy() for name in ("setosa", "versicolor", "virginica")]
+    assert same_rows(all_rows(split), np.column_stack([frame.drop(columns="target"), *kinds]))
+    for words in ("column 1 (without a name) read as row names", "'target' (3 kinds: setosa, versicolor, virginica)"):
+        assert words in split.description
+    scaled = read(write(frame))
+    assert scaled.train[:, :4].std(0) == pytest.approx(1, abs=1e-6) and set(scaled.train[:, 4:].ravel()) == {0, 1}
+
+
+def test_a_table_of_kinds_alone_stays_0_and_1(read):
+    content = "a,b\n" + "".join(f"{'xy'[i % 2]},{'uvw'[i % 3]}\n" for i in range(60))
+    split = read(content)
+    assert set(all_rows(split).ravel()) == {0, 1} and "bernoulli" in split.likelihoods
+
+
+@pytest.mark.parametrize("text", ["weight,age", "\"weight\",'age'", ["weight", "age"], " weight , age"])
+def test_columns_are_named_in_text_or_lists(read, text):
+    assert same_rows(all_rows(read(CSV, columns=text, scale="none")), ROWS[:, 1:])
+    split = read(CSV, drop=text, scale="none", label="kind")
+    assert same_rows(all_rows(split), ROWS[:, :1]) and "left out as asked: 'weight', 'age'" in split.description
+    calls = [
+        Registry.discover().resolve("dataset", call) for call in read_calls("dataset", "file[path=a,drop=[[a,b]]]")
+    ]
+    assert [call.params["drop"] for call in calls] == [["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"drop": "wieght"}, "unknown column 'wieght'; did you mean weight"),
+        ({"columns": "kind", "label": "kind"}, "unknown column 'kind'"),
+        ({"categories": "agee"}, "unknown column 'agee'; did you mean age"),
+        ({"columns": "age", "drop": "age"}, "no columns"),
+        ({"missing": "mode"}, "unknown missing 'mode'"),
+        ({"header": "maybe"}, "unknown header 'maybe'"),
+        ({"strict": True, "categories": "age"}, "leave out strict, or categories and missing"),
+        ({"strict": True}, r"column 3 \('kind'\): 'x' is not a number"),
+    ],
+)
+def test_senseless_choices_of_columns_are_refused(read, parameters, message):
+    with pytest.raises(UsageError, match=message):
+        read(CSV, **parameters)
+
+
+def test_choices_for_csv_files_are_refused_for_arrays(load, tmp_path):
+    np.save(tmp_path / "rows.npy", ROWS)
+    with pytest.raises(UsageError, match="header and strict are for CSV files; not for"):
+        load("rows.npy", missing="drop")
+
+
+def test_a_first_line_of_numbers_that_may_be_names_is_asked_about(read):
+    body = "".join(f"{a},{b},{c}\n" for a, b, c in RNG.integers(0, 3000, (40, 3)))
+    content = "1960,1970,1980\n" + body
+    with pytest.raises(UsageError, match=r"line 1 .*\(1960, 1970, 1980\), which may name .*header=yes.*header=no"):
+        read(content)
+    assert len(all_rows(read(content, header="yes"))) == 40
+    assert len(all_rows(read(content, header="no"))) == 41
+    assert len(all_rows(read(content.replace(",", ";"), header="no", drop="column2"))) == 41
+    years = "1960,1970\n" + "".join(f"{'xy'[i % 2]},{i * i}\n" for i in range(40))
+    assert "'1960' (2 kinds: x, y)" in read(years).description
+    with pytest.raises(UsageError, match="header=yes"):
+        read(content.replace("1960", "1960", 1) + "NA,5,6\n")
+
+
+def test_cells_of_files_keep_the_ids_that_they_had_before_tables_of_text_were_read():
+    resolved = Registry.discover().resolve("dataset", parse_call("file[path=a.csv,missing=median]"))
+    assert format_call(resolved) == (
+        "file[path=a.csv,label=none,key=none,scale=auto,validation=0.16,test=0.2,split_seed=0,memory_limit=2000000000]"
+    )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.data.check_split import check_split
-from bench.data.csv_file import read_csv
+from bench.data.csv_file import Wanted, read_csv
 from bench.data.vision_files import read_pickle
 from bench.errors import DataError, UsageError
 
@@ -145,7 +145,7 @@ def test_any_table_of_odd_lines_is_read_or_refused_in_one(tmp_path_factory, boun
     path = tmp_path_factory.getbasetemp() / "odd.csv"
     path.write_text("\n".join([*head, *map(mark.join, rows)]))
     with bounded(8):
-        table = read_csv(path, label, 10**6)
+        table = read_csv(path, Wanted(label, 10**6))
         assert table.values.shape == (len(table.values), len(table.columns)) and len(table.values)
         assert label is None or len(table.labels) == len(table.values)
         places = [table.line(row) for row in range(len(table.values))]

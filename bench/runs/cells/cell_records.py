@@ -93,9 +93,10 @@ def _batch_of_one(error: BaseException, cell: CellSpec) -> str:
     layers = [str(layer) for layer in frames if isinstance(layer, _OVER_BATCH)]
     layer = layers[-1] if layers else "a normalisation over the batch"
     size = cell.train.batch_size
+    at = f"at --batch-size {size}" if size else "at the batch that follows from their number"
     return printable(
         f"{layer} needs more than one example in a batch, and "
-        + (f"the last batch of an epoch has one at --batch-size {size}" if size > 1 else "--batch-size is 1")
+        + (f"the last batch of an epoch has one {at}" if size != 1 else "--batch-size is 1")
         + "; give a batch size that leaves no single row over, or use LayerNorm or GroupNorm instead"
     )
 

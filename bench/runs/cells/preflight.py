@@ -5,31 +5,58 @@ Plugins that fail for other reasons are left for the run, which records them.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
-from bench.errors import BenchError, UsageError
+from bench.contracts.dataset import Split
+from bench.errors import BenchError, TooFewRows, UsageError
 from bench.networks.factories import networks_named
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import Check
 from bench.runs.cells.worker_state import Workshop, check_fit
-from bench.spec.training import TrainSettings
+from bench.spec.run import CellSpec
+from bench.spec.training import DEFAULT_BATCH, TrainSettings
+from bench.text import printable
 from bench.train.replay.compiler import compiler_for
 
 
-def carry_out(check: Check, workshop: Workshop) -> None:
-    """Find the network and build the variant, or load the data; `UsageError` for the first thing that is wrong."""
-    kind, cell = check
+def carry_out(check: Check, workshop: Workshop) -> list[str]:
+    """Find the network and build the variant, or load the data; `UsageError` for the first thing that is wrong.
+
+    Too few rows are wrong where no other data are left; else they cost their own cells.
+
+    Returns:
+        How a file of data was read and what the batch is, a line each; [] of anything else.
+    """
+    kind, cell, alone = check
     try:
         with contained():
             if kind == "variant":
                 networks_named(cell.train.network.name, cell.train.network.params)
                 workshop.variant(cell)
             else:
-                check_fit(cell, workshop.split(cell))
-    except UsageError:
-        raise
+                split = workshop.split(cell)
+                check_fit(cell, split)
+                return _words(cell, split)
+    except UsageError as error:
+        if alone or not isinstance(error, TooFewRows):
+            raise
     except BenchError:
-        return  # recorded with its reason when the cell runs
+        pass  # recorded with its reason when the cell runs
+    return []
+
+
+def _words(cell: CellSpec, split: Split) -> list[str]:
+    """What was decided for a file of data, whose user may want it otherwise."""
+    if "path" not in cell.dataset.params:
+        return []
+    lines = split.description.split("; ")
+    batch = cell.train.batch_for(len(split.train))
+    if batch < DEFAULT_BATCH and cell.train.batch_size is None:
+        lines.append(f"batches of {batch}, a quarter of the {len(split.train)} training rows (--batch-size)")
+    name = Path(str(cell.dataset.params["path"])).name
+    return [printable(f"{name}: {line.removeprefix(f'{name!r}: ')}", 400) for line in lines]
 
 
 def refuse_what_is_not_there(settings: TrainSettings, device: str, here: bool) -> None:

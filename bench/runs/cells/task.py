@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,21 @@ from bench.provenance.data_files import DataFile
 from bench.seeding import CPU_GROUP, GPU_GROUP
 from bench.spec.run import CellSpec
 
-#: What is looked at, "variant" or "dataset", and a cell that has it.
-Check = tuple[str, CellSpec]
 #: The file of `Place.folder` that tells whether a process sees the folder that is meant.
 TOKEN = "token"
+
+
+class Check(NamedTuple):
+    """What is looked at before a run.
+
+    Attributes:
+        kind: "variant" or "dataset". cell: one that has it.
+        alone: whether all cells of the run are of this data set, so that without it there is nothing to do.
+    """
+
+    kind: str
+    cell: CellSpec
+    alone: bool = True
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ class Trainer:
             "t_train": seconds / len(cells),
             "samples_per_second": examples * len(cells) / seconds if seconds > 0 else None,
             "flops": flops * plan.steps,
+            "batch_size": plan.batch_size,
             "stack_seeds": seeds,
             "timing_valid": self.undisturbed(began),
         }
@@ -128,6 +129,7 @@ def plan_of(cell: CellSpec, split: Split, steps: int) -> TrainPlan:
             if isinstance(value, Call)
             else {item.name: value}
         )
+    values["batch_size"] = cell.train.batch_for(len(split.train))
     values |= {"steps": steps, "binarise": split.binarise}
     return TrainPlan(**{item.name: values[item.name] for item in fields(TrainPlan) if item.name in values})
 

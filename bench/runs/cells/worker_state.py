@@ -16,7 +16,7 @@ from bench.contracts.rows import LazyRows
 from bench.contracts.variant import Variant
 from bench.data.check_split import check_split
 from bench.data.spectrum import covariance_spectrum
-from bench.errors import BenchError, DataError, Incompatible, PluginError, UsageError, one_line
+from bench.errors import BenchError, DataError, Incompatible, PluginError, TooFewRows, UsageError, one_line
 from bench.losses import auto_kl_weight
 from bench.networks.build import build_model, cost_of
 from bench.provenance.data_files import DataFile, recorded
@@ -159,10 +159,10 @@ def check_trainable(cell: CellSpec, split: Split) -> None:
     """As `check_fit`, of what training needs; nothing has to be held out for it."""
     if _suited_as(cell) not in split.likelihoods:
         raise Incompatible(_misfit(cell, split))
-    if len(split.train) < cell.train.batch_size:
-        raise UsageError(
-            f"{cell.dataset_label} has {len(split.train)} training rows, fewer than one batch of "
-            f"{cell.train.batch_size}; give a smaller --batch-size or more data"
+    if len(split.train) < (batch := cell.train.batch_for(len(split.train))):
+        raise TooFewRows(
+            f"{cell.dataset_label} has {len(split.train)} training rows, fewer than one batch of {batch}; "
+            "give a smaller --batch-size or more data"
         )
     if cell.train.early_stopping and len(split.validation) == 0:
         raise UsageError(
@@ -192,4 +192,4 @@ def steps_of(cell: CellSpec, split: Split) -> int:
     if settings.steps:
         return settings.steps
     assert settings.epochs is not None  # one of the two is set
-    return settings.epochs * math.ceil(len(split.train) / settings.batch_size)
+    return settings.epochs * math.ceil(len(split.train) / settings.batch_for(len(split.train)))

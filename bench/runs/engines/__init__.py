@@ -40,8 +40,8 @@ class Engine(Protocol):
 
     def __exit__(self, *exception: object) -> None: ...
 
-    def check(self, checks: Sequence[Check]) -> None:
-        """Carry out `checks` (see `bench.runs.cells.preflight`); `UsageError` for the first thing that is wrong."""
+    def check(self, checks: Sequence[Check]) -> list[str]:
+        """Carry out `checks` (see `bench.runs.cells.preflight`): lines to say; `UsageError` for the first wrong."""
         ...
 
     def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:

@@ -115,11 +115,11 @@ def _check(connection: Connection, checks: tuple[Any, ...], workshop: Any) -> No
 
     for check in checks:
         try:
-            carry_out(check, workshop)
+            words = carry_out(check, workshop)
         except UsageError as error:
             connection.send(("wrong", str(error)))
             return
-        connection.send(("checked", None))
+        connection.send(("checked", words))
 
 
 def _call(task: CallTask) -> None:

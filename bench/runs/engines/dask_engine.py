@@ -121,18 +121,19 @@ class DaskEngine:
             raise UsageError(f"device {name!r}: no worker has a GPU that torch sees; give --device cpu or auto")
         return name
 
-    def check(self, checks: Sequence[Check]) -> None:
-        """Carry out `checks` on a worker; `UsageError` for the first thing that is wrong."""
+    def check(self, checks: Sequence[Check]) -> list[str]:
+        """Carry out `checks` on a worker: what they found worth saying; `UsageError` for the first that fails."""
         if not checks:
-            return
+            return []
         try:
-            wrong = pickle.loads(self._submit_job(CheckTask(tuple(checks)), "checks", "cpu").result())
+            found = pickle.loads(self._submit_job(CheckTask(tuple(checks)), "checks", "cpu").result())
         except UsageError:
             raise
         except Exception:  # the worker was lost: what is wrong will be recorded when the cells run
-            return
-        if wrong is not None:
-            raise UsageError(wrong)
+            return []
+        if isinstance(found, str):
+            raise UsageError(found)
+        return found
 
     def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell; a stack that was lost with its workers is tried again by itself, at the end."""

@@ -80,10 +80,9 @@ def run_job(content: bytes, data: tuple[bytes, list[tuple[int, int]], bytes] | N
     with _crew(job, int(share), data) as crew:
         if isinstance(job.task, CheckTask):
             try:
-                crew.check(job.task.checks)
+                return pickle.dumps(crew.check(job.task.checks))
             except UsageError as error:
                 return pickle.dumps(str(error))
-            return pickle.dumps(None)
         return pickle.dumps(_results(crew, job.task, wanted))
 
 

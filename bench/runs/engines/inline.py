@@ -49,14 +49,13 @@ class InlineEngine:
     def __exit__(self, *exception: object) -> None:
         """Nothing to end."""
 
-    def check(self, checks: Sequence[Check]) -> None:
-        """Carry out `checks`; `UsageError` for the first thing that is wrong."""
+    def check(self, checks: Sequence[Check]) -> list[str]:
+        """Carry out `checks`: what they found worth saying; `UsageError` for the first thing that is wrong."""
         if not checks:
-            return
+            return []
         from bench.runs.cells.preflight import carry_out
 
-        for check in self._danger.harmless(checks):
-            carry_out(check, self._workshop)
+        return [line for check in self._danger.harmless(checks) for line in carry_out(check, self._workshop)]
 
     def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell, stack after stack; none is run whose plugin hung or ended its process on trial."""

@@ -63,12 +63,12 @@ class ProcessEngine:
         if self._data is not None:
             self._data.file.close()
 
-    def check(self, checks: Sequence[Check]) -> None:
-        """Carry out `checks` in a child; `UsageError` for the first thing that is wrong.
+    def check(self, checks: Sequence[Check]) -> list[str]:
+        """Carry out `checks` in a child: what they found worth saying; `UsageError` for the first thing that is wrong.
 
         Without a timeout a plugin that hangs would be waited for: foreign ones are tried first.
         """
-        self._crew.check(checks if self._danger is None else self._danger.harmless(checks))
+        return self._crew.check(checks if self._danger is None else self._danger.harmless(checks))
 
     def run(self, tasks: Sequence[StackTask], progress: Progress, stop: Any) -> Generator[CellResult, None, None]:
         """One result per cell; what a child leaves unfinished when it ends becomes a result, too."""

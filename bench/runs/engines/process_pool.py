@@ -128,13 +128,16 @@ class Crew:
                 with self._lock:
                     self._retire(child)
 
-    def check(self, checks: Sequence[Check]) -> None:
+    def check(self, checks: Sequence[Check]) -> list[str]:
         """Carry out `checks` in a child, as plugins can hang or take all memory there as well.
+
+        Returns:
+            What they found worth saying, a line each.
 
         Raises:
             UsageError: the first thing that is wrong.
         """
-        todo = deque(checks)
+        todo, said = deque(checks), list[str]()
         while todo:
             child = self.assign(CheckTask(tuple(todo)))
             while child.task is not None:
@@ -143,10 +146,12 @@ class Crew:
                     raise UsageError(content)
                 if kind == "checked":
                     todo.popleft()
+                    said += content or []
                 if kind == "death":
                     todo.popleft()  # it will be recorded when its cells run
                     child.death()
             self._watch.remove(child)
+        return said
 
     def call(self, module: str, name: str, *arguments: Any) -> None:
         """`module.name(*arguments)` of this package in a child; what it raises, or its end, comes to nothing."""

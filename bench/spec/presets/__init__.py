@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import unknown_name
-from bench.spec.call import Call, parse_call
+from bench.spec.call import Call
 from bench.spec.config import read_config
+from bench.spec.values import read_call
 
 FOLDER = Path(__file__).resolve().parent
 _KEYS = ("anchor", "presets")
@@ -76,8 +77,8 @@ def _names(preset: Mapping[str, Any]) -> set[str]:
 
 
 def _calls(value: Any) -> list[Call]:
-    items = [value] if isinstance(value, (str, Call)) else value
-    return [item if isinstance(item, Call) else parse_call(item) for item in items]
+    items = [value] if isinstance(value, (str, Path, Call)) else value
+    return [item if isinstance(item, Call) else read_call("dataset", item) for item in items]
 
 
 def _plain(name: str) -> str:

@@ -210,8 +210,8 @@ BAD = {
     "empty config": (["--config", ""], "cannot read ."),
     "no option before a name": (["digits"], "'digits' stands alone; variants are named with -m and data sets with -d"),
     "brackets taken apart": (["-m", "vae", "[beta=1]"], "brackets in quotes"),
-    "a file as a data set": (["-d", "data.csv"], "write 'file[path=data.csv]'"),
-    "a file elsewhere": (["-d", "/data/a.npy[label=b]"], "write 'file[path=/data/a.npy,label=b]'"),
+    "a file as a data set": (["-d", "data.csv"], "'data.csv' does not exist"),
+    "a file elsewhere": (["-d", "/data/a.npy[label=b]"], "'/data/a.npy' does not exist"),
     "a folder as a data set": (["-d", "pictures"], "write 'image-folder[path=pictures]'"),
     "a file as a variant": (["-m", "./my_vae.py"], "write --plugins ./my_vae.py -m my-vae"),
 }

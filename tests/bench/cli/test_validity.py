@@ -34,7 +34,7 @@ def test_files_and_exit_code(call, tmp_path):
         (("-d", "digits", "--metrics", "active_units"), "sweeps speak about"),
         (("-d", "digits", "--rows", "3"), "--rows"),
         ((), "--dataset"),
-        (("-d", "rows.csv"), "write 'file[path=rows.csv]'"),
+        (("-d", "rows.csv"), "'rows.csv' does not exist"),
         (("-d", "linear-gaussian[n=[300,400]]"), "names 2 data sets"),
         (("-d", "faulty", "--plugins", "faulty.py"), "data set faulty failed to load: KeyError: 'no'"),
         (("-d", "digits", "--metrics", "broken", "--plugins", "broken.py"), "metric 'broken' cannot be built: KeyErr"),

@@ -145,3 +145,14 @@ def test_what_is_text_takes_what_was_typed_also_in_grids_and_when_written_and_re
 
 def test_how_a_number_was_typed_does_not_tell_calls_apart():
     assert parse_call("v[a=1.0]") == parse_call("v[a=1]") and hash(parse_call("v[a=1.0]")) == hash(parse_call("v[a=1]"))
+
+
+@pytest.mark.parametrize(
+    "later, filled", [(("b",), "f[a=1]"), ((), "f[a=1,b=2]"), (5, "f[a=1,b=2]"), ("b", "f[a=1,b=2]")]
+)
+def test_parameters_that_came_later_are_written_only_where_they_differ(later, filled):
+    function = ast.parse("def f(a: int = 1, b: int = 2): pass").body[0]
+    known = read_parameters(function, skip_first=False, constants={"LATER": later})
+    for text in ("f", "f[b=2]"):
+        assert format_call(fill_parameters("f", parse_call(text), known)) == filled
+    assert format_call(fill_parameters("f", parse_call("f[b=3]"), known)) == "f[a=1,b=3]"

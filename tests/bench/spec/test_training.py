@@ -13,7 +13,7 @@ from bench.spec.training import TrainSettings
 def test_defaults_are_the_documented_ones():
     settings = TrainSettings()
     assert settings.network == Call("mlp", {"hidden": [256], "activation": "relu", "init": "torch"})
-    assert (settings.latent_dim, settings.batch_size, settings.schedule) == (8, 128, Call("cosine"))
+    assert (settings.latent_dim, settings.batch_size, settings.schedule) == (8, None, Call("cosine"))
     assert (settings.steps, settings.epochs, settings.early_stopping) == (1500, None, None)
     assert settings.optimizer.params["lr"] == 3e-3
     assert settings.recon == Call("squared")
@@ -32,6 +32,20 @@ def test_steps_and_epochs_exclude_each_other():
     assert TrainSettings(steps=5).replace(epochs=3, batch_size=7) == TrainSettings(epochs=3, batch_size=7)
     with pytest.raises(UsageError, match="both steps and epochs"):
         TrainSettings(steps=3, epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch"), [(10_000, 128), (512, 128), (511, 127), (96, 24), (9, 2), (3, 2), (2, 2), (1, 1)]
+)
+def test_the_batch_follows_the_rows_unless_it_is_asked_for(rows, batch):
+    assert TrainSettings().batch_for(rows) == batch
+    assert TrainSettings(batch_size=300).batch_for(rows) == 300
+
+
+def test_a_batch_that_is_asked_for_is_another_training_and_the_default_is_hashed_as_before():
+    default, asked, other = (TrainSettings(batch_size=size) for size in (None, 128, 64))
+    assert default.identity() == {**TrainSettings(batch_size=128).to_dict()} != asked.identity()
+    assert "batch-size" not in default.to_dict() and other.identity() == other.to_dict()
 
 
 def test_to_dict_reads_back():

@@ -1,6 +1,7 @@
 """aebench: a plugin-based benchmark suite for autoencoders.
 
 For users: `bench.run(...)` runs a benchmark and returns its results, `bench.load(run)` reads those of an earlier one,
+`bench.report(frame, out)` writes the report of any such frame,
 `bench.load_model(run, variant, seed)` gives a trained model back, `bench.figures` plots results in notebooks.
 
 For authors of plugins, everything that a variant, data set or metric needs: `Variant`, `GaussianVariant`,
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench import figures
-    from bench.api import load, run
+    from bench.api import load, report, run
     from bench.contracts.checks import number_in, whole_number
     from bench.contracts.dataset import Split
     from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bench.trained_model import load_model
 
 _HOMES = {
-    "bench.api": ("load", "run"),
+    "bench.api": ("load", "report", "run"),
     "bench.contracts.checks": ("number_in", "whole_number"),
     "bench.contracts.dataset": ("Split",),
     "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value", "each"),
@@ -58,6 +59,7 @@ __all__ = [
     "load_model",
     "neighbours",
     "number_in",
+    "report",
     "run",
     "split_arrays",
     "whole_number",

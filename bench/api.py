@@ -129,6 +129,31 @@ def load(run: str | Path) -> pd.DataFrame:
     return frame
 
 
+def report(
+    frame: pd.DataFrame, out: str | Path, *, baseline: str | None = None, select: str | None = None
+) -> list[Path]:
+    """Write the report of any tidy frame into the folder `out`: several runs put together, or other people's results.
+
+    Args:
+        frame: one row per cell and metric, with the columns of `results.csv`, of which `variant`, `dataset`, `seed`,
+            `metric` and `value` are needed. A metric whose direction neither the frame (`higher_is_better`) nor this
+            package knows is shown as descriptive: nobody is marked in it, and a note says so.
+        out: new, empty, or with an earlier report of a table.
+        baseline: the variant that the others are compared with; the first one if None.
+        select: the `val_*` metric that chooses between settings of one variant.
+
+    Returns:
+        The files that were written: `report.html`, `report.md`, tables.
+
+    Raises:
+        UsageError: missing columns, a cell that is there twice (by name), an empty value without a reason, one name for
+            two data sets; nothing has been written then.
+    """
+    from bench.reports.of_table import report_table
+
+    return report_table(frame, out, baseline, select)
+
+
 def _frame(store: RunStore) -> pd.DataFrame:
     from bench.analysis.selection import selected
     from bench.reports.csv_tables import results_frame

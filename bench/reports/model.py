@@ -116,13 +116,14 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
     hypotheses, about_hypotheses = tested(store.spec, declared(directory), sections)
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
     environments, doubts = _environments(store)
-    lines += header.training(store.spec) + header.environment_lines(environments, data)
+    lines += [] if store.of_table else header.training(store.spec)
+    lines += header.environment_lines(environments, data)
     counts = {str(status): int(n) for status, n in data.cells["status"].value_counts().items()}
     started = data.cells["started_at"].dropna()
     if len(started):
         lines.append(("Cells started", printable(f"{started.min()} to {started.max()}")))
     title = printable(store.spec.get("name") or directory.name, 80)
-    asked = header.command(store.spec)
+    asked = "" if store.of_table else header.command(store.spec)
     published = verdicts(store)
     history = functools.lru_cache(maxsize=_MOST_HISTORIES)(store.load_history)
     return Report(

@@ -88,5 +88,6 @@ def _refuse_taken(directory: Path) -> None:
             others = sorted({path.name for path in directory.iterdir()} - _OWN)
         if others:
             raise UsageError(
-                f"{printable(directory)} holds {printable(others[0], 80)}, which is no report of a table; give a new folder"
+                f"{printable(directory)} holds {printable(others[0], 80)}, which is no report of a table; give a new "
+                "folder"
             )

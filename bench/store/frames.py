@@ -1,4 +1,4 @@
-"""From a tidy frame, one row per cell and metric as in `results.csv`, to the columns that tables and reports are made of.
+"""From a tidy frame, one row per cell and metric as in `results.csv`, to the columns that reports are made of.
 
 A frame comes from anywhere: several runs put together, somebody else's results, a spreadsheet. What it lacks and what
 contradicts itself in it is refused in one line, so that nothing is compared that must not be.
@@ -43,7 +43,7 @@ def run_data(frame: pd.DataFrame, known: Mapping[str, MetricInfo] | None = None)
     """
     _refuse_missing_columns(frame)
     table = _normal(frame)
-    codes, firsts = pd.factorize(pd.MultiIndex.from_frame(table[list(_NAME)]))
+    codes = pd.factorize(pd.MultiIndex.from_frame(table[list(_NAME)]))[0]
     _refuse_contradictions(table, codes)
     first = pd.Series(codes).drop_duplicates().index
     cells = cells_frame([_cell(row) for row in table.iloc[first].to_dict("records")])
@@ -233,7 +233,7 @@ def _refuse_contradictions(table: pd.DataFrame, codes: np.ndarray) -> None:
 
 
 def _refuse_other_data(cells: pd.DataFrame) -> None:
-    """Raise `UsageError` where the checksums of one data set's cells differ: its numbers must not stand in one table."""
+    """Raise `UsageError` where one data set's cells have several checksums: their numbers must not stand in one table."""
     seen: dict[tuple, dict[str, str]] = {}
     columns = (cells[name] for name in ("dataset_label", "split_number", "split", "variant_label"))
     for label, number, text, variant in zip(*columns, strict=True):
@@ -245,8 +245,8 @@ def _refuse_other_data(cells: pd.DataFrame) -> None:
             (one, first), (other, second) = list(found.items())[:2]
             raise UsageError(
                 printable(
-                    f"{label} is two data sets in the table: its checksum is {one} for {first} and {other} for {second}; "
-                    "results on different data cannot be compared, so give them different names in dataset_label"
+                    f"{label} is two data sets in the table: its checksum is {one} for {first} and {other} for "
+                    f"{second}; results on different data cannot be compared, so give them different names in dataset_label"
                 )
             )
 

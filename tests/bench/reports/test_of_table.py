@@ -65,7 +65,7 @@ def test_a_report_may_be_written_again_but_no_other_folder_is_touched(tmp_path):
         report_table(planted(), tmp_path / "out", formats=["csv", "md"])
     run = make_run(tmp_path / "run", variants=("ae",), seeds=[0], with_arrays=False)
     before = sorted(path.name for path in run.iterdir())
-    with pytest.raises(UsageError, match="holds .*, which is no report of a table; give a new folder"):
+    with pytest.raises(UsageError, match=r"holds .*, which is no report of a table; give a new folder"):
         report_table(planted(), run)
     assert sorted(path.name for path in run.iterdir()) == before
 

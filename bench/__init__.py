@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench import figures
-    from bench.api import load, report, run
+    from bench.api import load, reference, report, run
     from bench.contracts.checks import number_in, whole_number
     from bench.contracts.dataset import Split
     from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.trained_model import load_model
 
 _HOMES = {
-    "bench.api": ("load", "report", "run"),
+    "bench.api": ("load", "reference", "report", "run"),
     "bench.contracts.checks": ("number_in", "whole_number"),
     "bench.contracts.dataset": ("Split",),
     "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value", "each"),
@@ -59,6 +59,7 @@ __all__ = [
     "load_model",
     "neighbours",
     "number_in",
+    "reference",
     "report",
     "run",
     "split_arrays",

@@ -48,7 +48,7 @@ def write_report(
             f"the report is written into {printable(directory)}, which is read-only; copy the run to a folder that you "
             "may write to, and report on that"
         )
-    tables = export(report.store, report.data, report.history) if "csv" in formats else []
+    tables = export(report.store, history=report.history) if "csv" in formats else []
     return written(report, formats, tables)
 
 

@@ -233,7 +233,7 @@ def _refuse_contradictions(table: pd.DataFrame, codes: np.ndarray) -> None:
 
 
 def _refuse_other_data(cells: pd.DataFrame) -> None:
-    """Raise `UsageError` where one data set's cells have several checksums: their numbers must not stand in one table."""
+    """Raise `UsageError` where the cells of one data set have several checksums."""
     seen: dict[tuple, dict[str, str]] = {}
     columns = (cells[name] for name in ("dataset_label", "split_number", "split", "variant_label"))
     for label, number, text, variant in zip(*columns, strict=True):
@@ -246,7 +246,7 @@ def _refuse_other_data(cells: pd.DataFrame) -> None:
             raise UsageError(
                 printable(
                     f"{label} is two data sets in the table: its checksum is {one} for {first} and {other} for "
-                    f"{second}; results on different data cannot be compared, so give them different names in dataset_label"
+                    f"{second}; results on different data cannot be compared, so give them two names in dataset_label"
                 )
             )
 

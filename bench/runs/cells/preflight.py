@@ -7,29 +7,42 @@ from __future__ import annotations
 
 import torch
 
+from bench.contracts.dataset import Split
 from bench.errors import BenchError, UsageError
 from bench.networks.factories import networks_named
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import Check
 from bench.runs.cells.worker_state import Workshop, check_fit
+from bench.spec.run import CellSpec
 from bench.spec.training import TrainSettings
 from bench.train.replay.compiler import compiler_for
 
 
 def carry_out(check: Check, workshop: Workshop) -> None:
     """Find the network and build the variant, or load the data; `UsageError` for the first thing that is wrong."""
-    kind, cell = check
+    kind, cell, *expected = check
     try:
         with contained():
             if kind == "variant":
                 networks_named(cell.train.network.name, cell.train.network.params)
                 workshop.variant(cell)
             else:
-                check_fit(cell, workshop.split(cell))
+                split = workshop.split(cell)
+                _refuse_other_data(cell, split, *expected)
+                check_fit(cell, split)
     except UsageError:
         raise
     except BenchError:
         return  # recorded with its reason when the cell runs
+
+
+def _refuse_other_data(cell: CellSpec, split: Split, expected: str | None = None) -> None:
+    if expected is not None and split.checksum() != expected:
+        raise UsageError(
+            f"{cell.dataset_label} holds other data here (checksum {split.checksum()}) than the reference results were "
+            f"measured on ({expected}), and results on different data are not compared; get the data that they name, "
+            "or run without --against"
+        )
 
 
 def refuse_what_is_not_there(settings: TrainSettings, device: str, here: bool) -> None:

@@ -14,7 +14,7 @@ from bench.seeding import CPU_GROUP, GPU_GROUP
 from bench.spec.run import CellSpec
 
 #: What is looked at, "variant" or "dataset", and a cell that has it.
-Check = tuple[str, CellSpec]
+Check = tuple[str, CellSpec] | tuple[str, CellSpec, str]
 #: The file of `Place.folder` that tells whether a process sees the folder that is meant.
 TOKEN = "token"
 

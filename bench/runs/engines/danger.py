@@ -23,7 +23,7 @@ class Danger:
 
     def harmless(self, checks: Sequence[Check]) -> list[Check]:
         """Try the foreign plugins of `checks`, and all foreign metrics; the checks that may be carried out."""
-        named = [(kind, getattr(cell, kind)) for kind, cell in checks]
+        named = [(kind, getattr(cell, kind)) for kind, cell, *_ in checks]
         named += [("metric", Call(name)) for name in self._registry.names("metric")] if checks else []
         wanted = [(kind, call) for kind, call in named if foreign(self._registry, kind, call.name)]
         if wanted:

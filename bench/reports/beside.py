@@ -62,10 +62,10 @@ def _here(store: RunStore) -> tuple[dict[str, str], list[str]]:
     """What this run calls the reference's data sets, and what it found out about the two."""
     said = read_json(store.directory / FOLDER / HERE)
     labels, notes = said.get("labels"), said.get("notes")
-    good = isinstance(labels, dict) and isinstance(notes, list)
-    if not good or not all(isinstance(text, str) for text in [*labels.values(), *notes]):
-        raise UsageError(f"{FOLDER}/{HERE} is damaged; run the same command again to write it anew")
-    return labels, [printable(note, 400) for note in notes]
+    if isinstance(labels, dict) and isinstance(notes, list):
+        if all(isinstance(text, str) for text in [*labels.values(), *notes]):
+            return labels, [printable(note, 400) for note in notes]
+    raise UsageError(f"{FOLDER}/{HERE} is damaged; run the same command again to write it anew")
 
 
 def _relabelled(reference: Reference, labels: dict[str, str]) -> RunData:

@@ -56,11 +56,10 @@ def run_data(frame: pd.DataFrame, known: Mapping[str, MetricInfo] | None = None)
     texts = list(dict.fromkeys(["ok", *rows["metric_status"], *rows["reason"]]))
     place = {text: code for code, text in enumerate(texts)}
     order = np.argsort(cell, kind="stable")
-    columns = [cell, metric, rows["value"].to_numpy(), rows["mc_error"].to_numpy()]
-    columns += [rows[name].map(place).to_numpy(dtype=np.int64) for name in ("metric_status", "reason")]
-    sorted_ = [column[order] for column in columns]
+    values, errors = (rows[name].to_numpy()[order] for name in ("value", "mc_error"))
+    status, reason = (rows[name].map(place).to_numpy(dtype=np.int64)[order] for name in ("metric_status", "reason"))
     notes = [*undirected, *_missing_cells(cells)]
-    return RunData(cells, metrics, *sorted_, texts, notes)
+    return RunData(cells, metrics, cell[order], metric[order], values, errors, status, reason, texts, notes)
 
 
 def joined(first: RunData, second: RunData) -> RunData:
@@ -74,13 +73,19 @@ def joined(first: RunData, second: RunData) -> RunData:
     to_text = np.array([text_of[text] for text in second.texts], dtype=np.int64)
     frames = [data.cells for data in (first, second)]
     cells = pd.DataFrame({name: np.concatenate([frame[name].to_numpy() for frame in frames]) for name in frames[0]})
-    moved = (
-        second.cell + len(first.cells), to_metric[second.metric] if len(second.metric) else second.metric,
-        second.value, second.error, to_text[second.status], to_text[second.reason],
-    )  # fmt: skip
-    own = (first.cell, first.metric, first.value, first.error, first.status, first.reason)
-    columns = [np.concatenate(pair) for pair in zip(own, moved, strict=True)]
-    return RunData(cells, metrics, *columns, texts, [*first.notes], [*first.left_out])
+    return RunData(
+        cells,
+        metrics,
+        np.concatenate([first.cell, second.cell + len(first.cells)]),
+        np.concatenate([first.metric, to_metric[second.metric]]),
+        np.concatenate([first.value, second.value]),
+        np.concatenate([first.error, second.error]),
+        np.concatenate([first.status, to_text[second.status]]),
+        np.concatenate([first.reason, to_text[second.reason]]),
+        texts,
+        [*first.notes],
+        [*first.left_out],
+    )
 
 
 def without_cells(data: RunData, drop: np.ndarray) -> RunData:
@@ -88,9 +93,19 @@ def without_cells(data: RunData, drop: np.ndarray) -> RunData:
     keep = ~drop
     place = np.cumsum(keep) - 1
     rows = keep[data.cell]
-    columns = [column[rows] for column in (data.metric, data.value, data.error, data.status, data.reason)]
-    cells = data.cells[keep].reset_index(drop=True)
-    return RunData(cells, data.metrics, place[data.cell[rows]], *columns, data.texts, data.notes, data.left_out)
+    return RunData(
+        data.cells[keep].reset_index(drop=True),
+        data.metrics,
+        place[data.cell[rows]],
+        data.metric[rows],
+        data.value[rows],
+        data.error[rows],
+        data.status[rows],
+        data.reason[rows],
+        data.texts,
+        data.notes,
+        data.left_out,
+    )
 
 
 def _refuse_missing_columns(frame: pd.DataFrame) -> None:

@@ -1,8 +1,8 @@
 """aebench: a plugin-based benchmark suite for autoencoders.
 
 For users: `bench.run(...)` runs a benchmark and returns its results, `bench.load(run)` reads those of an earlier one,
-`bench.load_model(run, variant, seed)` gives a trained model back, `bench.Autoencoder` is a scikit-learn estimator,
-`bench.figures` plots results in notebooks.
+`bench.report(frame, out)` writes the report of any such frame, `bench.load_model(run, variant, seed)` gives a trained
+model back, `bench.Autoencoder` is a scikit-learn estimator, `bench.figures` plots results in notebooks.
 
 For authors of plugins, everything that a variant, data set or metric needs: `Variant`, `GaussianVariant`,
 `ElboVariant`, `Split`, `split_arrays`, `Metric`, `Value` and the rest of `__all__`; losses are in `bench.losses`.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench import figures
-    from bench.api import load, run
+    from bench.api import load, reference, report, run
     from bench.contracts.checks import number_in, whole_number
     from bench.contracts.dataset import Split
     from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.trained_model import load_model
 
 _HOMES = {
-    "bench.api": ("load", "run"),
+    "bench.api": ("load", "reference", "report", "run"),
     "bench.contracts.checks": ("number_in", "whole_number"),
     "bench.contracts.dataset": ("Split",),
     "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value", "each"),
@@ -62,6 +62,8 @@ __all__ = [
     "load_model",
     "neighbours",
     "number_in",
+    "reference",
+    "report",
     "run",
     "split_arrays",
     "whole_number",

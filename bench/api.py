@@ -42,6 +42,7 @@ def run(
     select: str | None = None,
     hypothesis: str | Sequence[str] | None = None,
     preset: str | None = None,
+    against: str | Path | None = None,
     config: str | Path | None = None,
     output: str | Path | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
@@ -64,6 +65,8 @@ def run(
         labels: (N,) for `data`, or None; where both are of pandas, with the same index.
         seeds: how many (10 means 0 … 9), or which.
         splits: random splits of the data, each with every seed; the frame then has a column `split_number`.
+        against: name or folder of reference results: `variants` alone are run, on their data with their settings, and
+            the report shows them among the reference's rows; the frame has the rows that were run.
         output: directory of the run; results/<name>-<hash> if None.
         plugins: files or folders with foreign plugins.
         n_jobs: processes that share the work, "auto" by default; a run of more than a few seconds uses as many as cores
@@ -86,7 +89,7 @@ def run(
         "metrics": metrics, "likelihood_rows": likelihood_rows, "controls": controls, "baseline": baseline,
         "select": select, "hypothesis": hypothesis, "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
-        "quiet": quiet or None, "tensorboard": tensorboard or None,
+        "quiet": quiet or None, "tensorboard": tensorboard or None, "against": against,
     }  # fmt: skip
     split = None
     if data is not None:
@@ -127,6 +130,51 @@ def load(run: str | Path) -> pd.DataFrame:
         for note in store.data().left_out:
             warnings.warn(f"{store.directory}: {note}", stacklevel=2)
     return frame
+
+
+def reference(name: str | Path) -> pd.DataFrame:
+    """The tidy frame of reference results: one row per cell and metric, columns as in `results.csv`.
+
+    Args:
+        name: e.g. "zoo", for those in `results/reference/` of a checkout, or a folder that `aebench reference` wrote.
+            The folder is kept as `frame.attrs["reference"]`.
+
+    Raises:
+        UsageError: there are none of that name, or they are damaged or were edited.
+    """
+    from bench.analysis.selection import selected
+    from bench.reports.csv_tables import results_frame
+    from bench.store.references import read_reference
+
+    found = read_reference(name)
+    frame = results_frame(found.data, selected(found.spec)).astype(_NULLABLE)
+    frame.attrs["reference"] = str(found.directory)
+    return frame
+
+
+def report(
+    frame: pd.DataFrame, out: str | Path, *, baseline: str | None = None, select: str | None = None
+) -> list[Path]:
+    """Write the report of any tidy frame into the folder `out`: several runs put together, or other people's results.
+
+    Args:
+        frame: one row per cell and metric, with the columns of `results.csv`, of which `variant`, `dataset`, `seed`,
+            `metric` and `value` are needed. A metric whose direction neither the frame (`higher_is_better`) nor this
+            package knows is shown as descriptive: nobody is marked in it, and a note says so.
+        out: new, empty, or with an earlier report of a table.
+        baseline: the variant that the others are compared with; the first one if None.
+        select: the `val_*` metric that chooses between settings of one variant.
+
+    Returns:
+        The files that were written: `report.html`, `report.md`, tables.
+
+    Raises:
+        UsageError: missing columns, a cell that is there twice (by name), an empty value without a reason, one name for
+            two data sets; nothing has been written then.
+    """
+    from bench.reports.of_table import report_table
+
+    return report_table(frame, out, baseline, select)
 
 
 def _frame(store: RunStore) -> pd.DataFrame:

@@ -287,6 +287,8 @@ def _costs(cells: pd.DataFrame, variants: list[str]) -> list[dict[str, float]]:
     names = ["t_train", "t_eval", "samples_per_second", "n_params", "flops", "peak_rss", "peak_cuda", "steps_run"]
     table = cells.groupby("variant_label", sort=False)[names].mean()
     valid = cells.assign(ok=cells["timing_valid"] == True).groupby("variant_label", sort=False)["ok"].all()  # noqa: E712
+    timed = cells["timing_valid"].notna().groupby(cells["variant_label"], sort=False).any()
+    valid = valid.astype(float).where(timed, np.nan)
     return [{**table.loc[name].to_dict(), "timing_valid": float(valid.loc[name])} for name in variants]
 
 

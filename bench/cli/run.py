@@ -56,6 +56,7 @@ def _training_options(command: Any) -> Any:
 @click.option("--select", metavar="METRIC", help="The val_* metric that chooses between settings of one variant.")
 @click.option("--hypothesis", multiple=True, metavar="A > B on M", help="What you expect, tested alone. Repeatable.")
 @click.option("--preset", metavar="NAME", help="A ready-made run; see `aebench list presets`.")
+@click.option("--against", metavar="NAME|DIR", help="Reference results to stand among: only -m is run. E.g. zoo.")
 @click.option("--config", metavar="FILE.yaml", help="A file of the same keys; the command line wins over it.")
 @click.option("-o", "--output", metavar="DIR", help="Where to write (results/<name>-<hash>).")
 @click.option(

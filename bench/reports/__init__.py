@@ -48,8 +48,8 @@ def write_report(
             f"the report is written into {printable(directory)}, which is read-only; copy the run to a folder that you "
             "may write to, and report on that"
         )
-    tables = export(report.store, report.data, report.history) if "csv" in formats else []
-    return _written(report, formats, tables)
+    tables = export(report.store, history=report.history) if "csv" in formats else []
+    return written(report, formats, tables)
 
 
 def report_run(store: RunStore) -> list[str]:
@@ -68,15 +68,15 @@ def report_run(store: RunStore) -> list[str]:
 
     sources = made_from(store.directory)
     report = load_report(store)
-    written = _written(report, FORMATS, [store.directory / name for name in TABLES])
+    files = written(report, FORMATS, [store.directory / name for name in TABLES])
     winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
     findings = [one.sentence for one in report.hypotheses] + winners + data_hints(report.data)
-    write_stamp(store.directory, sources, written, findings)
+    write_stamp(store.directory, sources, files, findings)
     return findings
 
 
-def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()) -> list[Path]:
-    """What was written, with the `tables` that are there already."""
+def written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()) -> list[Path]:
+    """Write a loaded report in `formats`; what was written, with the `tables` that are there already."""
     from bench.analysis import across, grids
     from bench.files import write_text
     from bench.reports.csv_tables import write_csv
@@ -85,17 +85,17 @@ def _written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ()
     from bench.reports.views.html import html
     from bench.reports.views.markdown import markdown
 
-    written: list[Path] = []
+    files: list[Path] = []
     figures = draw_all(report, report.directory / "figures") if {"md", "html"} & set(formats) else []
     if "md" in formats:
-        written.append(write_text(report.directory / "report.md", markdown(report, figures), parents=False))
+        files.append(write_text(report.directory / "report.md", markdown(report, figures), parents=False))
     if "html" in formats:
-        written.append(write_text(report.directory / "report.html", html(report, figures), parents=False))
+        files.append(write_text(report.directory / "report.html", html(report, figures), parents=False))
     if "csv" in formats:
         differences = difference_frame(report.sections, report.hypotheses)
-        written += [*tables, write_csv(differences, report.directory / "differences.csv")]
+        files += [*tables, write_csv(differences, report.directory / "differences.csv")]
         if report.across is not None:
-            written.append(write_csv(across.frame(report.across), report.directory / "across.csv"))
+            files.append(write_csv(across.frame(report.across), report.directory / "across.csv"))
         if report.grids:
-            written.append(write_csv(grids.frame(report.grids), report.directory / "grids.csv"))
-    return written
+            files.append(write_csv(grids.frame(report.grids), report.directory / "grids.csv"))
+    return files

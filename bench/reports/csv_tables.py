@@ -16,6 +16,7 @@ from bench.analysis.sections import Section
 from bench.analysis.selection import AUTO, of_cells, selected
 from bench.analysis.stats import t_quantile
 from bench.files import atomic_file
+from bench.reports.beside import shown
 from bench.reports.model import sections_of
 from bench.store.measurements import RunData
 from bench.store.run_store import RunStore
@@ -273,7 +274,7 @@ def export(
     data = store.data() if data is None else data
     return [
         write_results(data, store.directory / "results.csv", selected(store.spec)),
-        write_csv(summary_frame(data, sections_of(store)), store.directory / "summary.csv"),
+        write_csv(summary_frame(shown(store).data, sections_of(store)), store.directory / "summary.csv"),
         write_history(data, history or store.load_history, store.directory / "history.csv"),
     ]
 

@@ -20,6 +20,7 @@ from bench.analysis.row_variance import RowVariance, over_test_rows
 from bench.analysis.sections import Section, section_of
 from bench.errors import UsageError
 from bench.reports import header
+from bench.reports.beside import shown
 from bench.reports.studies.claim_evidence import Judged, judge_claims
 from bench.reports.studies.published_numbers import Anchor, Verdict, read_anchor, verdicts
 from bench.reports.throughput import core_rows
@@ -87,13 +88,14 @@ class Report:
 
 def sections_of(store: RunStore, plugins: Sequence[str | Path] = ()) -> list[Section]:
     """Each data set of a run with its tables; arguments as `load_report`."""
-    data, stored = store.data(), store.load_metrics()
+    seen = shown(store)
+    data, stored = seen.data, {**seen.metrics, **store.load_metrics()}
     recorded = [path for path in store.spec.get("plugins") or [] if isinstance(path, str)]
     key = repr((store.spec, stored, list(map(str, plugins))))
     if key not in data.kept:  # a run writes its tables and then its report
         known = catalogue(data.metrics, stored, [*map(str, plugins), *recorded])
         labels = dict.fromkeys(data.cells["dataset_label"])
-        data.kept[key] = [section_of(data, label, known, store.spec) for label in labels]
+        data.kept[key] = [section_of(data, label, known, seen.spec) for label in labels]
     return data.kept[key]
 
 
@@ -108,21 +110,23 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         UsageError: there is no run, or it holds no readable cell.
     """
     store = run if isinstance(run, RunStore) else RunStore.open(run)
-    directory, data = store.directory, store.data()
-    if len(data.cells) == 0:
-        why = f" ({data.notes[0]})" if data.notes else ""
+    directory, own, seen = store.directory, store.data(), shown(store)
+    data = seen.data
+    if len(own.cells) == 0:
+        why = f" ({own.notes[0]})" if own.notes else ""
         raise UsageError(f"{printable(directory)} holds no finished cell yet{why}; run aebench run first")
     sections = sections_of(store, plugins)
     hypotheses, about_hypotheses = tested(store.spec, declared(directory), sections)
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
     environments, doubts = _environments(store)
-    lines += header.training(store.spec) + header.environment_lines(environments, data)
-    counts = {str(status): int(n) for status, n in data.cells["status"].value_counts().items()}
-    started = data.cells["started_at"].dropna()
+    lines += [] if store.of_table else header.training(store.spec)
+    lines += header.environment_lines({**seen.environments, **environments}, data)
+    counts = {str(status): int(n) for status, n in own.cells["status"].value_counts().items()}
+    started = own.cells["started_at"].dropna()
     if len(started):
         lines.append(("Cells started", printable(f"{started.min()} to {started.max()}")))
     title = printable(store.spec.get("name") or directory.name, 80)
-    asked = header.command(store.spec)
+    asked = "" if store.of_table else header.command(store.spec)
     published = verdicts(store)
     history = functools.lru_cache(maxsize=_MOST_HISTORIES)(store.load_history)
     return Report(
@@ -131,9 +135,9 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         store.spec,
         asked,
         lines,
-        [*data.notes, *doubts, *about_hypotheses, *damaged_files(store, data), *data_hints(data)],
+        [*seen.notes, *own.notes, *doubts, *about_hypotheses, *damaged_files(store, own), *data_hints(own)],
         sections,
-        _failures(data),
+        _failures(own),
         counts,
         data,
         store,

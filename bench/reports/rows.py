@@ -142,7 +142,9 @@ def cost_rows(section: Section) -> list[list[Value]]:
         cells = [Value(row.label, row.label), Value(row.kl_weight, row.kl_weight_value)]
         cells.append(Value(row.decoder_variance, row.decoder_variance_value))
         cells += [Value(show(cost[name]), sortable(cost[name])) for name, show in formats]
-        rows.append([*cells, Value("yes" if cost["timing_valid"] else "no", cost["timing_valid"])])
+        valid = cost["timing_valid"]  # NaN of rows that were not timed here
+        said = "–" if math.isnan(valid) else "yes" if valid else "no"
+        rows.append([*cells, Value(said, sortable(valid))])
     return rows
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.files import write_text
+from bench.reports.beside import FOLDER, HERE
 from bench.store.hypotheses import FILE as HYPOTHESES
+from bench.store.references import DESCRIPTION, RESULTS
 from bench.store.run_store import RunStore
 from bench.store.throughput_table import RUN_FILE
 
@@ -34,6 +36,7 @@ def made_from(directory: Path) -> dict[str, Any]:
         "cells": _mark(directory / "cells.jsonl"),
         "arrays": _mark(directory / "arrays"),
         "files": {name: _digest([directory / name]) for name in _SOURCES},
+        "against": {name: _digest([directory / FOLDER / name]) for name in (HERE, DESCRIPTION, RESULTS)},
         "plugins": _digest(_files(Path(path) for path in plugins if isinstance(path, str))),
         "code": _digest(_files([_PACKAGE])),
         "libraries": [metadata.version(name) for name in _LIBRARIES],

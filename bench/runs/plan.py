@@ -17,11 +17,14 @@ from bench.store.run_store import RunStore
 _LISTED = 3
 
 
-def checks_for(cells: Sequence[CellSpec], known: Collection[str] = ()) -> list[Check]:
+def checks_for(
+    cells: Sequence[CellSpec], known: Collection[str] = (), checksums: Mapping[tuple[str, int], str] | None = None
+) -> list[Check]:
     """One check for every variant, then for every data set, among the cells that have to be trained.
 
     Args:
         known: ids of cells that have results already, so that their data need not even be loaded.
+        checksums: what data must be, by label and split number; every split of these is looked at.
     """
     checks: dict[tuple, Check] = {}
     alone = len({cell.dataset_label for cell in cells}) == 1
@@ -29,7 +32,8 @@ def checks_for(cells: Sequence[CellSpec], known: Collection[str] = ()) -> list[C
         for cell in cells:
             key = (kind, getattr(cell, kind))
             if key not in checks and not cell.is_control and cell.cell_id not in known:
-                checks[key] = Check(kind, cell, alone)
+                expected = (checksums or {}).get((cell.dataset_label, cell.split_number))
+                checks[key] = Check(kind, cell, alone, expected if kind == "dataset" else None)
     return list(checks.values())
 
 

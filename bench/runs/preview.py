@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BenchError, Incompatible, one_line
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.plan import listed
+from bench.runs.references import differences
 from bench.runs.resume import History, Verdict, judge
 from bench.runs.staleness import reason
 from bench.runs.versions import restorable
@@ -41,7 +42,8 @@ def preview(run: ResolvedRun, trusted: bool = True) -> list[str]:
 
 def _preview(run: ResolvedRun, trusted: bool) -> list[str]:
     cells, fingerprints = run.cells, Fingerprints(run.registry, run.spec.evaluated)
-    verdicts, records, lines = dict.fromkeys((cell.cell_id for cell in cells), Verdict.TRAIN), {}, []
+    lines = differences(run) if run.against is not None else []
+    verdicts, records = dict.fromkeys((cell.cell_id for cell in cells), Verdict.TRAIN), {}
     if (run.directory / "cells.jsonl").is_file():
         store = RunStore.open(run.directory)
         history = History.read(store)

@@ -20,6 +20,7 @@ from bench.errors import Terminated
 from bench.files import refuse_impossible, refuse_unwritable
 from bench.reports import report_run
 from bench.reports.stamp import findings_of_current
+from bench.runs import references
 from bench.runs.cells import training_state
 from bench.runs.cells.task import StackTask, label_of
 from bench.runs.engines import Engine, LocalEngine, make_engine
@@ -89,12 +90,14 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     refuse_impossible(directory)
     refuse_unwritable(directory)
     refuse_second_writer(directory)
+    beside = references.differences(run) if run.against is not None else []
     fingerprints = Fingerprints(registry, spec.evaluated, spec.likelihood_rows)
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(run, arrays, known) as engine:
         _refuse_what_is_not_there(spec, engine)
-        said = engine.check(checks_for(cells, known))
+        said = engine.check(checks_for(cells, known, references.checksums(run)))
         with RunStore.create(directory, spec, plan=cells) as store:
+            references.keep(run, directory, beside)
             store.save_metrics(declarations(registry, spec.evaluated))
             history = History.read(store, history)
             heal(store, history)
@@ -125,7 +128,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 progress=training_state.open_place(directory),
             )
             why = functools.partial(_why, history, store.sources()["code"], fingerprints)
-            news = [] if options.quiet else said
+            news = beside + ([] if options.quiet else said)
             news += history.notes + notes(cells, keeper.verdicts, store.previous_spec, store.spec, why)
             news += about_versions(cells, keeper.verdicts, back, history, store, fingerprints)
             n_run, interrupted = _run_all(tasks, len(cells), engine, keeper, options.quiet, news, stop)

@@ -19,7 +19,8 @@ from bench.spec.values import normal_key
 from bench.untrusted import read_bytes
 
 #: Keys that say how a run is carried out and not what it computes.
-OPTION_KEYS = ("output", "n_jobs", "threads", "engine", "timeout", "force", "dry_run", "quiet", "tensorboard")
+OPTION_KEYS = ("output", "n_jobs", "threads", "engine", "timeout", "force", "dry_run", "quiet", "tensorboard",
+               "against")  # fmt: skip
 #: Keys of presets that say something about the run and nothing to it.
 _ABOUT = ("description", "anchor", "presets")
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
+from bench.spec.against import layer_of, refuse_other_settings
 from bench.spec.config import build_run, combine, read_config
 from bench.spec.presets import over_preset
 from bench.spec.registry import ARRAYS, Registry
 from bench.spec.run import CellSpec, RunOptions, RunSpec, cells_of
+
+if TYPE_CHECKING:
+    from bench.store.references import Reference
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,14 @@ class ResolvedRun:
         spec: validated: canonical names, all parameters filled in.
         options: how it is carried out. registry: of all plugins.
         cells: all planned cells, the seeds of a stack next to each other.
+        against: the reference results that its own are shown among, or None.
     """
 
     spec: RunSpec
     options: RunOptions
     registry: Registry
     cells: tuple[CellSpec, ...]
+    against: Reference | None = None
 
     @property
     def directory(self) -> Path:
@@ -56,7 +62,32 @@ def resolve(
         raise UsageError("both steps and epochs are given; give one of them")
     layers = [] if config is None else [read_config(Path(config))]
     base = preset or {}
+    reference = _reference(base, *layers, given)
+    base = base if reference is None else layer_of(reference)
     spec, options = build_run(combine(base, *(over_preset(base, layer) for layer in (*layers, given))))
     registry = Registry.discover(spec.plugins)
     spec = spec.validate(registry)
-    return ResolvedRun(spec, options, registry, tuple(cells_of(spec, registry)))
+    if reference is not None:
+        refuse_other_settings(spec, reference, registry)
+    return ResolvedRun(spec, options, registry, tuple(cells_of(spec, registry)), reference)
+
+
+def _reference(preset: Mapping[str, Any], *layers: Mapping[str, Any]) -> Reference | None:
+    """The reference results that a request names, or None.
+
+    Raises:
+        UsageError: there are none, they are damaged, or nothing is said that could stand beside them.
+    """
+    asked = combine(*layers)
+    name = asked.get("against")
+    if name is None:
+        return None
+    if not isinstance(name, (str, Path)) or not str(name):
+        raise UsageError(f"against {name!r} is no name; give that of reference results, e.g. zoo, or their folder")
+    if preset:
+        raise UsageError("both a preset and --against are given, and each says how to train; give one of them")
+    if not asked.get("variant"):
+        raise UsageError(f"--against {name} needs the variants that are to stand beside it; name them with -m")
+    from bench.store.references import read_reference  # it loads pandas
+
+    return read_reference(name)

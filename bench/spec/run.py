@@ -243,6 +243,7 @@ class RunOptions:
         timeout: seconds per stack, or None.
         force: redo every cell. dry_run: plan only. quiet: no progress.
         tensorboard: whether event files are written as well (`bench.store.event_files`).
+        against: name or folder of the reference results that the report shows beside the run's own, or None.
 
     Raises:
         UsageError: a value out of range, an unknown engine.
@@ -257,6 +258,7 @@ class RunOptions:
     dry_run: bool = False
     quiet: bool = False
     tensorboard: bool = False
+    against: str | Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_jobs", read_jobs(self.n_jobs))

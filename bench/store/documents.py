@@ -80,6 +80,14 @@ def read_spec(path: Path) -> dict[str, Any]:
     return spec
 
 
+def is_spec(spec: Mapping[Any, Any]) -> bool:
+    """Whether the entries of a spec, from wherever it was read, have the types that readers expect."""
+    known = ((_SPEC.get(str(key).replace("-", "_")), value) for key, value in spec.items())
+    return all(isinstance(key, str) for key in spec) and all(
+        rule is None or value is None or rule[0](value) for rule, value in known
+    )
+
+
 def read_plan(path: Path) -> list[dict[str, Any]]:
     """The cells of a run's `plan.json`, each with cell_id, variant_label, dataset_label, seed and split_number.
 

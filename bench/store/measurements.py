@@ -23,7 +23,8 @@ CELL_COLUMNS = (
 )  # fmt: skip
 #: Entries that are objects; stored as compact JSON text.
 JSON_COLUMNS = ("variant_params", "dataset_params", "split", "metric_seconds")
-_NUMERIC = ("t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "samples_per_second", "kl_weight",
+#: Columns of numbers among them.
+NUMERIC = ("t_train", "t_eval", "peak_rss", "peak_cuda", "n_params", "flops", "samples_per_second", "kl_weight",
             "decoder_variance", "num_threads", "workers", "diverged_step", "steps_run")  # fmt: skip
 
 #: Packages whose version changes no number: this one's code has hashes of its own.
@@ -146,7 +147,7 @@ def build(
     latest = {cell_id: row for cell_id, row in latest.items() if cell_id not in withdrawn}
     order = _order(rows, latest, wanted)
     _refuse_ambiguous([rows[row] for row in order])
-    cells = _frame([rows[row] for row in order])
+    cells = cells_frame([rows[row] for row in order])
     position = np.full(len(rows), -1, dtype=np.int64)
     position[order] = np.arange(len(order))
     columns = [np.array(codes, dtype=np.int64) for codes in (cell, metric, status, reason)]
@@ -236,12 +237,13 @@ def _order(rows: list[dict], latest: dict[str, int], wanted: dict[str, int] | No
     return np.array(kept, dtype=np.int64)
 
 
-def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def cells_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Cells as columns; each row has the entries of `CELL_COLUMNS` and `JSON_COLUMNS`."""
     names = (*CELL_COLUMNS, *JSON_COLUMNS)
     columns: dict[str, Any] = {}
     for name in names:
         column = [row[name] for row in rows]
-        columns[name] = np.array(column, dtype=np.float64 if name in _NUMERIC else object)
+        columns[name] = np.array(column, dtype=np.float64 if name in NUMERIC else object)
     frame = pd.DataFrame(columns)
     return frame.astype({"seed": "int64", "split_number": "int64"})
 

@@ -54,6 +54,7 @@ class RunStore:
         previous_spec: what `spec.yaml` held before `create` replaced it, or None.
         damage: lines of `cells.jsonl` that were not believed when it was read last.
         version: "before" or the beginning of a code hash where `open` was asked for an earlier version, or None.
+        of_table: whether the measurements are those of a table and not of records in `directory`.
     """
 
     def __init__(self, directory: Path, spec: dict[str, Any], lock: DirectoryLock | None = None):
@@ -61,6 +62,7 @@ class RunStore:
         self.spec = spec
         self.previous_spec: dict[str, Any] | None = None
         self.version: str | None = None
+        self.of_table = False
         self._versions: dict[str, str] = {}
         self._places: dict[str, Path] = {}
         self.damage = records.Damage()
@@ -130,6 +132,13 @@ class RunStore:
             store.version, store._files = version, None
         return store
 
+    @classmethod
+    def holding(cls, directory: Path | str, spec: dict[str, Any], data: measurements.RunData) -> RunStore:
+        """A store for reports whose measurements are `data`; `directory` holds no records, and gets none."""
+        store = cls(Path(directory), spec)
+        store.of_table, store._data = True, (store._mark(), data)
+        return store
+
     def close(self) -> None:
         """Gives up the lock of a store opened for writing."""
         if self._lock is not None:
@@ -186,10 +195,13 @@ class RunStore:
 
         The files are read once, until they change.
         """
-        mark = tuple(_stamp(self.directory / name) for name in ("cells.jsonl", "plan.json"))
+        mark = self._mark()
         if self._data is None or self._data[0] != mark:
             self._data = (mark, self._read_data())
         return self._data[1]
+
+    def _mark(self) -> tuple:
+        return tuple(_stamp(self.directory / name) for name in ("cells.jsonl", "plan.json"))
 
     def _read_data(self) -> measurements.RunData:
         plan = self.load_plan()

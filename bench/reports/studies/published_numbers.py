@@ -19,7 +19,8 @@ import numpy as np
 
 from bench.analysis.stats import mean_interval
 from bench.errors import BenchError, UsageError
-from bench.spec.call import Call, parse_call
+from bench.spec.against import content_of
+from bench.spec.call import parse_call
 from bench.spec.config import build_run
 from bench.spec.presets import preset_names, read_preset
 from bench.spec.registry import Registry
@@ -30,8 +31,6 @@ PASS, FAIL, NOT_RUN, NOTED = "pass", "fail", "not run", "noted"
 MARKS = {PASS: "✓", FAIL: "✗", NOT_RUN: "–", NOTED: "·"}
 #: Head of the table that `rows` fills.
 COLUMNS = ("Quantity", "Published", "Tolerance", "Ours", "Verdict")
-#: Parameters of a data set that say where its files are and not what they hold.
-_PLACES = ("root", "download")
 #: Keys of one entry under `values`.
 _VALUE_KEYS = {"quantity", "variant", "metrics", "history", "published", "tolerance"}
 
@@ -204,13 +203,9 @@ def _difference(preset: str, stored: Mapping[str, Any], registry: Registry) -> s
     for variant in wanted.variants:
         if variant not in found.variants:
             return f"{registry.label('variant', variant)} is not among the variants"
-    if {_content(call) for call in found.datasets} != {_content(call) for call in wanted.datasets}:
+    if {content_of(call) for call in found.datasets} != {content_of(call) for call in wanted.datasets}:
         return f"the data are {', '.join(map(str, found.datasets))}, not {', '.join(map(str, wanted.datasets))}"
     return f"it has {found.splits} splits of the data, not one" if found.splits > 1 else ""
-
-
-def _content(data: Call) -> Call:
-    return Call(data.name, {key: value for key, value in data.params.items() if key not in _PLACES})
 
 
 def _planned(store: RunStore) -> list[dict[str, Any]]:

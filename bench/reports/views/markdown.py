@@ -43,7 +43,7 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     lines += _counts(report)
     lines += ["## How it was run", ""]
     lines += table(("", ""), [(escape(name), escape(text)) for name, text in report.header], left=2)
-    lines += ["```sh", report.command.replace("`", "'"), "```", ""]
+    lines += ["```sh", report.command.replace("`", "'"), "```", ""] if report.command else []
     for section in report.sections:
         lines += _details(section, [figure for figure in figures if figure.dataset == section.label])
     lines += _claims(report) + _core(report, [figure for figure in figures if figure.dataset == NO_DATASET])

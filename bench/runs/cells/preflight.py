@@ -29,7 +29,7 @@ def carry_out(check: Check, workshop: Workshop) -> list[str]:
     Returns:
         How a file of data was read and what the batch is, a line each; [] of anything else.
     """
-    kind, cell, alone = check
+    kind, cell, alone, expected = check
     try:
         with contained():
             if kind == "variant":
@@ -37,6 +37,7 @@ def carry_out(check: Check, workshop: Workshop) -> list[str]:
                 workshop.variant(cell)
             else:
                 split = workshop.split(cell)
+                _refuse_other_data(cell, split, expected)
                 check_fit(cell, split)
                 return _words(cell, split)
     except UsageError as error:
@@ -57,6 +58,15 @@ def _words(cell: CellSpec, split: Split) -> list[str]:
         lines.append(f"batches of {batch}, a quarter of the {len(split.train)} training rows (--batch-size)")
     name = Path(str(cell.dataset.params["path"])).name
     return [printable(f"{name}: {line.removeprefix(f'{name!r}: ')}", 400) for line in lines]
+
+
+def _refuse_other_data(cell: CellSpec, split: Split, expected: str | None = None) -> None:
+    if expected is not None and split.checksum() != expected:
+        raise UsageError(
+            f"{cell.dataset_label} holds other data here (checksum {split.checksum()}) than the reference results were "
+            f"measured on ({expected}), and results on different data are not compared; get the data that they name, "
+            "or run without --against"
+        )
 
 
 def refuse_what_is_not_there(settings: TrainSettings, device: str, here: bool) -> None:

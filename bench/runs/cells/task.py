@@ -23,11 +23,13 @@ class Check(NamedTuple):
     Attributes:
         kind: "variant" or "dataset". cell: one that has it.
         alone: whether all cells of the run are of this data set, so that without it there is nothing to do.
+        expected: the checksum that its data must have, or None.
     """
 
     kind: str
     cell: CellSpec
     alone: bool = True
+    expected: str | None = None
 
 
 @dataclass(frozen=True)

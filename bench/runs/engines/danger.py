@@ -23,12 +23,12 @@ class Danger:
 
     def harmless(self, checks: Sequence[Check]) -> list[Check]:
         """Try the foreign plugins of `checks`, and all foreign metrics; the checks that may be carried out."""
-        named = [(kind, getattr(cell, kind)) for kind, cell, _ in checks]
+        named = [(check.kind, getattr(check.cell, check.kind)) for check in checks]
         named += [("metric", Call(name)) for name in self._registry.names("metric")] if checks else []
         wanted = [(kind, call) for kind, call in named if foreign(self._registry, kind, call.name)]
         if wanted:
             self._found = {wanted[place]: outcome for place, outcome in failures(self._registry, wanted).items()}
-        return [check for check in checks if (check[0], getattr(check[1], check[0])) not in self._found]
+        return [check for check in checks if (check.kind, getattr(check.cell, check.kind)) not in self._found]
 
     def results(self, task: StackTask) -> list[CellResult] | None:
         """The results of a task that needs something dangerous and is not run; None for one that may be."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.errors import one_line
 
@@ -95,6 +96,27 @@ def written_times(tensor: Tensor) -> int | None:
         return tensor._version
     except (AttributeError, RuntimeError):  # inference tensors do not count
         return None
+
+
+class _OneModule:
+    """What tells the counter of operations in which module they happen: in none."""
+
+    def __init__(self) -> None:
+        self.parents = {"Global"}
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *arguments: Any) -> None:
+        pass
+
+
+def operations_counter() -> FlopCounterMode:
+    """Torch's counter of operations without its hooks on modules, which take neither leaves nor nested gradients."""
+    counter = FlopCounterMode(display=False)
+    if hasattr(counter, "mod_tracker"):
+        counter.mod_tracker = _OneModule()  # type: ignore[assignment]
+    return counter
 
 
 #: Where torch keeps hooks that concern every module or optimiser; versions that lack one have nothing to put back.

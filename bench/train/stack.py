@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.contracts.variant import Batch, Variant
 from bench.errors import PluginError
 from bench.seeding import CPU_GROUP, GPU_GROUP
-from bench.torch_private import written_times
+from bench.torch_private import operations_counter, written_times
 from bench.train.batches import Rows
 from bench.train.loss_state import Watch, refuse_differences
 from bench.train.noise import NoiseSource, PlannedDraw, RecordingDraw, Request
@@ -324,12 +323,11 @@ def flops_per_step(model: Variant, rows: Rows, batch_size: int, device: torch.de
     requests = stack.requests(x, y, progress)
     noise = NoiseSource([0], device, "flops").at(0, 0, requests, False)
     players = owned_parameters(model)
-    state = {name: value.clone() for name, value in stack.live.items()}  # the counter takes no leaf as a module's input
-    with FlopCounterMode(display=False) as counter, kept(model.buffers()):
+    with operations_counter() as counter, kept(model.buffers()):
         for due in due_players(model, players):
-            terms = stack.terms(x[None], None if y is None else y[None], progress, requests, noise, state)
+            terms = stack.terms(x[None], None if y is None else y[None], progress, requests, noise)
             for player in due:
-                own = [state[name] for name in players[player]]
+                own = [stack.live[name] for name in players[player]]
                 torch.autograd.grad(terms[player].mean(), own, retain_graph=player != due[-1], allow_unused=True)
     return counter.get_total_flops()
 

@@ -216,3 +216,13 @@ def test_steps_of_a_player_are_read_from_the_instance_and_cost_operations():
     critic = 2 * (2 * 64 * 4)  # of codes and of noise
     assert flops[2] - flops[1] == networks + 2 * critic
     assert flops[4] - flops[1] == 3 * (flops[2] - flops[1])
+
+
+def test_operations_of_a_loss_that_differentiates_inside_are_counted():
+    """The contractive penalty pulls L directions back through the encoder, on which modules' hooks fail."""
+    context = Context((1, 4, 4), 4, ReconstructionCost("squared"), mlp([]), 0, 200, None, lambda: 0.1)
+    counts = [
+        flops_per_step(attach(Registry.discover().load("variant", name)(), context), Rows(X, None, CPU), 64, CPU)
+        for name in ("ae", "contractive")
+    ]
+    assert counts[1] > 1.5 * counts[0] > 0

@@ -150,7 +150,7 @@ def test_presets_and_files_combine_with_arguments(executed, tmp_path):
         ({"seeds": 0}, "at least 1 seed"),
         ({"preset": "nope"}, "unknown preset"),
         ({"preset": ""}, "unknown preset ''"),
-        ({"datasets": "data/iris.csv"}, "write 'file[path=data/iris.csv]'"),
+        ({"datasets": "data/iris.csv"}, "does not exist (looked in"),
         ({"datasets": f"{ARRAYS}[checksum=x]"}, "give them as data="),
         ({"variants": 5}, "variant=5 cannot be read"),
         ({"plugins": "gone.py"}, "no such file"),

@@ -22,6 +22,7 @@ from bench.reports.studies.published_numbers import (
     verdicts,
 )
 from bench.spec import presets
+from bench.spec.call import parse_call
 from bench.spec.config import build_run
 from bench.spec.presets import over_preset, read_preset
 from bench.spec.registry import Registry
@@ -94,7 +95,7 @@ def test_every_committed_block_names_rows_and_metrics_that_its_preset_measures(n
     assert anchor.quantities and len(anchor.source) > 20 and len(anchor.setup) > 20
     assert any(quantity.tolerance is not None for quantity in anchor.quantities)
     for quantity in anchor.quantities:
-        assert registry.label("variant", registry.resolve("variant", presets.parse_call(quantity.variant))) in labels
+        assert registry.label("variant", registry.resolve("variant", parse_call(quantity.variant))) in labels
         assert set(quantity.weights) <= measured
         assert quantity.low <= quantity.high
 

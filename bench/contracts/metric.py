@@ -26,6 +26,7 @@ NEEDS = {
     "prior": "the variant declares no prior",
     "likelihood": "the variant and reconstruction cost define no likelihood p(x|z)",
     "euclidean": "not every point of the code space is a code",
+    "path": "codes come from a finite set, so that a path between two is made of the decodes of codes alone",
     "labels": "the data set has no labels",
     "factors": "the data set has no ground-truth factors",
     "images": "the data are not images",

@@ -71,6 +71,8 @@ class Calls:
             return getattr(model, need) is not None
         if need == "euclidean":
             return model.euclidean
+        if need == "path":
+            return not model.discrete
         if need == "density":
             return self.once("density", self._has_density)
         if need == "likelihood":

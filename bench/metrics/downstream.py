@@ -76,6 +76,8 @@ def _unfit(shared: SharedData) -> Missing | None:
         return Missing(f"{len(train)} training rows are fewer than 20", "too_few")
     if train.labels is None or len(np.unique(train.labels)) < 2:
         return Missing("the training data have one class only")
+    if test.labels is None or len(np.unique(test.labels)) < 2:
+        return Missing("the test rows have one class only, in which nothing is told apart")
     return None
 
 

@@ -294,13 +294,6 @@ class RunStore:
         path = path if place is None else place / path.parent.name / path.name
         return array_files.load_tensors(path, self.files_of(cell_id).get("checkpoint"))
 
-    def delete_checkpoint(self, cell_id: str) -> None:
-        """Removes a checkpoint if it is there."""
-        self._need_lock()
-        path = self.checkpoint_path(cell_id)
-        with file_errors("delete", path):
-            path.unlink(missing_ok=True)
-
     def arrays_path(self, cell_id: str) -> Path:
         """Path of a cell's arrays."""
         return self._places.get(cell_id, self.directory) / "arrays" / f"{safe_id(cell_id)}.npz"

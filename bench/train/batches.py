@@ -41,10 +41,6 @@ class Rows:
     def __len__(self) -> int:
         return len(self._source)
 
-    @property
-    def on_device(self) -> bool:
-        return self._x is not None
-
     def gather(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """x (*rows.shape, *data_shape) and y (*rows.shape) for integer `rows` of any shape."""
         flat = rows.reshape(-1)

@@ -122,3 +122,11 @@ def test_one_class_is_no_task(toolbox, digits_split):
     zeros = {f"{part}_labels": 0 * getattr(digits_split, f"{part}_labels") for part in ("train", "validation", "test")}
     split = dataclasses.replace(digits_split, **zeros)
     assert "one class" in toolbox.evaluate(pca(split, 4, SQUARED), split, Downstream())["knn_accuracy"].reason
+
+
+def test_test_rows_of_one_class_tell_nothing_apart(toolbox, digits_split):
+    """A classifier that always says this class would score 1."""
+    split = dataclasses.replace(digits_split, test_labels=0 * digits_split.test_labels)
+    measured = toolbox.evaluate(pca(split, 4, SQUARED), split, Downstream())
+    for value in Downstream.values:
+        assert measured[value.name].value is None and "test rows have one class only" in measured[value.name].reason

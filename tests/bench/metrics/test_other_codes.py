@@ -8,6 +8,9 @@ import pytest
 import torch
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
+from bench.contracts.metric import NEEDS
+from bench.evaluate.control_models import pca
+from bench.losses import ReconstructionCost
 from bench.metrics.aggregate_posterior import AggregatePosterior
 from bench.metrics.annealed import Annealed
 from bench.metrics.collapse import Collapse
@@ -17,11 +20,13 @@ from bench.metrics.functional.neighbour_ranks import neighbour_ranks, trustworth
 from bench.metrics.functional_rank import FunctionalRank
 from bench.metrics.identification import Identification
 from bench.metrics.importance import Importance
+from bench.metrics.interpolation import Interpolation
 from bench.metrics.neighbourhood import Neighbourhood
 from bench.metrics.rate import Rate
 from bench.metrics.second_moment import SecondMoment
 
 S2 = 0.25
+SQUARED = ReconstructionCost("squared")
 
 
 @pytest.fixture
@@ -36,6 +41,20 @@ def test_what_needs_all_of_the_code_space_says_so(toolbox, split):
         assert measured[name].value is None
         assert measured[name].reason == "not every point of the code space is a code"
     assert measured["prior_sliced_w2"].value is not None
+
+
+def test_codes_of_a_finite_set_are_not_ranked_by_paths_that_are_their_decodes_alone(
+    toolbox, digits_split, digits_shared
+):
+    """Such a path has no interior to lie far from data; how it jumps is measured all the same."""
+    free = pca(digits_split, 4, SQUARED)
+    steps = dataclasses.replace(free, decode=lambda z: free.decode(2 * z.sign()), discrete=True, euclidean=False)
+    measured, plain = (toolbox.evaluate(one, digits_split, Interpolation(), shared=digits_shared)
+                       for one in (steps, free))  # fmt: skip
+    for name in ("interp_excess", "interp_excess_classifier", "interp_excess_same", "interp_excess_cross"):
+        assert measured[name].value is None and measured[name].reason == NEEDS["path"] != plain[name].reason
+    assert plain["interp_excess_classifier"].value is not None
+    assert measured["interp_unevenness"].value > 2 > plain["interp_unevenness"].value
 
 
 def test_distances_to_the_prior_are_in_its_own_units(toolbox, gaussian_split):

@@ -296,7 +296,7 @@ def test_checkpoints_round_trip_for_numpy_and_torch(tmp_path):
             "a": ((2, 3), "float32"), "scalar": ((), "float64"), "b": ((2,), "float32"), "flags": ((2,), "bool"),
         }  # fmt: skip
         assert np.array_equal(loaded["b"], [0.0, 2.0])
-        store.delete_checkpoint("c1")
+        store.checkpoint_path("c1").unlink()
         with pytest.raises(UsageError, match="cannot read"):
             store.load_checkpoint("c1")
 

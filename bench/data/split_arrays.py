@@ -12,8 +12,8 @@ from bench.contracts.dataset import Split
 from bench.contracts.rows import LazyRows
 from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.data.labels import encode_labels, require_one_index
-from bench.data.scaling import Scaling, fit_scaling, summarise, within_unit
-from bench.data.splitting import TEST, VALIDATION, part_size, partition
+from bench.data.scaling import Scaling, Summary, fit_scaling, summarise, within_unit
+from bench.data.splitting import TEST, VALIDATION, Rows, part_size, partition
 from bench.errors import UsageError
 from bench.text import printable
 
@@ -67,13 +67,28 @@ def split_arrays(
     summary = summarise(base, rows.train, names)
     fitted = _keeping(fit_scaling(summary, scale, base.dtype, names), flags)
     lazy = base.size * 4 > memory_limit
-    parts = [LazyRows(base, part, fitted.shift, fitted.scale) for part in rows]
-    train, validation_part, test_part = parts if lazy else [part.load() for part in parts]
+    description = _describe(what, base.shape, fitted, notes, lazy)
+    return scaled_split(base, rows, (codes, label_names), summary, fitted, description, lazy)
+
+
+def scaled_split(
+    base: np.ndarray,
+    rows: Rows,
+    labels: tuple[np.ndarray | None, tuple[str, ...] | None],
+    summary: Summary,
+    fitted: Scaling,
+    description: str,
+    lazy: bool = False,
+) -> Split:
+    """The split of rows `base` (N, ...) whose parts, scaling and labels (codes (N,), names of classes) are decided."""
+    parts: list[Any] = [LazyRows(base, part, fitted.shift, fitted.scale) for part in rows]
+    train, validation, test = parts if lazy else [part.load() for part in parts]
+    codes, label_names = labels
     train_labels, validation_labels, test_labels = (None,) * 3 if codes is None else [codes[part] for part in rows]
     return Split(
         train,
-        validation_part,
-        test_part,
+        validation,
+        test,
         train_labels,
         validation_labels,
         test_labels,
@@ -81,7 +96,7 @@ def split_arrays(
         likelihoods=("squared", "bernoulli", "gaussian") if within_unit(summary, fitted) else ("squared", "gaussian"),
         shift=fitted.shift,
         scale=fitted.scale,
-        description=_describe(what, base.shape, fitted, notes, lazy),
+        description=description,
     )
 
 

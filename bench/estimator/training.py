@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from bench.contracts.dataset import Split
-from bench.contracts.rows import rescale
 from bench.data.array_like import Names, arrange
 from bench.data.labels import encode_labels
-from bench.data.scaling import fit_scaling, summarise, within_unit
+from bench.data.scaling import fit_scaling, summarise
+from bench.data.split_arrays import scaled_split
 from bench.data.splitting import Rows, partition
 from bench.errors import Incompatible, UsageError
 from bench.evaluate.code_density import code_density
@@ -70,23 +70,7 @@ def training_split(
     fitted = fit_scaling(summary, scale, base.dtype, names)
     for warning in fitted.warnings:
         warnings.warn(f"X: {warning}", stacklevel=4)
-    train, validation_part, test = (
-        np.ascontiguousarray(rescale(base[part], fitted.shift, fitted.scale)) for part in parts
-    )
-    train_labels, validation_labels, test_labels = (None,) * 3 if codes is None else [codes[part] for part in parts]
-    return Split(
-        train,
-        validation_part,
-        test,
-        train_labels,
-        validation_labels,
-        test_labels,
-        label_names,
-        likelihoods=("squared", "bernoulli", "gaussian") if within_unit(summary, fitted) else ("squared", "gaussian"),
-        shift=fitted.shift,
-        scale=fitted.scale,
-        description=fitted.words,
-    )
+    return scaled_split(base, parts, (codes, label_names), summary, fitted, fitted.words)
 
 
 def trained(registry: Registry, cell: CellSpec, split: Split, device: str, threads: int | None) -> TrainedSeed:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.errors import DataError, Incompatible, UsageError
     from bench.estimator.autoencoder import Autoencoder
     from bench.evaluate import neighbours
-    from bench.trained_model import load_model
+    from bench.model_loading import load_model
 
 _HOMES = {
     "bench.api": ("load", "reference", "report", "run"),
@@ -36,7 +36,7 @@ _HOMES = {
     "bench.data.split_arrays": ("split_arrays",),
     "bench.errors": ("DataError", "Incompatible", "UsageError"),
     "bench.estimator.autoencoder": ("Autoencoder",),
-    "bench.trained_model": ("load_model",),
+    "bench.model_loading": ("load_model",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = {"figures": "bench.figures", "neighbours": "bench.evaluate.neighbours"}

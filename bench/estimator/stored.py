@@ -16,6 +16,7 @@ import numpy as np
 from bench.contracts.checks import one_of, true_or_false
 from bench.errors import UsageError
 from bench.evaluate.code_density import density_of, density_tensors
+from bench.model_loading import built_model, check_meta, check_size
 from bench.networks.weights import SCALING, give_weights
 from bench.provenance.code import differences, model_code
 from bench.spec.call import parse_call
@@ -27,7 +28,7 @@ from bench.store.array_files import load_tensors, save_tensors
 from bench.store.documents import is_count
 from bench.store.records import finite
 from bench.text import printable
-from bench.trained_model import TrainedModel, built_model, check_meta, check_size
+from bench.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     from bench.estimator.autoencoder import Autoencoder

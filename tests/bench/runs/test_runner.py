@@ -9,11 +9,11 @@ import pytest
 from runs import assert_same_tables, execute, records
 
 from bench.errors import UsageError
+from bench.model_loading import load_model
 from bench.reports.csv_tables import export
 from bench.runs.result_writer import Keeper
 from bench.store import array_files
 from bench.store.run_store import RunStore
-from bench.trained_model import load_model
 
 pytestmark = pytest.mark.usefixtures("no_report")
 

@@ -26,7 +26,7 @@ class Fingerprints:
         metrics, likelihood_rows: as the spec says.
     """
 
-    def __init__(self, registry: Registry, metrics: str, likelihood_rows: int | str = "auto") -> None:
+    def __init__(self, registry: Registry, metrics: str, likelihood_rows: int | str) -> None:
         self._registry = registry
         self._metrics = metrics
         self._rows = [] if likelihood_rows == "auto" else [f"likelihood_rows {likelihood_rows}"]

@@ -16,7 +16,7 @@ from bench.store.source_texts import is_inside
 
 VARIANT = """
 from bench import Variant
-from w24_travel_helper import FACTOR
+from own_travel_helper import FACTOR
 class Mine(Variant):
     \"\"\"Mine.\"\"\"
     def loss(self, batch, draw):
@@ -38,7 +38,7 @@ from bench.networks.mlp import mlp
 def build(data_shape, head_width, latent_dim, width=5):
     return mlp([width])(data_shape, head_width, latent_dim)
 """
-FILES = {"mine.py": VARIANT, "w24_travel_helper.py": "FACTOR = 2  # twice\n", "sharp.py": METRIC}
+FILES = {"mine.py": VARIANT, "own_travel_helper.py": "FACTOR = 2  # twice\n", "sharp.py": METRIC}
 ROWS = np.eye(6)
 
 
@@ -46,12 +46,12 @@ ROWS = np.eye(6)
 def travelled(tmp_path_factory):
     """A run that was made with plugins, network and helper, copied to a place where none of them is."""
     home, away = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("away")
-    for name, text in {**FILES, "w24_travel_nets.py": NETWORK}.items():
+    for name, text in {**FILES, "own_travel_nets.py": NETWORK}.items():
         (home / name).write_text(text)
     patch = pytest.MonkeyPatch()
     patch.setattr(sys, "path", list(sys.path))
     settings = {"variant": ["ae", "mine"], "plugins": [home / "mine.py", home / "sharp.py"], "steps": 3, "seeds": 3}
-    settings |= {"network": "w24_travel_nets:build[width=4]", "metrics": "test_mse,sharp"}
+    settings |= {"network": "own_travel_nets:build[width=4]", "metrics": "test_mse,sharp"}
     assert execute(home / "run", **settings).n_failed == 0
     before = (home / "run" / "report.md").read_text()
     codes = bench.load_model(home / "run", "mine", trust=True).encode(ROWS)
@@ -65,7 +65,7 @@ def travelled(tmp_path_factory):
 
 
 def forget():
-    for name in [name for name in sys.modules if name.startswith(("w24_travel", "aebench_"))]:
+    for name in [name for name in sys.modules if name.startswith(("own_travel", "aebench_"))]:
         del sys.modules[name]
 
 
@@ -89,12 +89,12 @@ def test_what_was_measured_with_is_listed_with_its_text(travelled):
     run, _, _ = travelled
     found = {(one.kind, one.name): set(one.texts) for one in stored_sources(run)}
     assert found == {
-        ("variant", "mine"): {"mine.py", "w24_travel_helper.py"},
-        ("network", "w24_travel_nets:build"): {"w24_travel_nets.py"},
+        ("variant", "mine"): {"mine.py", "own_travel_helper.py"},
+        ("network", "own_travel_nets:build"): {"own_travel_nets.py"},
         ("metric", "sharp"): {"sharp.py"},
     }
     (one,) = [one for one in stored_sources(run) if one.name == "mine"]
-    assert one.texts["mine.py"] == VARIANT and one.texts["w24_travel_helper.py"] == FILES["w24_travel_helper.py"]
+    assert one.texts["mine.py"] == VARIANT and one.texts["own_travel_helper.py"] == FILES["own_travel_helper.py"]
 
 
 def test_stored_code_runs_on_the_users_word_alone(travelled):
@@ -103,7 +103,7 @@ def test_stored_code_runs_on_the_users_word_alone(travelled):
         bench.load_model(run, "mine")
     with pytest.raises(UsageError):
         bench.load_model(run, "mine", trust=True)
-    assert not any(name.startswith("w24_travel") for name in sys.modules)
+    assert not any(name.startswith("own_travel") for name in sys.modules)
     np.testing.assert_array_equal(bench.load_model(run, "mine", trust="stored").encode(ROWS), codes)
     with pytest.raises(UsageError, match="trust"):
         bench.load_model(run, "mine", trust="yes")
@@ -138,7 +138,7 @@ def test_names_that_lead_out_of_the_folder_are_damage(travelled, tmp_path):
 def test_what_differs_from_a_file_is_shown(travelled, tmp_path):
     (one,) = [one for one in stored_sources(travelled[0]) if one.name == "mine"]
     (tmp_path / "mine.py").write_text(VARIANT)
-    (tmp_path / "w24_travel_helper.py").write_text("FACTOR = 3\n")
+    (tmp_path / "own_travel_helper.py").write_text("FACTOR = 3\n")
     found = differences(one, tmp_path)
     assert "  mine.py is the same" in found and "-FACTOR = 2  # twice" in found and "+FACTOR = 3" in found
     assert differences(one, tmp_path / "mine.py") == ["  mine.py is the same"]
@@ -148,6 +148,6 @@ def test_what_differs_from_a_file_is_shown(travelled, tmp_path):
 
 def test_they_can_be_written_out_into_a_new_folder(travelled, tmp_path):
     written = write_sources(stored_sources(travelled[0]), tmp_path / "out")
-    assert {path.name for path in written} == {*FILES, "w24_travel_nets.py"}
+    assert {path.name for path in written} == {*FILES, "own_travel_nets.py"}
     with pytest.raises(UsageError, match="exists already"):
         write_sources(stored_sources(travelled[0]), tmp_path / "out")

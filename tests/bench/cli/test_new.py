@@ -60,12 +60,12 @@ def test_a_new_metric_is_a_working_plugin_with_an_option(call, tmp_path):
 
 def test_a_new_network_is_a_working_factory(call, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
-    code, out, _ = call("new", "network", "w24-residual")
-    assert code == 0 and "aebench check ae --network 'w24_residual:build[blocks=1]'" in out
-    code, out, _ = call("check", "ae", "--network", "w24_residual:build[blocks=1,width=8]")
+    code, out, _ = call("new", "network", "own-residual")
+    assert code == 0 and "aebench check ae --network 'own_residual:build[blocks=1]'" in out
+    code, out, _ = call("check", "ae", "--network", "own_residual:build[blocks=1,width=8]")
     assert code == 0 and out.endswith("all checks passed\n"), out
-    build = sys.modules["w24_residual"].build
-    block = sys.modules["w24_residual"].Residual(3)
+    build = sys.modules["own_residual"].build
+    block = sys.modules["own_residual"].Residual(3)
     for parameter in block.parameters():
         parameter.data.zero_()
     x = torch.randn(2, 3)

@@ -37,12 +37,12 @@ def random(*arguments):
 
 @pytest.fixture
 def build(monkeypatch):
-    module = types.ModuleType("w24_networks")
+    module = types.ModuleType("own_networks")
     module.pair, module.reseeding, module.random = pair, reseeding, random
-    monkeypatch.setitem(sys.modules, "w24_networks", module)
+    monkeypatch.setitem(sys.modules, "own_networks", module)
 
     def model(name, seed=0):
-        settings = TrainSettings(latent_dim=2, network=f"w24_networks:{name}")
+        settings = TrainSettings(latent_dim=2, network=f"own_networks:{name}")
         shapes = dict(data_shape=(1, 2, 2), n_train=4, n_classes=None)
         return build_model(Plain, settings, seed=seed, auto_kl_weight=lambda: 1.0, **shapes)
 
@@ -59,7 +59,7 @@ def test_a_network_that_draws_from_the_global_generator_is_seeded(build):
     [("reseeding", "the same weights for every seed"), ("random", "other weights each time")],
 )
 def test_a_network_that_ignores_the_seed_is_refused(build, name, expected):
-    with pytest.raises(PluginError, match=f"network w24_networks:{name} gives {expected}") as raised:
+    with pytest.raises(PluginError, match=f"network own_networks:{name} gives {expected}") as raised:
         build(name)
     assert "\n" not in str(raised.value)
 

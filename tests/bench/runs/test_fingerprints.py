@@ -27,7 +27,7 @@ def planned():
         cached.cache_clear()
     for request in requests:
         run = resolve(request)
-        yield run, Fingerprints(run.registry, run.spec.metrics)
+        yield run, Fingerprints(run.registry, run.spec.metrics, run.spec.likelihood_rows)
 
 for run, prints in planned():
     with RunStore.create(run.directory, run.spec, plan=run.cells) as store:

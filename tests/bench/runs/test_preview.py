@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("no_report")
 
 MINE = """
 from bench import Variant
-from w24_factor import FACTOR
+from own_factor import FACTOR
 class Mine(Variant):
     \"\"\"Mine.\"\"\"
     def __init__(self, weight: float = 1.0):
@@ -25,7 +25,7 @@ class Mine(Variant):
 """
 QUAD = (
     MINE.replace("class Mine", "class Quad")
-    .replace("from w24_factor import FACTOR", "FACTOR = 1")
+    .replace("from own_factor import FACTOR", "FACTOR = 1")
     .replace(
         "    def encode",
         "    def setup(self, context):\n"
@@ -41,10 +41,10 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.path", list(sys.path))
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "mine.py").write_text(MINE)
-    (tmp_path / "plugins" / "w24_factor.py").write_text("FACTOR = 1\n")
+    (tmp_path / "plugins" / "own_factor.py").write_text("FACTOR = 1\n")
     (tmp_path / "plugins" / "quad.py").write_text(QUAD)
     yield tmp_path
-    sys.modules.pop("w24_factor", None)
+    sys.modules.pop("own_factor", None)
 
 
 def asked(folder, **settings):
@@ -65,20 +65,27 @@ def test_what_holds_what_is_stale_and_why(here):
     assert lines(here) == ["4 of 4 cells have results that hold"]
     assert lines(here, force=True) == ["4 of 4 cells have results that hold, which --force makes anew"]
     assert lines(here, seeds=3) == ["4 of 6 cells have results that hold"]
-    (here / "plugins" / "w24_factor.py").write_text("FACTOR = 2  # another\n")
+    (here / "plugins" / "own_factor.py").write_text("FACTOR = 2  # another\n")
     assert lines(here) == [
         "2 of 4 cells have results that hold",
-        "stale, to be trained again: mine on linear-gaussian[d=6,n=300] (2 cells), because of variant: w24_factor.py",
+        "stale, to be trained again: mine on linear-gaussian[d=6,n=300] (2 cells), because of variant: own_factor.py",
     ]
     assert any("to be evaluated again: ae on" in line for line in lines(here, metrics="test_mse,test_sse"))
 
 
+def test_rows_of_likelihoods_are_those_of_the_run(here):
+    settings = {"variant": ["ae"], "plugins": None, "seeds": 1}
+    execute(**asked(here, **settings, likelihood_rows=5))
+    assert lines(here, **settings, likelihood_rows=5) == ["1 of 1 cells have results that hold"]
+    assert any("to be evaluated again: ae on" in line for line in lines(here, **settings))
+
+
 def test_the_run_itself_names_the_file(here, capsys):
     execute(**asked(here))
-    (here / "plugins" / "w24_factor.py").write_text("FACTOR = 2\n")
+    (here / "plugins" / "own_factor.py").write_text("FACTOR = 2\n")
     capsys.readouterr()
     execute(**asked(here, quiet=False))
-    assert "their code or data changed: mine on linear-gaussian[d=6,n=300] (variant: w24_factor.py)" in (
+    assert "their code or data changed: mine on linear-gaussian[d=6,n=300] (variant: own_factor.py)" in (
         capsys.readouterr().err
     )
 

@@ -24,7 +24,7 @@ def own_path(monkeypatch):
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        if name.startswith(("w24", "own_", "aebench_")):
+        if name.startswith(("own_", "aebench_")):
             del sys.modules[name]
 
 

@@ -46,7 +46,7 @@ def planned(tmp_path, monkeypatch):
     settings = {"variant": ["mine"], "metrics": "test_mse,own", "plugins": plugins, "steps": 3, "seeds": 2}
     run = resolve({**SMALL, **settings, "output": tmp_path / "run"})
     verdicts = {cell.cell_id: Verdict.TRAIN for cell in run.cells}
-    prints = Fingerprints(run.registry, run.spec.evaluated)
+    prints = Fingerprints(run.registry, run.spec.evaluated, run.spec.likelihood_rows)
     (task,) = plan_tasks(run.cells, verdicts, {}, None, prints, metrics=run.spec.evaluated)
     return tmp_path, lambda: [result.record for result in run_stack(task, Workshop(run.registry))]
 

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +101,7 @@ def atomic_file(path: Path, parents: bool = True) -> Iterator[Path]:
     with file_errors("write", path):
         if parents:
             make_directory(path.parent)
-        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.tmp")
+        temporary = path.with_name(f".{path.name[:40]}.{os.urandom(8).hex()}.tmp")
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # as the umask has it
         try:
             yield temporary

@@ -215,60 +215,6 @@ def _find_adam() -> dict[str, Callable[..., None]]:
     return {name: step_of(kernel) for name, kernel in kernels.items()}
 
 
-def _find_direct_vmap() -> Callable[[type[torch.autograd.Function], tuple[Tensor, ...]], Any]:
-    """(autograd function, tensors) → its outputs, on the stacked tensors where one `torch.vmap` is at work."""
-    from torch._C import _are_functorch_transforms_active as active
-    from torch._C import _functorch as functorch
-    from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack as outside
-
-    peek, vmap = functorch.peek_interpreter_stack, functorch.TransformType.Vmap
-    is_batched, plain_of, dim_of, batched = (
-        functorch.is_batchedtensor, functorch.get_unwrapped, functorch.maybe_get_bdim, functorch._add_batch_dim,
-    )  # fmt: skip
-
-    def in_front(tensor: Tensor) -> Tensor:
-        """The plain tensor behind a batched one, its stack in dimension 0; others gain a dimension of size 1."""
-        if not is_batched(tensor):
-            return tensor.unsqueeze(0)
-        plain, dim = plain_of(tensor), dim_of(tensor)
-        return plain.movedim(dim, 0) if dim else plain
-
-    def apply(function: type[torch.autograd.Function], tensors: tuple[Tensor, ...]) -> Any:
-        if not active():
-            return function.apply(*tensors)
-        interpreter = peek()
-        if interpreter.key() != vmap or interpreter.level() != 1:
-            return function.apply(*tensors)
-        stacked = [in_front(tensor) for tensor in tensors]
-        with outside():
-            outputs = function.apply(*stacked)
-        if isinstance(outputs, tuple):
-            return tuple(batched(output, 0, 1) for output in outputs)
-        return batched(outputs, 0, 1)
-
-    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
-    doubled = torch.vmap(lambda column, other: apply(_Product, (column, other)), in_dims=(1, None))(x, x.detach()[0])
-    (slope,) = torch.autograd.grad(doubled.sum(), x)
-    _require(doubled.tolist() == [[1.0, 6.0], [2.0, 8.0]] and slope.tolist() == [[1.0, 1.0], [2.0, 2.0]])
-    return apply
-
-
-class _Product(torch.autograd.Function):
-    """x y, with the derivative by x alone: what the direct way through `torch.vmap` is tried on."""
-
-    @staticmethod
-    def forward(x: Tensor, y: Tensor) -> Tensor:
-        return x * y
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.saved_tensors[0], None
-
-
 def _require(right: bool) -> None:
     if not right:
         raise RuntimeError("a trial gave wrong numbers")
@@ -280,5 +226,4 @@ MECHANISMS: dict[str, Callable[[], Any]] = {
     "TorchScript": _find_torchscript,
     "Inductor": _find_inductor,
     "fused Adam": _find_adam,
-    "direct vmap": _find_direct_vmap,
 }

@@ -15,7 +15,6 @@ from bench.spec.plugin_file import PluginInfo
 from bench.spec.registry import Registry, is_builtin
 from bench.spec.signature import REQUIRED
 from bench.text import printable
-from bench.validity.kinds import seen_text
 
 _KINDS = {"variants": "variant", "datasets": "dataset", "metrics": "metric"}
 
@@ -69,6 +68,8 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
     if not verbose:
         listed = ((value.name, f"{'core  ' if value.core else '      '}{value.summary}") for _, value in values)
         return [*_table(listed), *failures]
+    from bench.validity.kinds import seen_text
+
     blocks = []
     for info, value in values:
         direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
@@ -93,13 +94,13 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
 
 def preset_lines(verbose: bool) -> list[str]:
     """One line per preset, or its settings."""
-    from bench.spec.presets import preset_names, read_preset
+    from bench.spec.presets import preset_description, preset_names, read_preset
 
-    presets = {name: read_preset(name) for name in preset_names()}
     if not verbose:
-        return _table((name, settings.get("description", "")) for name, settings in presets.items())
+        return _table((name, preset_description(name)) for name in preset_names())
     blocks = []
-    for name, settings in presets.items():
+    for name in preset_names():
+        settings = read_preset(name)
         shown = {key: value for key, value in settings.items() if key not in ("name", "description", "anchor")}
         lines = [name, f"    {settings.get('description', '')}"]
         lines += [f"    {key.replace('_', '-')}: {_shown(value)}" for key, value in shown.items()]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Laplace, Normal, StudentT
 
 from bench.errors import Incompatible, UsageError
-from bench.losses import autograd, formulas, vmap
+from bench.losses import autograd, formulas
 from bench.losses.formulas import LOG_VARIANCE_BOUNDS as LOG_VARIANCE_BOUNDS
 
 #: Every cost and its parameters.
@@ -73,8 +73,8 @@ class ReconstructionCost:
         flat, target = _of_one_type(params.flatten(lead + 1), x.flatten(1))  # (..., B, d), (B, d)
         target = target.reshape((1,) * lead + target.shape)
         if self.name == "bernoulli":
-            return vmap.apply(autograd.BernoulliRows, flat, target)[0]
-        squared = vmap.apply(autograd.SquaredRows, flat, target)[0]
+            return autograd.BernoulliRows.apply(flat, target)[0]
+        squared = autograd.SquaredRows.apply(flat, target)[0]
         if self.name == "squared":
             return squared
         normaliser = target.shape[-1] * math.log(math.sqrt(2 * math.pi) * self.scale)
@@ -161,7 +161,7 @@ def bound_log_variance(raw: Tensor) -> Tensor:
     >>> bound_log_variance(torch.tensor([0.5, -1000.0])).tolist()[0]
     0.5
     """
-    return vmap.apply(autograd.BoundLogVariance, raw)
+    return autograd.BoundLogVariance.apply(raw)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
     tensor([[0.5000, 0.0000]])
     """
-    return vmap.apply(autograd.GaussianKL, mean, log_variance)[0]
+    return autograd.GaussianKL.apply(mean, log_variance)[0]
 
 
 def sample_normal(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

@@ -239,11 +239,13 @@ def _values(tree: ast.Module, constants: dict[str, Any]) -> list[Value]:
 
 def _declarations(node: ast.AST) -> Iterator[ast.Call]:
     """The outermost calls of `Value` and `each` below a node, as written."""
-    for child in ast.iter_child_nodes(node):
+    waiting = [*ast.iter_child_nodes(node)][::-1]
+    while waiting:
+        child = waiting.pop()
         if isinstance(child, ast.Call) and getattr(child.func, "id", "") in ("Value", "each"):
             yield child
         else:
-            yield from _declarations(child)
+            waiting += [*ast.iter_child_nodes(child)][::-1]
 
 
 def _declared(call: ast.Call, constants: dict[str, Any]) -> tuple[Value, ...]:

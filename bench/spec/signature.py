@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -204,15 +205,27 @@ def read_constants(tree: ast.Module) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench.") and not node.level:
-            known = _own_constants(node.module)
-            found |= {alias.asname or alias.name: known[alias.name] for alias in node.names if alias.name in known}
+            bound = [alias for alias in node.names if alias.name in _bound_names(node.module)]
+            known = _own_constants(node.module) if bound else {}
+            found |= {alias.asname or alias.name: known[alias.name] for alias in bound if alias.name in known}
     return found | _literals(tree)
 
 
 @cache
-def _own_constants(module: str) -> dict[str, Any]:
+def _bound_names(module: str) -> frozenset[str]:
+    """Names that some line of `module` may bind to a value: most imports are functions, and parsing takes longer."""
+    return frozenset(re.findall(r"^(\w+)\s*[:=]", _own_text(module), re.MULTILINE))
+
+
+@cache
+def _own_text(module: str) -> str:
     path = Path(__file__).resolve().parents[1].joinpath(*module.split(".")[1:]).with_suffix(".py")
-    return _literals(ast.parse(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+@cache
+def _own_constants(module: str) -> dict[str, Any]:
+    return _literals(ast.parse(_own_text(module)))
 
 
 def _literals(tree: ast.Module) -> dict[str, Any]:

@@ -33,10 +33,6 @@ PARTS = [
     ("torch", "_fused_adam_", "fused Adam"),
     ("torch", "_fused_adamw_", "fused Adam"),
     ("torch", "_foreach_add_", "fused Adam"),
-    ("torch._C._functorch", "_add_batch_dim", "direct vmap"),
-    ("torch._C._functorch", "peek_interpreter_stack", "direct vmap"),
-    ("torch._C", "_are_functorch_transforms_active", "direct vmap"),
-    ("torch._functorch.pyfunctorch", "temporarily_pop_interpreter_stack", "direct vmap"),
 ]
 
 
@@ -90,7 +86,7 @@ def take_away(monkeypatch, module, attribute, how="absent"):
     if module == "torch":
         monkeypatch.setattr(torch_private, "torch", Without(attribute, how))
         return
-    holder = torch._C._functorch if module == "torch._C._functorch" else importlib.import_module(module)
+    holder = importlib.import_module(module)
     if how == "absent":
         monkeypatch.delattr(holder, attribute)
     else:
@@ -135,22 +131,17 @@ def test_without_schemas_and_glibc_the_numbers_stay(monkeypatch, undisturbed):
         device.keep_freed_memory.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["fused Adam", "direct vmap"])
-def test_a_part_that_gives_other_numbers_counts_as_absent(name, monkeypatch):
-    if name == "fused Adam":
-        kernel = torch._fused_adam_
-        monkeypatch.setattr(torch_private, "torch", Without("_fused_adam_", "changed"))
-        monkeypatch.setitem(globals(), "not_what_it_was", lambda *a, lr, **k: kernel(*a, lr=lr * 1.1, **k))
-    else:
-        add = torch._C._functorch._add_batch_dim
-        monkeypatch.setattr(torch._C._functorch, "_add_batch_dim", lambda value, dim, level: add(value * 2, dim, level))
-    assert torch_private.found(name) is None
-    assert "wrong numbers" in torch_private.why_not(name)
+def test_a_part_that_gives_other_numbers_counts_as_absent(monkeypatch):
+    kernel = torch._fused_adam_
+    monkeypatch.setattr(torch_private, "torch", Without("_fused_adam_", "changed"))
+    monkeypatch.setitem(globals(), "not_what_it_was", lambda *a, lr, **k: kernel(*a, lr=lr * 1.1, **k))
+    assert torch_private.found("fused Adam") is None
+    assert "wrong numbers" in torch_private.why_not("fused Adam")
 
 
 def test_asked_within_transforms_and_modes_the_answer_is_the_same():
     def inside(x):
-        assert torch_private.found("direct vmap") is not None
+        assert torch_private.found("fused Adam") is not None
         return x * 2
 
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
@@ -160,8 +151,7 @@ def test_asked_within_transforms_and_modes_the_answer_is_the_same():
 def test_training_and_its_parts_import_without_any_of_them():
     program = (
         "import torch, torch.jit, torch.fx.experimental.proxy_tensor as p\n"
-        "for holder, name in ((torch, '_fused_adam_'), (torch.jit, 'trace'), (p, 'make_fx'),\n"
-        "                     (torch._C, '_functorch')):\n"
+        "for holder, name in ((torch, '_fused_adam_'), (torch.jit, 'trace'), (p, 'make_fx')):\n"
         "    delattr(holder, name)\n"
         "import bench.train, bench.throughput, bench.losses, bench.networks.linear, bench.runs.cells.stack_run\n"
     )

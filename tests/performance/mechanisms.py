@@ -27,7 +27,7 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 #: Steps per timing.
-STEPS = {"digits": 10, "mnist": 5}
+STEPS = {"digits": 10, "mnist": 5, "one": 20}
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,6 @@ MECHANISMS = {
     "simplify": Mechanism("simplified recordings", "simplify"),
     "Adam": Mechanism("Adam's kernel called directly", "fused Adam"),
     "Linear": Mechanism("own Linear", "Linear"),
-    "vmap": Mechanism("vmap.apply, recorded steps", "direct vmap"),
-    "vmap eager": Mechanism("vmap.apply, steps that are not recorded", "direct vmap", ("make_fx",)),
     "Linear eager": Mechanism("own Linear, steps that are not recorded", "Linear", ("make_fx",)),
     "mallopt": Mechanism("freed memory kept (mallopt), fresh processes", "mallopt"),
 }
@@ -95,10 +93,10 @@ def shown(middle: float, low: float, high: float) -> str:
 
 def step(job: str, away: tuple[str, ...]) -> Callable[[], None]:
     """A unit of work of `job`, built, settled and run without what `away` names."""
-    from loops import DIGITS_STACK, MNIST, suite_step
+    from loops import DIGITS_STACK, MNIST, Job, suite_step
 
     with removed(away):
-        one = suite_step({"digits": DIGITS_STACK, "mnist": MNIST}[job])
+        one = suite_step({"digits": DIGITS_STACK, "mnist": MNIST, "one": Job()}[job])
 
     def run() -> None:
         with removed(away):
@@ -114,7 +112,7 @@ def removed(names: tuple[str, ...]) -> Iterator[None]:
     from torch import nn
 
     from bench import torch_private
-    from bench.networks import factories
+    from bench.networks import conv, mlp
     from bench.train.replay import recorder
 
     def refuse(*arguments):
@@ -129,7 +127,8 @@ def removed(names: tuple[str, ...]) -> Iterator[None]:
             elif name == "listed":
                 patch = mock.patch.object(recorder, "listed", refuse)
             else:
-                patch = mock.patch.object(factories, "Linear", nn.Linear)
+                undo.enter_context(mock.patch.object(conv, "Linear", nn.Linear))
+                patch = mock.patch.object(mlp, "Linear", nn.Linear)
             undo.enter_context(patch)
         yield
 

@@ -6,11 +6,13 @@ A preset may hold the published numbers that it reproduces under `anchor` (see
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.errors import unknown_name
+from bench.safe_yaml import parse_yaml
 from bench.spec.call import Call
 from bench.spec.config import read_config
 from bench.spec.values import read_call
@@ -29,6 +31,13 @@ def read_preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise unknown_name("preset", name, preset_names())
     return read_config(FOLDER / f"{name}.yaml", _KEYS)
+
+
+def preset_description(name: str) -> str:
+    """What the preset `name` says of itself, read from the head of its file alone."""
+    lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    head = [lines[0], *itertools.takewhile(lambda line: line.startswith(" "), lines[1:])]
+    return dict(parse_yaml("\n".join(head))).get("description", "")
 
 
 def preset_members(name: str) -> list[str] | None:

@@ -74,12 +74,16 @@ def models(job: Job, **parameters) -> list[Variant]:
     return [attach(plugin(**parameters), context) for context in contexts]
 
 
-def suite_step(job: Job, warm_up: int = 30, **parameters) -> Callable[[], None]:
+def suite_step(
+    job: Job, warm_up: int = 30, device: torch.device = CPU, compile: bool = False, **parameters
+) -> Callable[[], None]:
     """One step of `bench.train` at a time, after as many as it takes to settle (recordings, allocator)."""
     keep_freed_memory()
-    rows = Rows(job.data(), None, CPU)
-    plan = TrainPlan(steps=1_000_000, batch_size=job.batch_size, optimizer_params={"lr": 1e-3})
-    run = _Run(models(job, **parameters), list(range(job.width)), rows, rows, plan, CPU)
+    rows = Rows(job.data(), None, device)
+    plan = TrainPlan(steps=1_000_000, batch_size=job.batch_size, optimizer_params={"lr": 1e-3}, compile=compile)
+    run = _Run(
+        [model.to(device) for model in models(job, **parameters)], list(range(job.width)), rows, rows, plan, device
+    )
     run.stack.train_mode(True)
 
     def step() -> None:

@@ -40,6 +40,8 @@ def refused(monkeypatch, capsys, name, *arguments):
         ("busy", ["--only", "most"], "unknown settings most; known: auto, one"),
         ("busy", ["--states", "idle,calm"], "unknown states calm"),
         ("busy", ["--rounds", "0"], "--rounds must be at least 1"),
+        ("gpu", ["--out", "x", "--only", "speed"], "unknown pieces speed; known: facts, tests"),
+        ("gpu", ["--out", "x", "--images", "MISSING"], "--images MISSING: no such folder"),
     ],
 )
 def test_bad_input_is_one_line(monkeypatch, capsys, name, arguments, message):
@@ -75,3 +77,26 @@ def test_tables_of_workers_and_busy_machines():
     found = {("auto", "idle"): [50.0, 52.0, 51.0], ("auto", "busy"): [60.0, 61.2, 63.0]}
     text = busy.table(found, ["auto"], ["idle", "busy"])
     assert "| `aebench run` | 51.0 (50.0 – 52.0), 1.00 × | 61.2 (60.0 – 63.0), 1.20 × |" in text
+
+
+def test_pieces_for_a_gpu_are_kept_failures_named_and_the_rest_done_by_the_next_call(tmp_path, monkeypatch, capsys):
+    gpu, asked = script("gpu"), []
+
+    def run(command, **_):
+        piece = command[command.index("--child") + 1]
+        asked.append(piece)
+        if piece == "core" and asked.count("core") == 1:
+            return SimpleNamespace(returncode=gpu.UNFINISHED, stdout="", stderr="")
+        failed = piece == "memory"
+        return SimpleNamespace(
+            returncode=int(failed), stdout='["fine"]\n', stderr="Traceback …\nValueError: no" * failed
+        )
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--device", "cpu", "--only", "facts,core,memory"])
+    gpu.main()
+    gpu.main()
+    assert asked == ["facts", "core", "memory", "core"]
+    document = (tmp_path / "gpu.md").read_text("utf-8")
+    assert document.count("- fine") == 2 and "**failed**: `ValueError: no`" in document
+    assert "still to do: tests, steps" in capsys.readouterr().out

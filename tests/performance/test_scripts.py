@@ -88,9 +88,8 @@ def test_pieces_for_a_gpu_are_kept_failures_named_and_the_rest_done_by_the_next_
         if piece == "core" and asked.count("core") == 1:
             return SimpleNamespace(returncode=gpu.UNFINISHED, stdout="", stderr="")
         failed = piece == "memory"
-        return SimpleNamespace(
-            returncode=int(failed), stdout='["fine"]\n', stderr="Traceback …\nValueError: no" * failed
-        )
+        stderr = "Traceback …\nValueError: no" * failed
+        return SimpleNamespace(returncode=int(failed), stdout='["fine"]\n', stderr=stderr)
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--device", "cpu", "--only", "facts,core,memory"])

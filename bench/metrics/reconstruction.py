@@ -14,6 +14,8 @@ from bench.contracts.view import View
 
 #: Of a squared error: half a percent of the distance between a datum and its reconstruction.
 EFFECT = 0.01
+#: Not "averaging": the mean of three neighbours is further from a held-out row than the mean of ten (MNIST).
+_SEEN = ("blur", "contrast", "noise", "shift")
 
 
 class Reconstruction(Metric):
@@ -31,7 +33,7 @@ class Reconstruction(Metric):
             formula="E||decode(mu(x)) - x||^2 / d",
             core=True,
             primary=True,
-            sees=("averaging", "blur", "contrast", "noise", "shift"),
+            sees=_SEEN,
         ),
         Value(
             "test_mse_sampled",
@@ -53,7 +55,7 @@ class Reconstruction(Metric):
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2",
             core=True,
-            sees=("averaging", "blur", "contrast", "noise", "shift"),
+            sees=_SEEN,
         ),
         *each(
             Value(
@@ -76,7 +78,7 @@ class Reconstruction(Metric):
             range="[0, inf)",
             formula="E||decode(mu(x)) - x||^2 / E||x - mean||^2",
             core=True,
-            sees=("averaging", "blur", "contrast", "noise", "shift"),
+            sees=_SEEN,
         ),
         Value(
             "test_fvu_sampled",

@@ -27,6 +27,7 @@ CONVENTIONS = {
         for name, words in (("laplace", "Laplace"), ("student-t", "Student-t"),
                             ("continuous-bernoulli", "continuous Bernoulli"))
     },
+    "ms-ssim": "d (1 - MS-SSIM) of whole pictures on logits, mean over the batch; no likelihood, so eq. 4 is no ELBO",
 }  # fmt: skip
 #: What another number format than float32 means.
 PRECISIONS = {

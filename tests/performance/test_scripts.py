@@ -40,6 +40,8 @@ def refused(monkeypatch, capsys, name, *arguments):
         ("busy", ["--only", "most"], "unknown settings most; known: auto, one"),
         ("busy", ["--states", "idle,calm"], "unknown states calm"),
         ("busy", ["--rounds", "0"], "--rounds must be at least 1"),
+        ("variants", ["--only", "vea"], "unknown variant 'vea'; did you mean"),
+        ("variants", ["--rounds", "0"], "numbers must be at least 1"),
     ],
 )
 def test_bad_input_is_one_line(monkeypatch, capsys, name, arguments, message):
@@ -75,3 +77,31 @@ def test_tables_of_workers_and_busy_machines():
     found = {("auto", "idle"): [50.0, 52.0, 51.0], ("auto", "busy"): [60.0, 61.2, 63.0]}
     text = busy.table(found, ["auto"], ["idle", "busy"])
     assert "| `aebench run` | 51.0 (50.0 – 52.0), 1.00 × | 61.2 (60.0 – 63.0), 1.20 × |" in text
+
+
+def test_step_costs_of_variants_are_a_table(monkeypatch, capsys):
+    import torch
+
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(sys, "argv", ["variants", "--only", "conditional-prior,rae", "--seeds", "2", "--rounds", "11",
+                                      "--steps", "1"])  # fmt: skip
+    module = script("variants")
+    try:
+        module.main()
+    finally:
+        torch.set_num_threads(threads)
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert f"{head}\n{rule}" == module.HEAD
+    assert [row.split("|")[1].strip() for row in rows] == ["conditional-prior", "rae"]
+    assert {row.count("|") for row in rows} == {7} and not any("cannot be timed" in row for row in rows)
+    assert module.line("rae", 1.681, (1.6, 1.7), (0.99, 1.01)).endswith("| 1.4 | no |") and 1.681 > 1.2 * 1.4
+    assert (
+        module.line("rae", 1.5, (1.4, 1.6), (0.99, 1.01)) == "| rae | 1.50 | 1.40 to 1.60 | 0.99 to 1.01 | 1.4 | yes |"
+    )
+    assert module.line("ae", float("nan"), (0, 1), (0, 1)) == "| ae | too few undisturbed rounds | | | | |"
+
+
+def test_every_prototype_is_a_variant():
+    from bench.spec.registry import Registry
+
+    assert set(script("variants").PROTOTYPES) <= set(Registry.discover().names("variant"))

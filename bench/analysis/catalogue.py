@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.scales import LINEAR, Scale, scale_of
+from bench.contracts.metric import source_tag
 from bench.spec.call import format_value
 from bench.store.measurements import MetricInfo
 from bench.text import printable
@@ -111,12 +112,14 @@ def declarations(registry: Registry, wanted: str = "all", samplers: Sequence[Cal
     """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
     found: dict[str, dict[str, Any]] = {}
     options = registry.metric_options(wanted)
-    declared = registry.values_of_metrics(samplers)
+    declared, drawn = registry.values_of_metrics(samplers), {source_tag(call.name): call for call in samplers}
     for name, chosen in registry.metrics_for(wanted, samplers):
         given = ", ".join(f"{key}={format_value(value)}" for key, value in options.get(name, {}).items())
         for key, said in _said(registry.info("metric", name).family, declared[name]).items():
             if key in chosen:
-                found[key] = said | ({"summary": f"{said['summary']} Options: {given}."} if given else {})
+                more = [f"Options: {given}."] if given else []
+                more += [f"Sampler: {drawn[said['drawn_from']]}."] if said["drawn_from"] in drawn else []
+                found[key] = said | {"summary": " ".join([said["summary"], *more])}
     return found
 
 

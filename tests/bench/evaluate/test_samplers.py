@@ -8,6 +8,7 @@ import torch
 from runs import execute, records
 
 from bench import Sampler, load_model
+from bench.analysis.catalogue import declarations
 from bench.contracts.dataset import Split
 from bench.contracts.metric import Value, of_sampler
 from bench.errors import UsageError
@@ -82,6 +83,9 @@ def test_samplers_decide_the_evaluation_and_not_the_training():
     assert [cell.cell_id for cell in plain.cells] == [cell.cell_id for cell in mixed.cells]
     assert len({run.spec.hash for run in (plain, mixed, more)}) == 3
     assert len({Fingerprints.of(run.spec, run.registry).metrics_hash for run in (plain, mixed, more)}) == 3
+    said = declarations(more.registry, more.spec.evaluated, more.spec.samplers)
+    assert said["energy_mixture"]["summary"].endswith(" Sampler: mixture[components=5].")
+    assert said["energy_mixture"]["family"] == "coverage" and "Sampler" not in said["energy_fit"]["summary"]
     assert mixed.spec.to_dict()["samplers"] == ["mixture[components=10]"]
     assert resolve(mixed.spec.to_dict()).spec == mixed.spec and "samplers" not in plain.spec.to_dict()
 

@@ -54,12 +54,8 @@ class Placed(Distribution):
         """
         if self._fit.rank < len(self._fit.mean):
             raise NotImplementedError("codes in a subspace have no density in the whole space")
-        log_prob = self._white.log_prob(self._fit.whiten(value).to(_type_of(self._white)))
+        log_prob = self._white.log_prob(self._fit.whiten(value).float())
         return log_prob.double() - self._fit.scales.log().sum()
-
-
-def _type_of(white: Distribution) -> torch.dtype:
-    return getattr(white, "dtype", torch.float32)
 
 
 def whitening(codes: Tensor) -> GaussianFit:

@@ -17,6 +17,7 @@ from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
 from bench.evaluate.samplers import built_samplers, codes_kept
 from bench.losses import ReconstructionCost
+from bench.reports.header import command
 from bench.runs.fingerprints import Fingerprints
 from bench.spec.call import Call, parse_call
 from bench.spec.registry import Registry
@@ -87,6 +88,7 @@ def test_samplers_decide_the_evaluation_and_not_the_training():
     assert said["energy_mixture"]["summary"].endswith(" Sampler: mixture[components=5].")
     assert said["energy_mixture"]["family"] == "coverage" and "Sampler" not in said["energy_fit"]["summary"]
     assert mixed.spec.to_dict()["samplers"] == ["mixture[components=10]"]
+    assert "--samplers 'mixture[components=10]'" in command(mixed.spec.to_dict())
     assert resolve(mixed.spec.to_dict()).spec == mixed.spec and "samplers" not in plain.spec.to_dict()
 
 
@@ -102,6 +104,25 @@ def test_the_mixture_by_name_is_the_mixture_that_metrics_know():
     assert measured(built_samplers(REGISTRY, [Call("mixture")]), {"coverage_mixture", "energy_mixture"}) == measured(
         {}, {"coverage_mixture", "energy_mixture"}
     )
+
+
+def test_every_metric_measures_what_it_has_of_the_fit_of_a_sampler_too():
+    """On data with labels; values that are n/a or too few are so for the fit as well."""
+    labels = (DATA[:, 0] > 0).astype(np.int64)
+    parts = {"train_labels": labels[:200], "validation_labels": labels[200:300], "test_labels": labels[300:]}
+    split = replace(SPLIT, **parts)
+    (call,) = REGISTRY.samplers_for([Call("gaussian")])
+    chosen = REGISTRY.metrics_for("all", [call])
+    wanted = {name for _, values in chosen for name in values if {"fit", "gaussian"} & set(name.split("_"))}
+    metrics = [REGISTRY.load("metric", name)() for name, values in chosen if wanted & set(values)]
+    model = CONTROLS["pca"](split, 2, SQUARED, 0)
+    found = evaluate(model, split, metrics, wanted, samplers=built_samplers(REGISTRY, [call])).values
+    own = {name: one for name, one in found.items() if "gaussian" in name.split("_")}
+    assert len(own) >= 30 and 2 * len(own) == len(found)
+    statuses = {name: (one.status, found[name.replace("gaussian", "fit")].status) for name, one in own.items()}
+    assert "failed" not in {status for pair in statuses.values() for status in pair}, statuses
+    missing = ("n/a", "too_few")
+    assert [name for name, (own, fit) in statuses.items() if (own in missing) != (fit in missing)] == []
 
 
 class Broken(Sampler):
@@ -124,7 +145,8 @@ class Infinite(Sampler):
 def test_a_sampler_that_fails_is_a_result_and_fails_once():
     found = measured({"broken": Broken(), "infinite": Infinite()}, {"energy_broken", "coverage_broken",
                                                                     "energy_infinite", "energy_fit"})  # fmt: skip
-    assert found["energy_broken"].reason == "sampler broken failed (RuntimeError: no fit)"
+    for name in ("energy_broken", "coverage_broken"):
+        assert found[name].reason == "sampler broken failed (RuntimeError: no fit)"
     assert {found[name].status for name in ("energy_broken", "coverage_broken", "energy_infinite")} == {"failed"}
     assert "draws are not finite" in found["energy_infinite"].reason
     assert Broken.calls == 1 and found["energy_fit"].status == "ok"

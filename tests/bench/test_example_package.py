@@ -55,7 +55,7 @@ def answers(site, folder, *commands):
 
 
 def test_an_installed_package_is_listed_checked_and_run(site, tmp_path):
-    run = ["run", "-m", "shrinking-ae[weight=0.1]", "-d", "helix[n=200]", "--metrics", "code_radius,energy_fit",
+    run = ["run", "-m", "shrinking-ae[weight=0.1]", "-d", "helix[n=400]", "--metrics", "code_radius,energy_fit",
            "--samplers", "student[df=5]", "--seeds", "1", "--steps", "20", "--latent-dim", "2", "--batch-size", "32",
            "--network", "mlp[hidden=[16]]", "-j", "1", "-q", "-o", "out"]  # fmt: skip
     checks = [["check", name] for name in ("shrinking-ae", "helix", "code-radius", "student")]

@@ -112,17 +112,15 @@ def test_every_metric_measures_what_it_has_of_the_fit_of_a_sampler_too():
     parts = {"train_labels": labels[:200], "validation_labels": labels[200:300], "test_labels": labels[300:]}
     split = replace(SPLIT, **parts)
     (call,) = REGISTRY.samplers_for([Call("gaussian")])
-    chosen = REGISTRY.metrics_for("all", [call])
-    wanted = {name for _, values in chosen for name in values if {"fit", "gaussian"} & set(name.split("_"))}
-    metrics = [REGISTRY.load("metric", name)() for name, values in chosen if wanted & set(values)]
-    model = CONTROLS["pca"](split, 2, SQUARED, 0)
-    found = evaluate(model, split, metrics, wanted, samplers=built_samplers(REGISTRY, [call])).values
-    own = {name: one for name, one in found.items() if "gaussian" in name.split("_")}
-    assert len(own) >= 30 and 2 * len(own) == len(found)
-    statuses = {name: (one.status, found[name.replace("gaussian", "fit")].status) for name, one in own.items()}
-    assert "failed" not in {status for pair in statuses.values() for status in pair}, statuses
+    own = names("all", "gaussian") - names("all")
+    fit = {name: name.replace("gaussian", "fit") for name in own}
+    metrics = [REGISTRY.load("metric", name)() for name, _ in REGISTRY.metrics_for(",".join(own), [call])]
+    model, samplers = CONTROLS["pca"](split, 2, SQUARED, 0), built_samplers(REGISTRY, [call])
+    found = evaluate(model, split, metrics, {*own, *fit.values()}, samplers=samplers).values
+    statuses = {name: (found[name].status, found[fit[name]].status) for name in own}
+    assert len(own) >= 30 and "failed" not in {status for pair in statuses.values() for status in pair}, statuses
     missing = ("n/a", "too_few")
-    assert [name for name, (own, fit) in statuses.items() if (own in missing) != (fit in missing)] == []
+    assert [name for name, (one, other) in statuses.items() if (one in missing) != (other in missing)] == []
 
 
 class Broken(Sampler):

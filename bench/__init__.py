@@ -4,8 +4,9 @@ For users: `bench.run(...)` runs a benchmark and returns its results, `bench.loa
 `bench.report(frame, out)` writes the report of any such frame, `bench.load_model(run, variant, seed)` gives a trained
 model back, `bench.Autoencoder` is a scikit-learn estimator, `bench.figures` plots results in notebooks.
 
-For authors of plugins, everything that a variant, data set or metric needs: `Variant`, `GaussianVariant`,
-`ElboVariant`, `Split`, `split_arrays`, `Metric`, `Value` and the rest of `__all__`; losses are in `bench.losses`.
+For authors of plugins, everything that a variant, data set, metric or sampler needs: `Variant`, `GaussianVariant`,
+`ElboVariant`, `Split`, `split_arrays`, `Metric`, `Value`, `Sampler` and the rest of `__all__`; losses are in
+`bench.losses`.
 Nothing heavy is imported before it is used.
 """
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bench.contracts.checks import number_in, whole_number
     from bench.contracts.dataset import Split
     from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, each
+    from bench.contracts.sampler import Sampler
     from bench.contracts.variant import Batch, ElboVariant, GaussianVariant, Variant
     from bench.data.split_arrays import split_arrays
     from bench.errors import DataError, Incompatible, UsageError
@@ -32,6 +34,7 @@ _HOMES = {
     "bench.contracts.checks": ("number_in", "whole_number"),
     "bench.contracts.dataset": ("Split",),
     "bench.contracts.metric": ("Estimate", "Flagged", "Metric", "Missing", "Value", "each"),
+    "bench.contracts.sampler": ("Sampler",),
     "bench.contracts.variant": ("Batch", "ElboVariant", "GaussianVariant", "Variant"),
     "bench.data.split_arrays": ("split_arrays",),
     "bench.errors": ("DataError", "Incompatible", "UsageError"),
@@ -52,6 +55,7 @@ __all__ = [
     "Incompatible",
     "Metric",
     "Missing",
+    "Sampler",
     "Split",
     "UsageError",
     "Value",

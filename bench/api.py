@@ -36,6 +36,7 @@ def run(
     splits: int | None = None,
     device: str | None = None,
     metrics: str | Sequence[str] | None = None,
+    samplers: str | Sequence[str] | None = None,
     likelihood_rows: int | str | None = None,
     controls: bool | None = None,
     baseline: str | None = None,
@@ -86,8 +87,8 @@ def run(
     given = {
         **training,
         "variant": variants, "dataset": datasets, "seeds": seeds, "splits": splits, "device": device,
-        "metrics": metrics, "likelihood_rows": likelihood_rows, "controls": controls, "baseline": baseline,
-        "select": select, "hypothesis": hypothesis, "output": output, "plugins": plugins or None,
+        "metrics": metrics, "samplers": samplers, "likelihood_rows": likelihood_rows, "controls": controls,
+        "baseline": baseline, "select": select, "hypothesis": hypothesis, "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
         "quiet": quiet or None, "tensorboard": tensorboard or None, "against": against,
     }  # fmt: skip

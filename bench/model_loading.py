@@ -14,6 +14,7 @@ from bench.contracts.checks import one_of
 from bench.contracts.variant import Variant
 from bench.errors import UsageError, unknown_name
 from bench.evaluate.code_density import density_of
+from bench.evaluate.samplers import TRAINING_CODES, codes_kept
 from bench.networks.build import build_model
 from bench.networks.factories import networks_named
 from bench.networks.weights import SCALING, give_weights
@@ -85,7 +86,10 @@ def load_model(
     model = built_model(registry, call, settings, meta)
     give_weights(model, tensors, what)
     codes = density_of(tensors, model.latent_dim, what)
-    return TrainedModel(model, tensors["data.shift"], tensors["data.scale"], record, codes)
+    arrays = store.load_arrays(record["cell_id"], TRAINING_CODES, place.get(record["cell_id"]))
+    training_codes = codes_kept(arrays, model.latent_dim, what)
+    shift, scale = (tensors[name] for name in SCALING)
+    return TrainedModel(model, shift, scale, record, codes, training_codes, registry.plugins)
 
 
 def built_model(registry: Registry, call: Call, settings: TrainSettings, meta: dict[str, Any]) -> Variant:

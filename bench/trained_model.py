@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,10 +11,15 @@ from torch import Tensor
 
 from bench.contracts.checks import whole_number
 from bench.contracts.rows import rescale, restore
+from bench.contracts.sampler import LEAST_CODES, SPACES, space_of
 from bench.contracts.variant import Variant
 from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.errors import UsageError
+from bench.evaluate.ex_post import density_draws, fitted_density
 from bench.evaluate.latent_density import GaussianFit
+from bench.evaluate.samplers import built_samplers
+from bench.spec.call import parse_call
+from bench.spec.registry import Registry
 
 #: Examples that go through a network at a time.
 BATCH_ROWS = 256
@@ -26,14 +32,24 @@ class TrainedModel:
         variant: the `Variant` module behind it.
         info: the cell's record (variant, data set, seed, metrics, …).
         codes: N(m̂, Σ̂) of the training codes where the variant has no prior, or None.
+        training_codes: those that samplers are fitted to, (N, L), or None where the run kept none.
     """
 
     def __init__(
-        self, variant: Variant, shift: np.ndarray, scale: np.ndarray, info: dict, codes: GaussianFit | None = None
+        self,
+        variant: Variant,
+        shift: np.ndarray,
+        scale: np.ndarray,
+        info: dict,
+        codes: GaussianFit | None = None,
+        training_codes: np.ndarray | None = None,
+        plugins: Sequence[str | Path] = (),
     ) -> None:
         self.variant = variant.eval().requires_grad_(False)
         self.info = info
         self.codes = codes
+        self.training_codes = training_codes
+        self._plugins = plugins
         self._shift, self._scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
 
     @property
@@ -93,20 +109,48 @@ class TrainedModel:
         """The mean of `score_samples(X)`, which on a run's test rows is minus `test_mse`; y is not looked at."""
         return float(self.score_samples(X).mean())
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+    def sample(self, n: int, seed: int = 0, sampler: str | None = None) -> np.ndarray:
         """`n` decoded draws (data-space means), (n, *data_shape), in the units of the training data's source.
 
         Codes are drawn from the variant's prior; of a variant that declares none, from N(m̂, Σ̂) of the training codes,
         as for the metric `coverage_fit`.
 
+        Args:
+            sampler: e.g. "mixture" or "mixture[components=20]": codes are drawn from what that fits to the training
+                codes, which a run keeps that was asked for `--samplers`.
+
         Raises:
-            UsageError: there is neither a prior nor a Gaussian of codes.
+            UsageError: there is neither a prior nor a Gaussian of codes, or no training codes to fit `sampler` to; it
+                is unknown, or not made for this variant's codes.
         """
         whole_number("n", n, 1)
+        if sampler is not None:
+            return self.decode(self._sampled(sampler, n, seed))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             codes = self._draws(n)
         return self.decode(codes.cpu().numpy())
+
+    def _sampled(self, sampler: str, n: int, seed: int) -> np.ndarray:
+        """Codes (n, L) from a sampler, which is fitted with a seed of its own and so the same for every `seed`."""
+        registry = Registry.discover(self._plugins)
+        (call,) = registry.samplers_for([parse_call(sampler)])
+        if self.training_codes is None:
+            raise UsageError(
+                f"no training codes of {self.info.get('variant')} were kept to fit {call.name} to; run it again with "
+                f"--samplers {call.name}, which trains nothing anew"
+            )
+        codes, fitting = torch.from_numpy(self.training_codes), torch.Generator().manual_seed(0)
+        fitted = built_samplers(registry, [call])[call.name]
+        if (space := space_of(self.variant.discrete, self.variant.project is None)) not in fitted.spaces:
+            raise UsageError(f"{call.name} cannot draw codes of {self.info.get('variant')}: {SPACES[space]}")
+        if len(codes) < LEAST_CODES:
+            raise UsageError(f"{call.name} needs {LEAST_CODES} training codes; there are {len(codes)}")
+        try:
+            density = fitted_density(fitted.fit, codes, fitting)
+            return density_draws(density, codes, n, torch.Generator().manual_seed(seed)).numpy()
+        except ValueError as error:
+            raise UsageError(f"{call.name}: {error}") from error
 
     def _draws(self, n: int) -> Tensor:
         if self.variant.prior is not None:

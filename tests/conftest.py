@@ -45,6 +45,7 @@ SLOW = (
     "bench/store/test_event_files.py",
     "bench/store/test_hostile_runs.py",
     "bench/test_api.py",
+    "bench/test_example_package.py",
     "bench/test_foreign_code.py",
     "bench/test_imports.py",
     "bench/test_install.py",
@@ -56,6 +57,7 @@ SLOW = (
     "datasets/test_all.py",
     "datasets/test_fuzz.py",
     "performance",
+    "samplers/test_all.py",
 )
 
 

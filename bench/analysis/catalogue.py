@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.scales import LINEAR, Scale, scale_of
+from bench.contracts.metric import source_tag
 from bench.spec.call import format_value
 from bench.store.measurements import MetricInfo
 from bench.text import printable
 
 if TYPE_CHECKING:
-    from bench.spec.plugin_file import PluginInfo
+    from bench.contracts.metric import Value
+    from bench.spec.call import Call
     from bench.spec.registry import Registry
 
 #: Families in the order of the report; a foreign metric's family comes after them.
@@ -106,15 +108,18 @@ def _metric(info: MetricInfo, said: Mapping[str, Any]) -> Metric:
     )
 
 
-def declarations(registry: Registry, wanted: str = "all") -> dict[str, dict[str, Any]]:
+def declarations(registry: Registry, wanted: str = "all", samplers: Sequence[Call] = ()) -> dict[str, dict[str, Any]]:
     """What the metrics of a registry declare, by value, as `RunStore.save_metrics` keeps it."""
     found: dict[str, dict[str, Any]] = {}
     options = registry.metric_options(wanted)
-    for name, chosen in registry.metrics_for(wanted):
+    declared, drawn = registry.values_of_metrics(samplers), {source_tag(call.name): call for call in samplers}
+    for name, chosen in registry.metrics_for(wanted, samplers):
         given = ", ".join(f"{key}={format_value(value)}" for key, value in options.get(name, {}).items())
-        for key, said in _said(registry.info("metric", name)).items():
+        for key, said in _said(registry.info("metric", name).family, declared[name]).items():
             if key in chosen:
-                found[key] = said | ({"summary": f"{said['summary']} Options: {given}."} if given else {})
+                more = [f"Options: {given}."] if given else []
+                more += [f"Sampler: {drawn[said['drawn_from']]}."] if said["drawn_from"] in drawn else []
+                found[key] = said | {"summary": " ".join([said["summary"], *more])}
     return found
 
 
@@ -123,11 +128,11 @@ def _declared(plugins: Sequence[str]) -> dict[str, dict[str, Any]]:
 
     registry = Registry.discover_present(plugins)
     infos = (registry.info("metric", name) for name in registry.names("metric"))
-    return {key: said for info in infos if not info.broken for key, said in _said(info).items()}
+    return {key: said for info in infos if not info.broken for key, said in _said(info.family, info.values).items()}
 
 
-def _said(info: PluginInfo) -> dict[str, dict[str, Any]]:
-    return {value.name: {"family": info.family, **asdict(value)} for value in info.values}
+def _said(family: str, values: Iterable[Value]) -> dict[str, dict[str, Any]]:
+    return {value.name: {"family": family, **asdict(value)} for value in values}
 
 
 def is_element(name: str) -> bool:

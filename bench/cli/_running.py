@@ -106,6 +106,7 @@ def describe_plan(run: ResolvedRun) -> str:
     unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs or 0)
     batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
     how = f"batch {batch}, L = {train.latent_dim}, {train.network}, {train.recon} cost, {train.optimizer}"
+    chosen = run.registry.metrics_for(spec.evaluated, spec.samplers)
     lines = {
         "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),
         "variants": ", ".join(dict.fromkeys(cell.variant_label for cell in cells)),
@@ -113,7 +114,8 @@ def describe_plan(run: ResolvedRun) -> str:
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
         **({"splits": f"{spec.splits} of each data set"} if spec.splits > 1 else {}),
         "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
-        "metrics": ", ".join(f"{name} ({len(values)})" for name, values in run.registry.metrics_for(spec.evaluated)),
+        "metrics": ", ".join(f"{name} ({len(values)})" for name, values in chosen),
+        **({"samplers": ", ".join(map(str, spec.samplers))} if spec.samplers else {}),
         "workers": _workers(run),
         "directory": str(run.directory),
     }

@@ -10,12 +10,19 @@ import click
 
 from bench.cli._once import OnceCommand
 from bench.cli._whole import WHOLE
-from bench.errors import PluginError, UsageError, unknown_name
+from bench.errors import PluginError, UsageError, one_line, unknown_name
 from bench.spec.call import Call, parse_call
 from bench.spec.plugin_file import KINDS, kebab
 from bench.spec.plugin_path import folders_open
 from bench.spec.registry import Registry
 from bench.spec.values import read_call
+
+#: The kinds of plugins that an option says something to.
+_CONCERNED = {
+    "network": {"variant"},
+    "dataset": {"variant", "metric"},
+    "latent_dim": {"variant", "metric", "sampler"},
+}
 
 
 @click.command("check", cls=OnceCommand, short_help="Check a plugin of your own.")
@@ -48,9 +55,23 @@ def command(context: click.Context, plugin: str, plugins: tuple[str, ...], **giv
                 detail = f": {printable(check.detail)}" if check.detail else ""
                 click.echo(f"  {mark if check.ran else 'none'}  {check.name}{detail}")
                 checks.append(check)
+            if kind == "variant" and all(check.passed is not False and check.ran for check in checks):
+                click.echo(f"  cost  {_stacking_cost(registry, call, settings)}")
     failed, not_run = (sum(map(of, checks)) for of in (lambda c: c.passed is False, lambda c: not c.ran))
     click.echo(_conclusion(failed, not_run, sum(check.passed is None and check.ran for check in checks)))
     context.exit(1 if failed or not_run else 0)
+
+
+def _stacking_cost(registry: Registry, call: Call, settings: Mapping[str, Any]) -> str:
+    """What stacking costs a variant that passed its checks; a training that cannot be timed is none of its faults."""
+    from bench.conformance.stacking import stacking_cost
+    from bench.conformance.variant import Subject
+
+    params = dict(registry.resolve("variant", call).params)
+    try:
+        return stacking_cost(Subject(registry.load("variant", call.name), params, **settings))
+    except Exception as error:
+        return f"stacking could not be timed ({one_line(error)})"
 
 
 def _conclusion(failed: int, not_run: int, inapplicable: int) -> str:
@@ -64,7 +85,7 @@ def _conclusion(failed: int, not_run: int, inapplicable: int) -> str:
 
 
 def trial_settings(registry: Registry, targets: Sequence[tuple[str, Call]], given: dict[str, Any]) -> dict[str, Any]:
-    """What plugins are tried with, by keyword of `check_variant` and `check_metric`; without what was not given.
+    """What plugins are tried with, by keyword of the `check_…` of each kind; without what was not given.
 
     Raises:
         UsageError: an option that concerns none of the `targets`, or a value that cannot be used.
@@ -72,7 +93,7 @@ def trial_settings(registry: Registry, targets: Sequence[tuple[str, Call]], give
     kinds = {kind for kind, _ in targets}
     settings: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     for key in settings:
-        if not kinds & {"variant", *(() if key == "network" else ("metric",))}:
+        if not kinds & _CONCERNED[key]:
             word = key.replace("_", "-")
             raise UsageError(f"--{word} says nothing to the check of a {' or '.join(sorted(kinds))}; leave it out")
     if not settings:
@@ -149,6 +170,13 @@ def check_plugin(registry: Registry, kind: str, call: Call, settings: Mapping[st
 
         return check_dataset(loaded, params)
     _refuse_values(loaded, params)
+    if kind == "sampler":
+        from bench.conformance.sampler import check_sampler
+
+        try:
+            return [Check(first, True), *check_sampler(loaded(**params), settings.get("latent_dim"))]
+        except Exception as error:
+            return [Check(first, False, one_line(error))]
     if kind == "variant":
         return check_variant(loaded, params, **settings)
     from bench.conformance.metric import check_metric

@@ -16,15 +16,15 @@ from bench.spec.registry import Registry, is_builtin
 from bench.spec.signature import REQUIRED
 from bench.text import printable
 
-_KINDS = {"variants": "variant", "datasets": "dataset", "metrics": "metric"}
+_KINDS = {"variants": "variant", "datasets": "dataset", "metrics": "metric", "samplers": "sampler"}
 
 
-@click.command("list", cls=OnceCommand, short_help="List variants, datasets, metrics and presets.")
+@click.command("list", cls=OnceCommand, short_help="List variants, datasets, metrics, samplers and presets.")
 @click.argument("what", required=False, type=click.Choice([*_KINDS, "presets"]), metavar="[variants|datasets|…]")
 @click.option("-v", "--verbose", is_flag=True, help="Everything known; also tries to import foreign plugins.")
 @click.option("--plugins", multiple=True, metavar="PATH", help="File or folder with your own plugins. Repeatable.")
 def command(what: str | None, verbose: bool, plugins: tuple[str, ...]) -> None:
-    """List variants, datasets, metrics or presets (all of them without an argument)."""
+    """List variants, datasets, metrics, samplers or presets (all of them without an argument)."""
     from bench.spec.registry import Registry
 
     registry = Registry.discover(plugins)

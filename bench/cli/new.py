@@ -11,7 +11,7 @@ import click
 
 from bench.cli._once import OnceCommand
 
-KINDS = ("variant", "dataset", "metric", "network")
+KINDS = ("variant", "dataset", "metric", "sampler", "network")
 
 
 @click.command("new", cls=OnceCommand, short_help="Write a working plugin file to start from.")
@@ -68,6 +68,10 @@ TRY = {
     "metric": (
         "aebench check {path}",
         "aebench run --plugins {path} --metrics 'core,{name}[share=0.95]' --seeds 3 --steps 300",
+    ),
+    "sampler": (
+        "aebench check {path}",
+        "aebench run --plugins {path} --samplers '{name}[bandwidth=0.1]' --seeds 3 --steps 300",
     ),
     "network": (
         "aebench check ae --network '{stem}:build[blocks=1]'",
@@ -170,6 +174,47 @@ class {cls}(Metric):
         return {{"{stem}": float(errors.quantile(self.share)) / view.dimension}}
 '''
 
+SAMPLER = '''\
+"""{title}: a kernel density of the training codes, p(z) = (1/N) Σᵢ N(z; zᵢ, h² diag Var(z)).
+
+State the equation and the paper here.
+"""
+
+import torch
+from torch.distributions import Distribution
+
+from bench import Sampler, number_in
+
+
+class {cls}(Sampler):
+    """{title}: a training code chosen at random, and normal noise of bandwidth h."""
+
+    # Where codes fill a part of R^L only, or come from a finite set, its values are n/a with the reason:
+    spaces = ("euclidean",)
+
+    def __init__(self, bandwidth: float = 0.2):  # the signature is the configuration: {name}[bandwidth=0.1]
+        self.bandwidth = number_in("bandwidth", bandwidth, 0.0)
+
+    def fit(self, codes, generator):
+        """The density of codes (N, L), with event (L,). Randomness is `generator`'s, or torch's global one."""
+        return Kernels(codes, self.bandwidth * codes.std(0))
+
+
+class Kernels(Distribution):
+    """Normal kernels of widths (L,) at centres (N, L); a `log_prob(z)` would be checked, too."""
+
+    arg_constraints = {{}}
+
+    def __init__(self, centres, widths):
+        self.centres, self.widths = centres, widths
+        super().__init__(event_shape=centres.shape[1:], validate_args=False)
+
+    def sample(self, sample_shape=()):
+        rows = torch.randint(len(self.centres), sample_shape)
+        noise = torch.randn(*sample_shape, *self.event_shape).to(self.centres)
+        return self.centres[rows.to(self.centres.device)] + self.widths * noise
+'''
+
 NETWORK = '''\
 """{title}: residual networks for any data, x + f(x) from block to block.
 
@@ -209,4 +254,4 @@ def _blocks(width, n):
     return [Residual(width) for _ in range(n)]
 '''
 
-TEMPLATES = {"variant": VARIANT, "dataset": DATASET, "metric": METRIC, "network": NETWORK}
+TEMPLATES = {"variant": VARIANT, "dataset": DATASET, "metric": METRIC, "sampler": SAMPLER, "network": NETWORK}

@@ -50,6 +50,9 @@ def _training_options(command: Any) -> Any:
 @_training_options
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")
+@click.option(
+    "--samplers", metavar="NAMES", help="Fitted to training codes, to draw from; see `aebench list samplers`."
+)
 @click.option("--likelihood-rows", metavar="N|all", help="Held-out rows of IWAE and AIS (auto: as many as are cheap).")
 @click.option("--controls", is_flag=True, default=None, help="Also evaluate control models whose scores are known.")
 @click.option("--baseline", metavar="VARIANT", help="The variant that the others are compared with.")

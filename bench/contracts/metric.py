@@ -72,6 +72,8 @@ class Value:
             value - 1); "" for what the range suggests (`bench.analysis.scales`).
         smallest_effect: the least difference worth a mark on that scale: in the value's unit for "linear", a share for
             the others (0.01 is 1 %); None for the scale's default.
+        drawn_from: the latent source whose decodes it is about, where there is one: what holds draws of "fit" is there
+            for every sampler that a run asks for, too (`of_sampler`). `each` fills it in from the place `{source}`.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Value:
     sees: tuple[str, ...] = ()
     scale: str = ""
     smallest_effect: float | None = None
+    drawn_from: str = ""
 
 
 #: The fields that values of one `each` can share, with the defaults that mean "not said".
@@ -146,9 +149,37 @@ def _filled(value: Value, words: Sequence[tuple], shared: dict[str, Any]) -> Val
         summary = summary.replace(f"{{{place}}}", in_summary)
         formula = formula.replace(f"{{{place}}}", in_formula)
         needs |= set(more)
+        value = replace(value, drawn_from=tag) if place == "source" else value
     ordered = (*(need for need in NEEDS if need in needs), *sorted(needs - NEEDS.keys()))
     gauge = "dependent" if "prior" in needs else value.gauge
     return replace(value, name=name, summary=summary, formula=formula, needs=ordered, gauge=gauge)
+
+
+def of_sampler(value: Value, sampler: str) -> Value:
+    """What a value of draws from "fit" is for draws of a sampler: `coverage_fit` becomes `coverage_<sampler>`."""
+    in_summary, in_formula, _ = WORDS["source"]["fit"]
+    tag = source_tag(sampler)
+    return replace(
+        value,
+        name="_".join(tag if part == "fit" else part for part in value.name.split("_")),
+        summary=value.summary.replace(in_summary, f"the sampler {sampler}").replace(
+            in_formula, f"the sampler {sampler}"
+        ),
+        formula=value.formula.replace(in_formula, sampler),
+        drawn_from=tag,
+    )
+
+
+def with_samplers(values: Sequence[Value], samplers: Sequence[str]) -> tuple[Value, ...]:
+    """What a metric declares, and after that what it measures of each sampler."""
+    more = (of_sampler(value, name) for name in samplers for value in values if value.drawn_from == "fit")
+    known = {value.name for value in values}
+    return (*values, *(value for value in more if value.name not in known))
+
+
+def source_tag(sampler: str) -> str:
+    """How names of values write a sampler: `two-stage` is `two_stage`."""
+    return sampler.replace("-", "_")
 
 
 @dataclass(frozen=True)

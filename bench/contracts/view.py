@@ -113,6 +113,11 @@ class View(Protocol):
         """Why they do not, or None when they do."""
         ...
 
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """Latent sources beside "fit", "mixture" and "prior": the run's samplers, as names write them."""
+        ...
+
     def lacks_source(self, source: str) -> Missing | None:
         """Why a latent source (`latents`) has no draws for this model, or None when it has."""
         ...
@@ -180,7 +185,7 @@ class View(Protocol):
         ...
 
     def latents(self, source: str) -> Tensor:
-        """Draws (M, L) of "seg", "vp", "fit", "mixture" or "prior"; ask `lacks_source` first."""
+        """Draws (M, L) of "seg", "vp", "fit", "mixture", "prior" or one of `samplers`; ask `lacks_source` first."""
         ...
 
     def prior_draws(self, n: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.contracts.metric import NEEDS
 from bench.contracts.model import Model
+from bench.contracts.sampler import Sampler
 from bench.evaluate.latent_density import has_density, moments
 from bench.evaluate.reference_data import SharedData
 from bench.seeding import derived_seed
@@ -29,9 +30,13 @@ class Calls:
         model: the trained or control model.
         shared: its data set's shared quantities.
         seed: of the model's evaluation noise (posterior draws); use the same for all models of a data set.
+        samplers: what is fitted to the codes of training data as further latent sources, by tag.
     """
 
-    def __init__(self, model: Model, shared: SharedData, seed: int = 0) -> None:
+    def __init__(
+        self, model: Model, shared: SharedData, seed: int = 0, samplers: Mapping[str, Sampler] | None = None
+    ) -> None:
+        self.fitted = dict(samplers or {})
         self.model = model
         self.shared = shared
         self.split = shared.split

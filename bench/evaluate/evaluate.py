@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from bench.contracts.dataset import Split
-from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value
+from bench.contracts.metric import Estimate, Flagged, Metric, Missing, Value, source_tag, with_samplers
 from bench.contracts.model import Model
+from bench.contracts.sampler import Sampler
 from bench.evaluate.model_view import View
 from bench.evaluate.reference_data import SharedData
 from bench.seeding import derived_seed
@@ -57,6 +58,7 @@ def evaluate(
     wanted: set[str] | None = None,
     seed: int = 0,
     shared: SharedData | None = None,
+    samplers: Mapping[str, Sampler] | None = None,
 ) -> Evaluation:
     """Measure one model.
 
@@ -67,6 +69,7 @@ def evaluate(
         wanted: names of the values to report (vectors by their bare name), or None for all.
         seed: of the evaluation's noise; the same for all models that are to be compared.
         shared: what models of this data set share; None makes it for this call.
+        samplers: fitted to the model's training codes as further latent sources, by name.
 
     Returns:
         every wanted value, with a number or a reason. No exception of a metric escapes; NaN and infinity never pass
@@ -74,14 +77,16 @@ def evaluate(
     """
     if shared is None:
         shared = SharedData(split, model.cost, model.latent_dim, model.device)
-    view = View(model, shared, seed)
+    samplers = samplers or {}
+    view = View(model, shared, seed, {source_tag(name): sampler for name, sampler in samplers.items()})
     values: dict[str, Measurement] = {}
     seconds: dict[str, float] = {}
     start = time.perf_counter()
     broken = _defect(view)
     seconds["view"] = time.perf_counter() - start
     for metric in metrics:
-        names = [value for value in metric.values if wanted is None or value.name in wanted]
+        declared = with_samplers(metric.values, tuple(samplers))
+        names = [value for value in declared if wanted is None or value.name in wanted]
         if not names:
             continue
         start = time.perf_counter()

@@ -1,17 +1,14 @@
-"""Latent densities: draws from and divergences between torch distributions, and densities fitted to codes.
+"""Latent densities: draws from and divergences between torch distributions, and N(m̂, Σ̂) of codes, called `fit`.
 
-Two densities are fitted ex post to the codes of training data: N(m̂, Σ̂), called `fit`, and a Gaussian mixture (Ghosh et
-al., arXiv 1903.12436). Both are affine-equivariant: codes Az+b give the transformed density.
+The fit is affine-equivariant: codes Az+b give the transformed density.
 """
 
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
@@ -171,27 +168,3 @@ class GaussianFit:
     def unwhiten(self, white: Tensor) -> Tensor:
         """The inverse of `whiten` on the live directions: (N, r) → (N, L) float32."""
         return (self.mean + (white.double() * self.scales) @ self.directions.T).float()
-
-
-def sample_mixture(codes: Tensor, n: int, seed: int, components: int = 10) -> Tensor:
-    """n draws (n, L) from a full-covariance Gaussian mixture fitted to codes (N, L), N > `components`.
-
-    The mixture is fitted to whitened codes, which makes it affine-equivariant up to local optima.
-
-    Raises:
-        ValueError: no direction of the codes has variance.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    fit = GaussianFit.of(codes)
-    if fit.rank == 0:
-        raise ValueError("the codes are constant, so no mixture can be fitted")
-    white = fit.whiten(codes).cpu().numpy()
-    mixture = GaussianMixture(components, reg_covar=1e-4, random_state=seed % 2**32, max_iter=200)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than components, or slow EM
-        mixture.fit(white)
-    draws, _ = mixture.sample(n)
-    np.random.default_rng(seed).shuffle(draws)  # sklearn returns them sorted by component
-    return fit.unwhiten(torch.from_numpy(draws).to(codes.device))

@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 
 from bench.contracts.metric import Missing
+from bench.contracts.sampler import LEAST_CODES, SPACES, space_of
+from bench.errors import one_line
 from bench.evaluate.batched_model import Calls
 from bench.evaluate.collapse import blur_reason, collapse_reason, prior_collapse_reason, variance_share
+from bench.evaluate.ex_post import density_draws, fitted_density, mixture_density
 from bench.evaluate.feature_spaces import FeatureSpace
 from bench.evaluate.latent_density import (
     GaussianFit,
@@ -25,10 +28,8 @@ from bench.evaluate.latent_density import (
     factorised_kl,
     joint_kl,
     moments,
-    sample_mixture,
 )
 from bench.evaluate.reference_data import MAX_NUMBERS, MAX_ROWS, Rows
-from bench.seeding import derived_seed
 
 #: Draws per example of every expectation over q(z|x).
 POSTERIOR_DRAWS = 16
@@ -187,20 +188,44 @@ class View(Calls):
             reason = self.lacks(need)
             if reason:
                 return Missing(reason)
-        few = {"seg": ("test", 2), "vp": ("test", 2), "fit": ("train", 2), "mixture": ("train", 100)}
-        if source in few:
-            part, least = few[source]
-            if len(self.rows(part)) < least:
-                return Missing(f"{source} needs at least {least} {part} rows", "too_few")
-        if source == "mixture" and self.fit.rank == 0:
-            return Missing("the codes are constant, so no mixture can be fitted")
-        return None
+        least = {"seg": 2, "vp": 2, "fit": 2, "prior": 0}.get(source, LEAST_CODES)
+        part = "test" if source in ("seg", "vp") else "train"
+        if len(self.rows(part)) < least:
+            return Missing(f"{source} needs at least {least} {part} rows", "too_few")
+        if source in ("seg", "vp", "fit", "prior"):
+            return None
+        if self.fit.rank == 0:
+            return Missing(f"the codes are constant, so no {source} can be fitted")
+        space = space_of(self.model.discrete, self.model.euclidean)
+        if source in self.fitted and space not in self.fitted[source].spaces:
+            return Missing(f"{source}: {SPACES[space]}")
+        found = self._sampled(source)
+        return found if isinstance(found, Missing) else None
+
+    def _sampled(self, source: str) -> Tensor | Missing:
+        """Draws (M, L) of a sampler, or why it failed: what a plugin raises is a result."""
+
+        def compute() -> Tensor | Missing:
+            fit = self.fitted[source].fit if source in self.fitted else mixture_density
+            try:
+                generator = self.shared.generator(f"sampler {source}")
+                density = fitted_density(fit, self.codes("train"), generator)
+                return density_draws(density, self.codes("train"), self.n_samples, generator)
+            except Exception as error:
+                return Missing(f"sampler {source} failed ({one_line(error)})", "failed")
+
+        return self.once(("sampled by", source), compute)
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """Tags of the samplers that the run asks for."""
+        return tuple(self.fitted)
 
     def latents(self, source: str) -> Tensor:
         """Draws (M, L) of a latent source.
 
         seg (a+b)/2 and vp m̂ + ((a-m̂)+(b-m̂))/√2 of pairs of held-out codes; fit N(m̂, Σ̂) and mixture (10 components),
-        both of the training codes; prior p₀.
+        both of the training codes; prior p₀; or a sampler's, fitted to the training codes.
         """
 
         def compute() -> Tensor:
@@ -211,8 +236,11 @@ class View(Calls):
                 return self.prior_draws(min(M, self.model.distinct_draws or M))
             if source == "fit":
                 return self.fit.place(self.shared.normal("fit", M, L).to(self.device))
-            if source == "mixture":
-                return sample_mixture(self.codes("train"), M, derived_seed(0, "mixture"))
+            if source not in ("seg", "vp"):
+                found = self._sampled(source)
+                if isinstance(found, Missing):
+                    raise ValueError(found.reason)
+                return found
             codes = self.codes("test")
             a, b = (codes[index] for index in self.pairs(M).T)
             if source == "seg":

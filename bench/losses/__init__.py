@@ -1,7 +1,6 @@
 """Reconstruction costs, the KL term and the sampling step: one convention for all variants.
 
-`costs` is what variants call, `formulas` the arithmetic, `autograd` its hand-derived gradients, `vmap` takes them
-through `torch.vmap` without its Python dispatch.
+`costs` is what variants call, `formulas` the arithmetic, `autograd` its hand-derived gradients.
 """
 
 from bench.losses.costs import (

@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Laplace, Normal, StudentT
 
 from bench.errors import Incompatible, UsageError
-from bench.losses import autograd, formulas
+from bench.losses import autograd, formulas, similarity
 from bench.losses.formulas import LOG_VARIANCE_BOUNDS as LOG_VARIANCE_BOUNDS
 
 #: Every cost and its parameters.
 NAMES: dict[str, tuple[str, ...]] = {
     "squared": (), "bernoulli": (), "gaussian": ("scale",), "laplace": ("scale",), "student-t": ("df", "scale"),
-    "continuous-bernoulli": (),
+    "continuous-bernoulli": (), "ms-ssim": (),
 }  # fmt: skip
 
 
@@ -33,7 +33,8 @@ class ReconstructionCost:
     Attributes:
         name: "squared" ‖x̂-x‖² (eq. 1), or the negative logarithm of a density: "bernoulli" on logits, "gaussian"
             N(x̂, scale² I), "laplace" with scale, "student-t" with df degrees of freedom and scale (Lange et al. 1989),
-            "continuous-bernoulli" on logits (Loaiza-Ganem and Cunningham 2019, arXiv 1907.06845).
+            "continuous-bernoulli" on logits (Loaiza-Ganem and Cunningham 2019, arXiv 1907.06845). Or "ms-ssim",
+            d (1 - MS-SSIM) of whole pictures on logits (`bench.losses.similarity`), which is no density.
         scale: of the Gaussian (its standard deviation), Laplace and Student-t density, in data units; else unused.
         df: degrees of freedom of Student's t; else unused.
 
@@ -58,15 +59,19 @@ class ReconstructionCost:
     @property
     def is_density(self) -> bool:
         """Whether exp(-cost) is p(x|z) whatever λ; that of squared and Gaussian cost has s² = λ/2 or λ·scale²."""
-        return self.name not in ("squared", "gaussian")
+        return self.name not in ("squared", "gaussian", "ms-ssim")
 
     @property
     def on_logits(self) -> bool:
         """Whether decoder outputs are logits."""
-        return self.name.endswith("bernoulli")
+        return self.name.endswith("bernoulli") or self.name == "ms-ssim"
 
     def __call__(self, params: Tensor, x: Tensor) -> Tensor:
         """Cost of decoder outputs `params` (..., B, *data_shape) for `x` (B, *data_shape): (..., B)."""
+        if self.name == "ms-ssim":
+            self.refuse_shape(tuple(x.shape[1:]))
+            pictures, target = _of_one_type(params, x)
+            return x[0].numel() * (1 - similarity.ms_ssim(torch.sigmoid(pictures), target))
         if self.name not in ("squared", "bernoulli", "gaussian"):
             return self.elements(params, x).flatten(params.dim() - x.dim() + 1).sum(-1)
         lead = params.dim() - x.dim()
@@ -84,7 +89,12 @@ class ReconstructionCost:
         """Cost of each data value, for costs of a part of them: as the call, but (..., B, *data_shape).
 
         Its sum over data dimensions is the cost.
+
+        Raises:
+            Incompatible: a cost of whole pictures.
         """
+        if self.name == "ms-ssim":
+            raise Incompatible("ms-ssim is a cost of whole pictures, and this variant asks for that of parts")
         params, x = _of_one_type(params, x)
         if self.name == "bernoulli":
             return formulas.bernoulli_elements(params, x)
@@ -115,20 +125,27 @@ class ReconstructionCost:
         """The data-space mean that decoder outputs stand for."""
         if self.name == "continuous-bernoulli":
             return formulas.continuous_bernoulli_mean(params)
-        return torch.sigmoid(params) if self.name == "bernoulli" else params
+        return torch.sigmoid(params) if self.on_logits else params
 
     def params_of(self, mean: Tensor) -> Tensor:
         """Decoder outputs that stand for a data-space mean; those of costs on logits within ±1,000 or so."""
         if self.name == "continuous-bernoulli":
             return formulas.continuous_bernoulli_logit(mean)
-        return torch.logit(mean.clamp(1e-4, 1 - 1e-4)) if self.name == "bernoulli" else mean
+        return torch.logit(mean.clamp(1e-4, 1 - 1e-4)) if self.on_logits else mean
+
+    def refuse_shape(self, data_shape: tuple[int, ...]) -> None:
+        """Raise `Incompatible` where it is not defined for such data: MS-SSIM of vectors, or of small pictures."""
+        if self.name == "ms-ssim" and (len(data_shape) != 3 or not similarity.n_scales(*data_shape[1:])):
+            what = " × ".join(map(str, data_shape[-2:])) if len(data_shape) == 3 else "vectors"
+            least = similarity.WINDOW
+            raise Incompatible(f"ms-ssim needs pictures of at least {least} × {least} pixels; these are {what}")
 
     def decoder_variance(self, kl_weight: float | None) -> float | None:
         """s² at which eq. 4 with weight λ is an exact ELBO, per data dimension; None where there is none.
 
         Squared cost: s² = λ/2. Gaussian: s² = λ·scale². Others: none.
         """
-        if kl_weight is None or self.is_density:
+        if kl_weight is None or self.name not in ("squared", "gaussian"):
             return None
         return kl_weight / 2 if self.name == "squared" else kl_weight * self.scale**2
 

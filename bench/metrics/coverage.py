@@ -61,10 +61,10 @@ class Coverage(Metric):
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
-        """Scores of both sources and of real data."""
+        """Scores of every source and of real data."""
         real = real_scores(view)
         results: dict[str, Any] = {f"{name}_real": real[name] for name in DIAGNOSIS}
-        for source in ("fit", "prior"):
+        for source in ("fit", "prior", *view.samplers):
             scores = manifold_of(view, "pixels", source)
             results |= {f"{name}_{source}": scores[name] for name in DIAGNOSIS}
         return results

@@ -78,7 +78,7 @@ class DistributionDistance(Metric):
         if few is not None:
             return {value.name: few for value in self.values}
         results = dict(view.shared.once("distance bounds", lambda: _bounds(view.shared, space)))
-        for source in ("fit", "mixture", "prior"):
+        for source in dict.fromkeys(("fit", "mixture", "prior", *view.samplers)):
             if (missing := view.lacks_source(source)) is None:
                 features = view.source_features(source, space)
                 missing = _too_few(len(features), real.shape[1])

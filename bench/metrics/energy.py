@@ -56,6 +56,7 @@ class Energy(Metric):
                 sees=IN_FEATURES,
             ),
             needs=("encode", "decode"),
+            drawn_from="mixture",
         ),
         *each(
             Value("energy_real", "Energy distance of real validation rows, which no model should beat, pixels.", None),
@@ -77,6 +78,6 @@ class Energy(Metric):
         results: dict[str, Any] = {}
         for space, suffix in (("pixels", ""), ("classifier", "_classifier")):
             results[f"energy_real{suffix}"] = partial(real_energy, view.shared, space)
-            for source in ("fit", "mixture", "prior"):
+            for source in dict.fromkeys(("fit", "mixture", "prior", *view.samplers)):
                 results[f"energy_{source}{suffix}"] = partial(source_energy, view, space, source)
         return results

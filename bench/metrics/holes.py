@@ -29,6 +29,7 @@ class Holes(Metric):
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ N(m, S)",
             needs=("encode",),
+            drawn_from="fit",
             primary=True,
             # A squared distance: a twentieth of it is a fortieth of the way that decodes move.
             smallest_effect=0.05,
@@ -60,6 +61,7 @@ class Holes(Metric):
                 "As hole_fraction_seg, for draws from N(m, S) of the codes; 0.05 for a linear-Gaussian model.",
                 None,
                 formula="P[c(z) > q95 of c at held-out codes], z ~ N(m, S)",
+                drawn_from="fit",
             ),
             Value(
                 "hole_fraction_prior",
@@ -88,7 +90,7 @@ class Holes(Metric):
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
         """Every value whose source this model has."""
         results: dict[str, Any] = {f"hole_fraction_{source}": hole_fraction(view, source) for source in ("seg", "vp")}
-        for source in ("fit", "prior"):
+        for source in ("fit", "prior", *view.samplers):
             results[f"hole_fraction_{source}"] = hole_fraction(view, source)
             results[f"cycle_error_{source}"] = relative_cycle_error(view, source)
             results[f"diversity_{source}"] = diversity(view, source)

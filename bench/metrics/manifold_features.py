@@ -64,11 +64,11 @@ class FeatureManifold(Metric):
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
-        """All scores of all three sources in each space, each space only where it is asked for."""
+        """All scores of every source in each space, each space only where it is asked for."""
         return {
             f"{score}_{source}_{space}": partial(_score, view, score, source, space)
             for space in ("classifier", "pca", "randconv")
-            for source in ("fit", "mixture", "prior")
+            for source in dict.fromkeys(("fit", "mixture", "prior", *view.samplers))
             for score in ALL_SCORES
         }
 

@@ -37,9 +37,9 @@ class PixelManifold(Metric):
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
-        """Both scores of all three sources."""
+        """Both scores of every source."""
         results: dict[str, Any] = {}
-        for source in ("fit", "mixture", "prior"):
+        for source in dict.fromkeys(("fit", "mixture", "prior", *view.samplers)):
             scores = manifold_of(view, "pixels", source)
             results |= {f"{name}_{source}": scores[name] for name in ("precision", "density")}
         return results

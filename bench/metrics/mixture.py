@@ -64,6 +64,7 @@ class Mixture(Metric):
             formula="tr Cov(decode(z)) / tr Cov(x), z ~ mixture",
         ),
         needs=("encode", "decode"),
+        drawn_from="mixture",
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:

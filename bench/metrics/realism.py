@@ -57,7 +57,7 @@ class Realism(Metric):
         real = space_features(view.shared, space, "test")
         reference = view.shared.once(("own distance", space.name), lambda: float(radii(real, 1).mean()))
         results: dict[str, Any] = {}
-        for source in ("fit", "mixture", "prior"):
+        for source in dict.fromkeys(("fit", "mixture", "prior", *view.samplers)):
             results[f"realism_{source}"] = view.lacks_source(source) or _ratio(
                 nearest(view.source_features(source, space), real)[0], reference
             )

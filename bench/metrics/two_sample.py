@@ -51,13 +51,13 @@ class TwoSample(Metric):
     )
 
     def compute(self, view: View, rng: np.random.Generator) -> dict[str, Any]:
-        """Both scores of all three sources."""
+        """Both scores of every source."""
         space = feature_space(view.shared, "pca")
         assert not isinstance(space, Missing)  # all data have principal components
         few = Missing(f"{len(view.test)} held-out rows are fewer than {LEAST_ROWS}", "too_few")
         null = view.shared.once("memorisation null", lambda: _null(view.shared))
         results: dict[str, Any] = {}
-        for source in ("fit", "mixture", "prior"):
+        for source in dict.fromkeys(("fit", "mixture", "prior", *view.samplers)):
             missing = view.lacks_source(source) or (few if len(view.test) < LEAST_ROWS else None)
             results[f"two_sample_{source}"] = missing or classifier_two_sample(
                 view.source_features(source, space),

@@ -27,6 +27,7 @@ CONVENTIONS = {
         for name, words in (("laplace", "Laplace"), ("student-t", "Student-t"),
                             ("continuous-bernoulli", "continuous Bernoulli"))
     },
+    "ms-ssim": "d (1 - MS-SSIM) of whole pictures on logits, mean over the batch; no likelihood, so eq. 4 is no ELBO",
 }  # fmt: skip
 #: What another number format than float32 means.
 PRECISIONS = {
@@ -52,6 +53,7 @@ def command(spec: Mapping[str, Any]) -> str:
         if setting.kind is not bool and (setting.repeated or spec.get(key) != getattr(DEFAULTS, name)):
             parts += _option(key, spec)
     parts += [part for key in _OTHERS for part in _option(key, spec)]
+    parts += ["--samplers", ",".join(samplers)] if (samplers := _texts(spec.get("samplers"))) else []
     parts += [text for value in _texts(spec.get("hypothesis")) for text in ("--hypothesis", value)]
     switches = [name.replace("_", "-") for name, setting in SETTINGS.items() if setting.kind is bool]
     parts += [f"--{switch}" for switch in (*switches, "controls") if spec.get(switch)]

@@ -10,7 +10,7 @@ from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code,
 from bench.provenance.data_files import DataFile, elsewhere
 from bench.spec.call import Call
 from bench.spec.registry import Registry
-from bench.spec.run import CellSpec
+from bench.spec.run import CellSpec, RunSpec
 
 #: Facts of a training that an evaluation alone cannot know.
 TRAINING_FACTS = ("t_train", "samples_per_second", "flops", "stack_seeds", "steps_run", "timing_valid")
@@ -23,16 +23,24 @@ class Fingerprints:
 
     Args:
         registry: of all plugins.
-        metrics, likelihood_rows: as the spec says.
+        metrics, likelihood_rows, samplers: as the spec says.
     """
 
-    def __init__(self, registry: Registry, metrics: str, likelihood_rows: int | str) -> None:
+    def __init__(
+        self, registry: Registry, metrics: str, likelihood_rows: int | str, samplers: Sequence[Call] = ()
+    ) -> None:
         self._registry = registry
         self._metrics = metrics
         self._rows = [] if likelihood_rows == "auto" else [f"likelihood_rows {likelihood_rows}"]
+        self._samplers = tuple(samplers)
         self._codes: dict[tuple, dict[str, Part]] = {}
         self._by_cell: dict[str, dict[str, Part]] = {}
         self._same: dict[str, bool] = {}
+
+    @classmethod
+    def of(cls, spec: RunSpec, registry: Registry) -> Fingerprints:
+        """Those of a validated spec."""
+        return cls(registry, spec.evaluated, spec.likelihood_rows, spec.samplers)
 
     def code(self, cell: CellSpec) -> dict[str, Part]:
         """The parts of the code behind a cell's training, by what they are."""
@@ -48,9 +56,10 @@ class Fingerprints:
 
     @cached_property
     def metrics_hash(self) -> str:
-        """16 hex digits: the values asked for and the code that computes them."""
-        chosen = self._registry.metrics_for(self._metrics)
+        """16 hex digits: the values asked for and the code that computes them, samplers with theirs."""
+        chosen = self._registry.metrics_for(self._metrics, self._samplers)
         plugins = [plugin_code(self._registry, "metric", name).digest for name, _ in chosen]
+        plugins += [f"{call} {plugin_code(self._registry, 'sampler', call.name).digest}" for call in self._samplers]
         options = self._registry.metric_options(self._metrics)
         asked = [repr(chosen), *([repr(sorted(options.items()))] if options else [])]
         return combined([*asked, suite_code(EVALUATION_ROOTS).digest, *plugins, *self._rows])
@@ -73,9 +82,10 @@ class Fingerprints:
 
     @cached_property
     def metrics_code(self) -> dict[str, Part]:
-        """The code of the metrics asked for that do not come with this package, by name."""
-        chosen = self._registry.metrics_for(self._metrics)
+        """The code of the metrics and samplers asked for that do not come with this package, by name."""
+        chosen = self._registry.metrics_for(self._metrics, self._samplers)
         parts = {name: plugin_code(self._registry, "metric", name) for name, _ in chosen}
+        parts |= {f"sampler {call.name}": plugin_code(self._registry, "sampler", call.name) for call in self._samplers}
         return {name: part for name, part in parts.items() if part.local}
 
     def same_data(

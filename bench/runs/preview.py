@@ -41,7 +41,7 @@ def preview(run: ResolvedRun, trusted: bool = True) -> list[str]:
 
 
 def _preview(run: ResolvedRun, trusted: bool) -> list[str]:
-    cells, fingerprints = run.cells, Fingerprints(run.registry, run.spec.evaluated, run.spec.likelihood_rows)
+    cells, fingerprints = run.cells, Fingerprints.of(run.spec, run.registry)
     lines = differences(run) if run.against is not None else []
     verdicts, records = dict.fromkeys((cell.cell_id for cell in cells), Verdict.TRAIN), {}
     if (run.directory / "cells.jsonl").is_file():

@@ -107,16 +107,17 @@ def _evaluation(stored: Mapping[str, Any], metrics_hash: str) -> dict[str, str]:
     try:
         registry = Registry.discover([path for path in stored.get("plugins") or [] if isinstance(path, str)])
         spec = RunSpec.from_dict(stored).validate(registry)
-        if Fingerprints(registry, spec.evaluated, spec.likelihood_rows).metrics_hash != metrics_hash:
+        if Fingerprints.of(spec, registry).metrics_hash != metrics_hash:
             return {}
-        return _measuring_files(registry, spec.evaluated)
+        return _measuring_files(registry, spec)
     except BenchError:  # a spec of earlier times, or plugins that have gone
         return {}
 
 
-def _measuring_files(registry: Registry, evaluated: str) -> dict[str, str]:
+def _measuring_files(registry: Registry, spec: RunSpec) -> dict[str, str]:
     parts = [suite_code(EVALUATION_ROOTS)]
-    parts += [plugin_code(registry, "metric", name) for name, _ in registry.metrics_for(evaluated)]
+    parts += [plugin_code(registry, "metric", name) for name, _ in registry.metrics_for(spec.evaluated, spec.samplers)]
+    parts += [plugin_code(registry, "sampler", call.name) for call in spec.samplers]
     return {name: digest for part in parts for name, digest in part.files}
 
 
@@ -128,7 +129,7 @@ def differences(run: ResolvedRun) -> list[str]:
     """
     reference = run.against
     assert reference is not None
-    ours, theirs = declarations(run.registry, run.spec.evaluated), reference.metrics
+    ours, theirs = declarations(run.registry, run.spec.evaluated, run.spec.samplers), reference.metrics
     for name in sorted(ours.keys() & theirs.keys()):
         for key in _DEFINES:
             if ours[name].get(key) != theirs[name].get(key):
@@ -142,9 +143,9 @@ def differences(run: ResolvedRun) -> list[str]:
     for known, others, where in ((ours, theirs, reference.name), (theirs, ours, "this run")):
         if gone := sorted(known.keys() - others.keys()):
             lines.append(f"{where} has no {listed(gone)}")
-    fingerprints = Fingerprints(run.registry, run.spec.evaluated, run.spec.likelihood_rows)
+    fingerprints = Fingerprints.of(run.spec, run.registry)
     if fingerprints.metrics_hash != reference.metrics_hash:
-        now = _measuring_files(run.registry, run.spec.evaluated)
+        now = _measuring_files(run.registry, run.spec)
         before = reference.evaluation
         names = sorted(name for name in {*now, *before} if now.get(name) != before.get(name)) if before else []
         which = f" ({listed(names)})" if names else ""

@@ -91,14 +91,15 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     refuse_unwritable(directory)
     refuse_second_writer(directory)
     beside = references.differences(run) if run.against is not None else []
-    fingerprints = Fingerprints(registry, spec.evaluated, spec.likelihood_rows)
+    fingerprints = Fingerprints.of(spec, registry)
+    _refuse_samplers(run)
     history, known = _known(directory, options.force, fingerprints, cells)
     with make_engine(run, arrays, known) as engine:
         _refuse_what_is_not_there(spec, engine)
         said = engine.check(checks_for(cells, known, references.checksums(run)))
         with RunStore.create(directory, spec, plan=cells) as store:
             references.keep(run, directory, beside)
-            store.save_metrics(declarations(registry, spec.evaluated))
+            store.save_metrics(declarations(registry, spec.evaluated, spec.samplers))
             history = History.read(store, history)
             heal(store, history)
             back = {} if options.force else restorable(cells, history, store, fingerprints)
@@ -121,6 +122,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
                 plugins=tuple(spec.plugins),
                 metrics=spec.evaluated,
                 likelihood_rows=spec.likelihood_rows,
+                samplers=spec.samplers,
                 device=engine.device,
                 threads=engine.threads,
                 workers=engine.workers,
@@ -153,6 +155,14 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     counts = (len(cells), failed, statuses["skipped"], n_run)
     incomplete, outdated = (len(ids & there.keys()) for ids in (keeper.incomplete, keeper.outdated))
     return RunOutcome(store, *counts, interrupted, tuple(findings), incomplete, outdated)
+
+
+def _refuse_samplers(run: ResolvedRun) -> None:
+    """Raise a `BenchError` for a sampler that cannot be built, before anything is trained for it."""
+    if run.spec.samplers:
+        from bench.runs.cells.preflight import refuse_samplers  # it loads torch
+
+        refuse_samplers(run.registry, run.spec.samplers)
 
 
 def _say(line: str) -> None:

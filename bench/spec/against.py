@@ -58,8 +58,8 @@ def dataset_labels(reference: Reference, spec: RunSpec, registry: Registry) -> d
 
 def _settings(spec: RunSpec) -> dict[str, Any]:
     """What must agree, by key of a configuration."""
-    known: Mapping[str, Any] = {"splits": 1, "select": None, "likelihood_rows": "auto", **spec.to_dict()}
-    settings = {key: value for key, value in known.items() if key not in _OWN}
+    known: Mapping[str, Any] = {"splits": 1, "select": None, "samplers": [], "likelihood_rows": "auto"}
+    settings = {key: value for key, value in {**known, **spec.to_dict()}.items() if key not in _OWN}
     return settings | {"dataset": [str(content_of(call)) for call in spec.datasets]}
 
 

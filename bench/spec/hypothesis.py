@@ -52,12 +52,12 @@ def parse_hypothesis(text: Any) -> Hypothesis:
 
 
 def checked_hypotheses(
-    texts: Sequence[str], registry: Registry, variants: Sequence[Call], controls: bool
+    texts: Sequence[str], registry: Registry, variants: Sequence[Call], controls: bool, samplers: Sequence[Call] = ()
 ) -> tuple[str, ...]:
     """Hypotheses in their one spelling, each once: labels of variants of the run, names of values with a direction.
 
     Args:
-        variants: of the run, resolved. controls: whether all control models are evaluated, too.
+        variants: of the run, resolved. controls: whether all control models are evaluated, too. samplers: of the run.
 
     Raises:
         UsageError: unknown variants or metrics, a variant against itself, a metric that ranks nobody, too many.
@@ -70,7 +70,7 @@ def checked_hypotheses(
         better, worse = (_label(name, registry, variants, controls) for name in (asked.better, asked.worse))
         if better == worse:
             raise UsageError(f"hypothesis {printable(text, 80)!r} compares {better} with itself")
-        found.append(str(Hypothesis(better, worse, _values(asked.metrics, registry))))
+        found.append(str(Hypothesis(better, worse, _values(asked.metrics, registry, samplers))))
     return tuple(dict.fromkeys(found))
 
 
@@ -86,11 +86,11 @@ def _label(name: str, registry: Registry, variants: Sequence[Call], controls: bo
     return registry.label("variant", wanted)
 
 
-def _values(names: Sequence[str], registry: Registry) -> tuple[str, ...]:
+def _values(names: Sequence[str], registry: Registry, samplers: Sequence[Call]) -> tuple[str, ...]:
     """Names of values with a direction; that of a whole metric plugin stands for all of its values that have one."""
-    infos = [info for name in registry.names("metric") if not (info := registry.info("metric", name)).broken]
-    declared = {value.name: value for info in infos for value in info.values}
-    of_plugin = {info.name.replace("-", "_"): [value.name for value in info.values] for info in infos}
+    metrics = registry.values_of_metrics(samplers)
+    declared = {value.name: value for values in metrics.values() for value in values}
+    of_plugin = {name.replace("-", "_"): [value.name for value in values] for name, values in metrics.items()}
     found: list[str] = []
     for name in names:
         key = name.replace("-", "_").lower()

@@ -1,7 +1,7 @@
 """What a plugin file holds, read with `ast` and never run: kind, name, documentation, signature, declared values.
 
 A variant file has one class derived from `Variant`, `GaussianVariant` or `ElboVariant`, a data set file a function
-`load`, a metric file one class derived from `Metric`.
+`load`, a metric file one class derived from `Metric`, a sampler file one derived from `Sampler`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,17 @@ from bench.untrusted import read_bytes
 if TYPE_CHECKING:
     from bench.contracts.metric import Value
 
-KINDS = ("variant", "dataset", "metric")
-_BASES = {"variant": {"Variant", "GaussianVariant", "ElboVariant"}, "metric": {"Metric"}}
-#: What the class of a variant states in literals, with the value of a class that does not.
-_LITERALS: dict[str, Any] = {"family": "", "reference": "", "uses_labels": False}
+KINDS = ("variant", "dataset", "metric", "sampler")
+_BASES = {
+    "variant": {"Variant", "GaussianVariant", "ElboVariant"},
+    "metric": {"Metric"},
+    "sampler": {"Sampler"},
+}
+#: What classes state in literals, by kind, with the value of a class that does not.
+_LITERALS: dict[str, dict[str, Any]] = {
+    "variant": {"family": "", "reference": "", "uses_labels": False},
+    "sampler": {"reference": ""},
+}
 _LARGEST_FILE = 4_000_000
 
 
@@ -43,7 +50,7 @@ class PluginInfo:
         summary: first line of the documentation. doc: all of it.
         parameters: the signature.
         family: of a metric or variant, "" elsewhere.
-        reference: the paper of a variant, "" elsewhere.
+        reference: the paper of a variant or sampler, "" elsewhere.
         uses_labels: whether a variant trains on labels.
         values: what a metric reports, in the file's order; empty elsewhere.
         broken: why the plugin cannot be used, or None.
@@ -144,7 +151,7 @@ def _describe(tree: ast.Module, kind: str, known: dict[str, Any], attribute: str
     if kind == "metric":
         values = {"family": _literal_attribute(node, "family", ""), "values": tuple(_values(tree, constants))}
         return _info(kind, known, node.name, summary, whole, parameters=parameters, **values)
-    stated = {name: _literal_attribute(node, name, default) for name, default in _LITERALS.items()}
+    stated = {name: _literal_attribute(node, name, default) for name, default in _LITERALS[kind].items()}
     return _info(kind, known, node.name, summary, whole, parameters=parameters, **stated)
 
 
@@ -293,6 +300,7 @@ def _first_line(doc: str) -> str:
 
 def _guess(text: str) -> str:
     """The kind of a file that cannot be parsed."""
-    if re.search(r"\(\s*(\w+\.)?Metric\s*\)", text):
-        return "metric"
+    for kind, base in (("metric", "Metric"), ("sampler", "Sampler")):
+        if re.search(rf"\(\s*(\w+\.)?{base}\s*\)", text):
+            return kind
     return "dataset" if re.search(r"^def\s+load\b", text, re.MULTILINE) else "variant"

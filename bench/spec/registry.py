@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import itertools
 import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bench.contracts.metric import of_sampler, source_tag
 from bench.errors import PluginError, UsageError, unknown_name
 from bench.spec.call import Call, format_value, parse_call, split_list
 from bench.spec.path_given import path_given
@@ -23,6 +25,9 @@ from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab, read
 from bench.spec.plugin_path import folders_open, refuse_shadowed
 from bench.spec.plugin_sources import entry_point_infos, python_files
 from bench.spec.signature import fill_parameters
+
+if TYPE_CHECKING:
+    from bench.contracts.metric import Value
 
 PACKAGE = Path(__file__).resolve().parents[1]
 #: Name of the data set that stands for arrays given to `bench.run`; its parameter is the checksum of their content.
@@ -32,7 +37,7 @@ CONTROL = "control:"
 
 
 class Registry:
-    """All plugins by kind ("variant", "dataset", "metric") and kebab-case name."""
+    """All plugins by kind (`KINDS`) and kebab-case name."""
 
     def __init__(self, foreign: Sequence[PluginInfo] = (), plugins: Sequence[str] = ()) -> None:
         self.plugins = tuple(plugins)
@@ -108,7 +113,7 @@ class Registry:
         return f"{resolved.name}[{listed}]" if listed else resolved.name
 
     def load(self, kind: str, name: str) -> Any:
-        """The variant class, the data set's `load` function or the metric class; runs the plugin's file.
+        """The class of a variant, metric or sampler, or a data set's `load`; runs the plugin's file.
 
         Raises:
             PluginError: the plugin is broken; the message has its file and the reason.
@@ -123,32 +128,70 @@ class Registry:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise PluginError(f"{kind} {info.name!r} ({info.origin}) cannot be imported: {reason}") from error
 
-    def metrics_for(self, wanted: str | Sequence[str]) -> list[tuple[str, list[str]]]:
+    def metrics_for(self, wanted: str | Sequence[str], samplers: Sequence[Call] = ()) -> list[tuple[str, list[str]]]:
         """Metric plugins with the value names wanted of each, in a fixed order.
 
         Args:
             wanted: "core", "all", or names of values or of whole metric plugins (a list, or separated by commas); a
                 plugin can be given options: `NAME[p=v]`.
+            samplers: resolved; what is wanted of "fit" is wanted of them, too.
 
         Raises:
-            UsageError: an unknown name, or none at all; options that cannot be given (`metric_options`).
+            UsageError: an unknown name, or none at all; samplers of which nothing is wanted; options that cannot be
+                given (`metric_options`).
         """
         self.metric_options(wanted)
         names = [_plain_name(part) for part in _parts(wanted)]
         if not names:
             raise UsageError("no metric is named; give core, all, or names separated by commas")
-        usable = [info for name in self.names("metric") if not (info := self.info("metric", name)).broken]
+        declared = self.values_of_metrics(samplers)
         known: dict[str, set[str]] = {"core": set(), "all": set()}
-        for info in usable:
-            for value in info.values:
-                for key in (info.name.replace("-", "_"), value.name, "all", *(("core",) if value.core else ())):
+        for metric, values in declared.items():
+            for value in values:
+                for key in (metric.replace("-", "_"), value.name, "all", *(("core",) if value.core else ())):
                     known.setdefault(key, set()).add(value.name)
         for name in names:
             if name not in known:
                 raise unknown_name("metric", name, known)
         chosen = set().union(*(known[name] for name in names))
-        listed = [(info.name, [value.name for value in info.values if value.name in chosen]) for info in usable]
-        return [(name, values) for name, values in listed if values]
+        wanted_values = [value for values in declared.values() for value in values if value.name in chosen]
+        of_fit = [value for value in wanted_values if value.drawn_from == "fit"]
+        chosen |= {of_sampler(value, call.name).name for value in of_fit for call in samplers}
+        listed = {name: [value for value in values if value.name in chosen] for name, values in declared.items()}
+        _refuse_idle(samplers, {value.drawn_from for values in listed.values() for value in values})
+        return [(name, [value.name for value in values]) for name, values in listed.items() if values]
+
+    def values_of_metrics(self, samplers: Sequence[Call] = ()) -> dict[str, list[Value]]:
+        """The values of each usable metric, and what they measure of draws from `samplers`.
+
+        One that a metric declares itself, as of the mixture, stands for what it would be.
+
+        Raises:
+            UsageError: the value of a sampler has the name of another one.
+        """
+        usable = [info for name in self.names("metric") if not (info := self.info("metric", name)).broken]
+        found = {info.name: {value.name: value for value in info.values} for info in usable}
+        owners = {name: metric for metric, values in found.items() for name in values}
+        for info, call in itertools.product(usable, samplers):
+            for value in (of_sampler(value, call.name) for value in info.values if value.drawn_from == "fit"):
+                owner = owners.setdefault(value.name, info.name)
+                known = found[owner].setdefault(value.name, value)
+                if known.drawn_from != value.drawn_from:
+                    taken = f"sampler {call.name} would report {value.name}, which metric {owner} reports already"
+                    raise UsageError(f"{taken}; give the sampler another name")
+        return {metric: list(values.values()) for metric, values in found.items()}
+
+    def samplers_for(self, calls: Sequence[Call]) -> tuple[Call, ...]:
+        """Samplers with canonical names and all parameters filled in.
+
+        Raises:
+            UsageError: as `resolve`; one sampler with two sets of parameters.
+        """
+        resolved = tuple(dict.fromkeys(self.resolve("sampler", call) for call in calls))
+        names = [call.name for call in resolved]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(f"sampler {twice[0]} is given twice; a run draws from it with one set of parameters")
+        return resolved
 
     def metric_options(self, wanted: str | Sequence[str]) -> dict[str, dict[str, Any]]:
         """What `wanted` gives metric plugins for their parameters, by plugin, all parameters filled in.
@@ -241,6 +284,17 @@ class Registry:
         return self._tables[kind]
 
 
+def _refuse_idle(samplers: Sequence[Call], measured: set[str]) -> None:
+    """Raise `UsageError` for the first of `samplers` of whose draws nothing is measured."""
+    for call in samplers:
+        if source_tag(call.name) not in measured:
+            tag = source_tag(call.name)
+            raise UsageError(
+                f"sampler {call.name} is asked for and nothing that is measured is about its draws; add a metric that "
+                f"is, e.g. energy_{tag}, or leave the sampler out"
+            )
+
+
 def _parts(wanted: str | Sequence[str]) -> list[str]:
     """The entries of a list of metrics, each as it was written."""
     return [part for text in ([wanted] if isinstance(wanted, str) else wanted) for part in split_list(text)]
@@ -281,7 +335,7 @@ def _read_given(path: Path) -> list[PluginInfo]:
     if not infos:
         raise UsageError(
             f"{path}: no plugin found; a file holds one class derived from Variant, GaussianVariant, "
-            "ElboVariant or Metric, or a function load"
+            "ElboVariant, Metric or Sampler, or a function load"
         )
     return infos
 

@@ -38,6 +38,7 @@ SPEC_KEYS = (
     "splits",
     *_TRAIN_KEYS,
     "metrics",
+    "samplers",
     "likelihood_rows",
     "controls",
     "baseline",
@@ -103,6 +104,7 @@ class RunSpec:
         train: the same for all cells.
         splits: random splits of each data set, crossed with the seeds.
         metrics: "core", "all", or names separated by commas.
+        samplers: fitted to the codes of training data after training, as further sources of what metrics decode.
         likelihood_rows: held-out rows of IWAE and AIS: a number, "all", or "auto" for as many as are cheap.
         controls: whether control models are evaluated as further rows.
         baseline: the variant that others are compared with, as text, or None.
@@ -129,6 +131,7 @@ class RunSpec:
     device: str = "auto"
     splits: int = 1
     likelihood_rows: int | str = "auto"
+    samplers: tuple[Call, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "splits", read_splits(self.splits))
@@ -154,7 +157,8 @@ class RunSpec:
         """
         variants = tuple(registry.resolve("variant", call) for call in self.variants)
         datasets = tuple(registry.resolve("dataset", call) for call in self.datasets)
-        registry.metrics_for(self.metrics)
+        samplers = registry.samplers_for(self.samplers)
+        registry.metrics_for(self.metrics, samplers)
         refuse_shared_splits(datasets, self.splits)
         baseline = None
         if self.baseline is not None:
@@ -163,9 +167,15 @@ class RunSpec:
                 raise UsageError(f"--baseline {self.baseline} is not among the variants of the run; add it with -m")
             baseline = registry.label("variant", wanted)
         select = None if self.select is None else checked(registry, self.select)
-        hypotheses = checked_hypotheses(self.hypotheses, registry, variants, self.controls)
+        hypotheses = checked_hypotheses(self.hypotheses, registry, variants, self.controls, samplers)
         return replace(
-            self, variants=variants, datasets=datasets, baseline=baseline, select=select, hypotheses=hypotheses
+            self,
+            variants=variants,
+            datasets=datasets,
+            baseline=baseline,
+            select=select,
+            hypotheses=hypotheses,
+            samplers=samplers,
         )
 
     @property
@@ -189,6 +199,7 @@ class RunSpec:
             **({"splits": self.splits} if self.splits > 1 else {}),
             **self.train.to_dict(),
             "metrics": self.metrics,
+            **({"samplers": [format_call(call) for call in self.samplers]} if self.samplers else {}),
             **({} if self.likelihood_rows == "auto" else {"likelihood_rows": self.likelihood_rows}),
             "controls": self.controls,
             **({"baseline": self.baseline} if self.baseline else {}),

@@ -22,9 +22,15 @@ COSTS: dict[str, dict[str, Parameter]] = {
     "laplace": _SCALE,
     "student-t": {"df": Parameter(3.0, _NUMBER), **_SCALE},
     "continuous-bernoulli": {},
+    "ms-ssim": {},
 }
 #: The cost that data sets name for data that this one suits, too.
-SUITED_AS = {"laplace": "gaussian", "student-t": "gaussian", "continuous-bernoulli": "bernoulli"}
+SUITED_AS = {
+    "laplace": "gaussian",
+    "student-t": "gaussian",
+    "continuous-bernoulli": "bernoulli",
+    "ms-ssim": "bernoulli",
+}
 _RATE = {"lr": Parameter(3e-3, _NUMBER)}
 _DECAY = {"weight_decay": Parameter(0.0, _NUMBER)}
 _EPS = {"eps": Parameter(1e-8, _NUMBER)}

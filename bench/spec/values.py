@@ -78,6 +78,15 @@ def read_calls(key: str, value: Any) -> tuple[Call, ...]:
     return tuple(expanded for call in calls for expanded in expand_grid(call))
 
 
+def read_samplers(key: str, value: Any) -> tuple[Call, ...]:
+    """Samplers from texts separated by commas, or a list of texts (or `Call`s); none where there is no text."""
+    items = [value] if isinstance(value, (str, Call)) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, (str, Call)) for item in items):
+        raise UsageError(f"{key}={value!r} cannot be read; give NAME[p=v], separated by commas")
+    split = (part for item in items for part in ([item] if isinstance(item, Call) else split_list(item)))
+    return tuple(part if isinstance(part, Call) else parse_call(part) for part in split)
+
+
 def read_call(key: str, text: Any) -> Call:
     """The call that a text writes for `key`; for a data set, the path of a file stands for its reader."""
     text = str(text) if isinstance(text, Path) else text
@@ -111,7 +120,7 @@ def _metrics(key: str, value: Any) -> str:
 
 
 _PLURALS = {"variants": "variant", "datasets": "dataset", "seed": "seeds", "plugin": "plugins", "metric": "metrics",
-            "hypotheses": "hypothesis"}  # fmt: skip
+            "hypotheses": "hypothesis", "sampler": "samplers"}  # fmt: skip
 #: How the value of each key is read: (key, value) → value.
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "name": _text,
@@ -120,6 +129,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "seeds": lambda key, value: read_seeds(value),
     "splits": lambda key, value: read_splits(value),
     "metrics": _metrics,
+    "samplers": read_samplers,
     "likelihood_rows": lambda key, value: read_rows(value),
     "controls": _switch,
     "baseline": _text,

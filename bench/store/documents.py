@@ -55,7 +55,7 @@ _SPEC: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         ("name", "network", "recon", "optimizer", "schedule", "precision", "metrics", "baseline", "device"), _TEXT
     ),
     **dict.fromkeys(("splits", "latent_dim", "steps", "epochs", "early_stopping", "batch_size"), _COUNT),
-    **dict.fromkeys(("variant", "dataset", "variants", "datasets", "hypothesis", "plugins"), _TEXTS),
+    **dict.fromkeys(("variant", "dataset", "variants", "datasets", "hypothesis", "plugins", "samplers"), _TEXTS),
     **dict.fromkeys(("controls", "compile"), (_is_switch, "true or false")),
     "seeds": (_are_seeds, "a list of whole numbers of at least 0"),
 }

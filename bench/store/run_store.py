@@ -303,13 +303,14 @@ class RunStore:
         self._need_lock()
         return self._noted(cell_id, "arrays", array_files.save_arrays(self.arrays_path(cell_id), arrays))
 
-    def load_arrays(self, cell_id: str, prefix: str = "") -> dict[str, np.ndarray]:
-        """A cell's arrays whose names start with `prefix`; {} when none were saved.
+    def load_arrays(self, cell_id: str, prefix: str = "", place: Path | None = None) -> dict[str, np.ndarray]:
+        """A cell's arrays whose names start with `prefix`; {} when none were saved. `place` as of `load_checkpoint`.
 
         Raises:
             UsageError: damaged, gone, or another file than the cell's record names.
         """
         path, expected = self.arrays_path(cell_id), self.files_of(cell_id).get("arrays")
+        path = path if place is None else place / path.parent.name / path.name
         return array_files.load_arrays(path, prefix, expected) if expected or path.exists() else {}
 
     def load_history(self, cell_id: str) -> dict[str, np.ndarray]:

@@ -62,4 +62,4 @@ def test_what_is_slow_exists_and_every_room_keeps_quick_tests():
     tested = {path.name for path in (ROOT / "tests" / "bench").iterdir() if any(path.rglob("test_*.py"))}
     assert tested == {path.parts[1] for path in quick if path.parts[0] == "bench" and len(path.parts) > 2}
     assert len(tested) > 10
-    assert {"variants", "datasets"} <= {path.parts[0] for path in quick}
+    assert {"variants", "datasets", "samplers"} <= {path.parts[0] for path in quick}

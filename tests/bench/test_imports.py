@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN_FILES = sorted(path for folder in ("variants", "datasets") for path in (ROOT / folder).rglob("*.py"))
+PLUGIN_FILES = sorted(path for folder in ("variants", "datasets", "samplers") for path in (ROOT / folder).rglob("*.py"))
 #: What a plugin file may import of bench: the face of authors, contracts, losses, and what makes a Split.
 FOR_PLUGINS = ("bench.contracts", "bench.errors", "bench.losses", "bench.data", "bench.parts")
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "rich", "jinja2", "yaml")
@@ -94,7 +94,7 @@ def test_the_rule_of_plugins_sees_planted_imports():
     assert not forbidden(allowed + "from bench.errors import DataError\nimport datasets_helper")
 
 
-@pytest.mark.parametrize("folder", ["variants", "datasets"])
+@pytest.mark.parametrize("folder", ["variants", "datasets", "samplers"])
 def test_plugin_folders_are_no_packages(folder):
     assert not list((ROOT / folder).rglob("__init__.py"))
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("bench", "variants", "datasets", "pyproject.toml", "README.md", "LICENSE")
-KINDS = ("variant", "dataset", "metric")
+SOURCES = ("bench", "variants", "datasets", "samplers", "pyproject.toml", "README.md", "LICENSE")
+KINDS = ("variant", "dataset", "metric", "sampler")
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 LOOK = """
 import importlib.util, json, site, sys
@@ -26,7 +26,7 @@ from bench.spec.registry import Registry, builtin_folder
 from bench.spec.presets import preset_names
 import bench
 registry = Registry.discover()
-names = {kind: registry.names(kind) for kind in ("variant", "dataset", "metric")}
+names = {kind: registry.names(kind) for kind in ("variant", "dataset", "metric", "sampler")}
 origin = lambda name: getattr(importlib.util.find_spec(name), "origin", None)
 print(json.dumps({
     "bench": bench.__file__,
@@ -98,7 +98,7 @@ def look(places, cwd, *options):
 
 
 def expected_names():
-    folders = {"variant": ROOT / "variants", "dataset": ROOT / "datasets", "metric": ROOT / "bench" / "metrics"}
+    folders = {kind: ROOT / f"{kind}s" for kind in KINDS} | {"metric": ROOT / "bench" / "metrics"}
     return {
         kind: sorted(path.stem.replace("_", "-") for path in folder.glob("*.py") if path.name[0] != "_")
         for kind, folder in folders.items()
@@ -127,7 +127,9 @@ def test_a_wheel_holds_every_file_of_the_package_and_no_top_level_plugin_folder(
     package = {path for path in (ROOT / "bench").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     wanted = {str(path.relative_to(ROOT)) for path in package}
     wanted |= {
-        f"bench/{path.relative_to(ROOT)}" for kind in ("variants", "datasets") for path in (ROOT / kind).glob("*.py")
+        f"bench/{path.relative_to(ROOT)}"
+        for kind in ("variants", "datasets", "samplers")
+        for path in (ROOT / kind).glob("*.py")
     }
     assert {name for name in names if not name.split("/")[0].endswith(".dist-info")} == wanted
 

@@ -21,7 +21,9 @@ from bench.train.batches import Rows
 from bench.train.replay import simplify
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(path for folder in ("bench", "variants", "datasets") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(
+    path for folder in ("bench", "variants", "datasets", "samplers") for path in (ROOT / folder).rglob("*.py")
+)
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).random((96, 1, 4, 4), dtype=np.float32)
 #: (module, attribute, the mechanism that goes with it); a mechanism that is never asked about is not in `MECHANISMS`.

@@ -37,6 +37,7 @@ class Job:
     cost: str = "squared"
     batch_size: int = 128
     width: int = 1
+    classes: int | None = None
 
     @property
     def head_width(self) -> int:
@@ -68,7 +69,7 @@ def models(job: Job, **parameters) -> list[Variant]:
     networks = networks_named("mlp", {"hidden": [job.hidden], "activation": "relu"})
     cost = ReconstructionCost(job.cost)
     contexts = [
-        Context((job.dim,), job.latent_dim, cost, networks, seed, 10 * job.batch_size, None, lambda: 0.05)
+        Context((job.dim,), job.latent_dim, cost, networks, seed, 10 * job.batch_size, job.classes, lambda: 0.05)
         for seed in range(job.width)
     ]
     return [attach(plugin(**parameters), context) for context in contexts]
@@ -79,7 +80,8 @@ def suite_step(
 ) -> Callable[[], None]:
     """One step of `bench.train` at a time, after as many as it takes to settle (recordings, allocator)."""
     keep_freed_memory()
-    rows = Rows(job.data(), None, device)
+    labels = None if job.classes is None else np.arange(10 * job.batch_size) % job.classes
+    rows = Rows(job.data(), labels, device)
     plan = TrainPlan(steps=1_000_000, batch_size=job.batch_size, optimizer_params={"lr": 1e-3}, compile=compile)
     run = _Run(
         [model.to(device) for model in models(job, **parameters)], list(range(job.width)), rows, rows, plan, device

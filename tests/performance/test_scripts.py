@@ -42,6 +42,8 @@ def refused(monkeypatch, capsys, name, *arguments):
         ("busy", ["--rounds", "0"], "--rounds must be at least 1"),
         ("gpu", ["--out", "x", "--only", "speed"], "unknown pieces speed; known: facts, tests"),
         ("gpu", ["--out", "x", "--images", "MISSING"], "--images MISSING: no such folder"),
+        ("variants", ["--only", "vea"], "unknown variant 'vea'; did you mean"),
+        ("variants", ["--rounds", "0"], "numbers must be at least 1"),
     ],
 )
 def test_bad_input_is_one_line(monkeypatch, capsys, name, arguments, message):
@@ -99,3 +101,31 @@ def test_pieces_for_a_gpu_are_kept_failures_named_and_the_rest_done_by_the_next_
     document = (tmp_path / "gpu.md").read_text("utf-8")
     assert document.count("- fine") == 2 and "**failed**: `ValueError: no`" in document
     assert "still to do: tests, steps" in capsys.readouterr().out
+
+
+def test_step_costs_of_variants_are_a_table(monkeypatch, capsys):
+    import torch
+
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(sys, "argv", ["variants", "--only", "conditional-prior,rae", "--seeds", "2", "--rounds", "11",
+                                      "--steps", "1"])  # fmt: skip
+    module = script("variants")
+    try:
+        module.main()
+    finally:
+        torch.set_num_threads(threads)
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert f"{head}\n{rule}" == module.HEAD
+    assert [row.split("|")[1].strip() for row in rows] == ["conditional-prior", "rae"]
+    assert {row.count("|") for row in rows} == {7} and not any("cannot be timed" in row for row in rows)
+    assert module.line("rae", 1.681, (1.6, 1.7), (0.99, 1.01)).endswith("| 1.4 | no |") and 1.681 > 1.2 * 1.4
+    assert (
+        module.line("rae", 1.5, (1.4, 1.6), (0.99, 1.01)) == "| rae | 1.50 | 1.40 to 1.60 | 0.99 to 1.01 | 1.4 | yes |"
+    )
+    assert module.line("ae", float("nan"), (0, 1), (0, 1)) == "| ae | too few undisturbed rounds | | | | |"
+
+
+def test_every_prototype_is_a_variant():
+    from bench.spec.registry import Registry
+
+    assert set(script("variants").PROTOTYPES) <= set(Registry.discover().names("variant"))

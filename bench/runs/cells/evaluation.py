@@ -18,6 +18,7 @@ from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
 from bench.evaluate.figure_arrays import figure_arrays
 from bench.evaluate.reference_data import SharedData
+from bench.evaluate.samplers import built_samplers, kept_codes
 from bench.posix import resource
 from bench.runs.cells.cell_records import base_record, checkpoint_meta, split_facts
 from bench.runs.cells.task import CellResult, StackTask
@@ -47,11 +48,14 @@ def variant_result(
 
 def model_result(task: StackTask, workshop: Workshop, cell: CellSpec, split: Split, model: Model) -> CellResult:
     """The result of a model as it stands, without weights."""
-    instances, wanted = _metrics(workshop.registry, task.metrics)
+    instances, wanted = _metrics(workshop.registry, task)
+    samplers = built_samplers(workshop.registry, task.samplers)
     shared = _shared(task, workshop, cell, split, model)
     began = Reading()
-    evaluation = evaluate(model, split, instances, wanted, cell.seed, shared)
+    evaluation = evaluate(model, split, instances, wanted, cell.seed, shared, samplers)
     arrays = figure_arrays(model, split, cell.seed)
+    with contextlib.suppress(Exception):  # as above
+        arrays |= kept_codes(model, shared) if samplers else {}
     record = base_record(task, cell) | {
         "status": "ok",
         "split": split_facts(split),
@@ -78,8 +82,8 @@ def timing_valid(task: StackTask, began: Reading) -> bool:
     return task.workers is not None and undisturbed(began, Reading(), task.threads or torch.get_num_threads())
 
 
-def _metrics(registry: Registry, wanted: str) -> tuple[list[Any], set[str]]:
+def _metrics(registry: Registry, task: StackTask) -> tuple[list[Any], set[str]]:
     """Metric instances and the names of the values that are wanted."""
-    chosen, options = registry.metrics_for(wanted), registry.metric_options(wanted)
+    chosen, options = registry.metrics_for(task.metrics, task.samplers), registry.metric_options(task.metrics)
     instances = [registry.load("metric", name)(**options.get(name, {})) for name, _ in chosen]
     return instances, {value for _, values in chosen for value in values}

@@ -5,18 +5,23 @@ Plugins that fail for other reasons are left for the run, which records them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from bench.contracts.dataset import Split
-from bench.errors import BenchError, TooFewRows, UsageError
+from bench.errors import BenchError, PluginError, TooFewRows, UsageError
+from bench.evaluate.samplers import built_samplers
 from bench.networks.factories import networks_named
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import Check
 from bench.runs.cells.worker_state import Workshop, check_fit
+from bench.spec.call import Call
+from bench.spec.registry import Registry
 from bench.spec.run import CellSpec
 from bench.spec.training import DEFAULT_BATCH, TrainSettings
+from bench.spec.trial import failures
 from bench.text import printable
 from bench.train.replay.compiler import compiler_for
 
@@ -67,6 +72,14 @@ def _refuse_other_data(cell: CellSpec, split: Split, expected: str | None = None
             f"measured on ({expected}), and results on different data are not compared; get the data that they name, "
             "or run without --against"
         )
+
+
+def refuse_samplers(registry: Registry, calls: Sequence[Call]) -> None:
+    """Raise a `BenchError` where a sampler cannot be built: a value out of range, a library that is missing."""
+    for place, (_, reason) in failures(registry, [("sampler", call) for call in calls]).items():
+        raise PluginError(f"sampler {calls[place].name}: {reason}")
+    with contained():
+        built_samplers(registry, calls)
 
 
 def refuse_what_is_not_there(settings: TrainSettings, device: str, here: bool) -> None:

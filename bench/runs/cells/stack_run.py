@@ -119,7 +119,7 @@ def _refuse_other_code(task: StackTask, workshop: Workshop) -> None:
     """
     if not task.code_hash:
         return
-    here = Fingerprints(workshop.registry, task.metrics, task.likelihood_rows)
+    here = Fingerprints(workshop.registry, task.metrics, task.likelihood_rows, task.samplers)
     same = here.code_hash(task.cells[0]) == task.code_hash
     if not same or here.metrics_hash != task.metrics_hash:
         what = "a metric" if same else "its code"

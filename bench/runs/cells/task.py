@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.provenance.data_files import DataFile
 from bench.seeding import CPU_GROUP, GPU_GROUP
+from bench.spec.call import Call
 from bench.spec.run import CellSpec
 
 #: The file of `Place.folder` that tells whether a process sees the folder that is meant.
@@ -77,7 +78,7 @@ class StackTask:
     Attributes:
         cells: the cells.
         plugins: `--plugins` paths.
-        metrics, likelihood_rows: as the spec says.
+        metrics, likelihood_rows, samplers: as the spec says.
         device: "cpu", "cuda" or "cuda:N".
         threads: torch threads, or None to leave them.
         engine: the engine's name, for the records.
@@ -94,6 +95,7 @@ class StackTask:
     plugins: tuple[str, ...] = ()
     metrics: str = "core"
     likelihood_rows: int | str = "auto"
+    samplers: tuple[Call, ...] = ()
     device: str = "cpu"
     threads: int | None = None
     engine: str = "local"

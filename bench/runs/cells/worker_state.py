@@ -159,6 +159,7 @@ def check_trainable(cell: CellSpec, split: Split) -> None:
     """As `check_fit`, of what training needs; nothing has to be held out for it."""
     if _suited_as(cell) not in split.likelihoods:
         raise Incompatible(_misfit(cell, split))
+    cost_of(cell.train).refuse_shape(split.data_shape)
     if len(split.train) < (batch := cell.train.batch_for(len(split.train))):
         raise TooFewRows(
             f"{cell.dataset_label} has {len(split.train)} training rows, fewer than one batch of {batch}; "

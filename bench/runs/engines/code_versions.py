@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from importlib import metadata
 
 from bench.provenance.code import plugin_code
+from bench.spec.plugin_file import KINDS
 from bench.spec.registry import PACKAGE, Registry, builtin_folder
 
-_KINDS = ("variant", "dataset", "metric")
 #: What models, data and metrics are computed and read with.
 _LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "safetensors")
 
@@ -27,7 +27,7 @@ def code_facts(plugins: tuple[str, ...] = ()) -> dict[str, str]:
     registry = Registry.discover(plugins)
     facts = {"python": ".".join(platform.python_version_tuple()[:2]), "aebench": _package_hash()}
     facts |= {name: metadata.version(name) for name in _LIBRARIES}
-    for kind in _KINDS:
+    for kind in KINDS:
         facts |= {f"{kind} {name}": plugin_code(registry, kind, name).digest for name in registry.names(kind)}
     return facts
 
@@ -35,7 +35,7 @@ def code_facts(plugins: tuple[str, ...] = ()) -> dict[str, str]:
 @functools.cache
 def _package_hash() -> str:
     """12 hex digits of the package's sources, but for the plugins that may lie in it."""
-    folders = [builtin_folder(kind) for kind in ("variant", "dataset")]
+    folders = [builtin_folder(kind) for kind in ("variant", "dataset", "sampler")]
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         if not any(path.is_relative_to(folder) for folder in folders):

@@ -35,7 +35,7 @@ class Danger:
         cell = task.cells[0]
         needed = [("variant", cell.variant), ("dataset", cell.dataset)]
         if self._found:
-            needed += [("metric", Call(name)) for name, _ in self._registry.metrics_for(task.metrics)]
+            needed += [("metric", Call(name)) for name, _ in self._registry.metrics_for(task.metrics, task.samplers)]
         found = next(((kind, call) for kind, call in needed if (kind, call) in self._found), None)
         if found is None:
             return None

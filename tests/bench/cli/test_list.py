@@ -11,12 +11,11 @@ from bench.spec.registry import Registry
 def test_everything_is_listed_without_an_argument(call):
     code, out, err = call("list")
     assert (code, err) == (0, "")
-    assert [line for line in out.splitlines() if line in ("variants", "datasets", "metrics", "presets")] == [
-        "variants", "datasets", "metrics", "presets",
-    ]  # fmt: skip
+    titles = ["variants", "datasets", "metrics", "samplers", "presets"]
+    assert [line for line in out.splitlines() if line in titles] == titles
 
 
-@pytest.mark.parametrize(("what", "kind"), [("variants", "variant"), ("datasets", "dataset")])
+@pytest.mark.parametrize(("what", "kind"), [("variants", "variant"), ("datasets", "dataset"), ("samplers", "sampler")])
 def test_plugins_are_listed_with_their_summaries(call, what, kind):
     _, out, _ = call("list", what)
     registry = Registry.discover()

@@ -58,6 +58,17 @@ def test_a_new_metric_is_a_working_plugin_with_an_option(call, tmp_path):
     assert metric().compute(view, None)["worst_rows"].status == "too_few"
 
 
+def test_a_new_sampler_is_a_working_plugin(call, tmp_path):
+    code, out, _ = call("new", "sampler", "own-kernels")
+    assert code == 0 and "--samplers 'own-kernels[bandwidth=0.1]'" in out
+    code, out, err = call("check", "own_kernels.py")
+    assert (code, err) == (0, "") and out.endswith("all checks that apply passed (1 does not)\n"), out
+    sampler = Registry.discover([tmp_path]).load("sampler", "own-kernels")(bandwidth=0.0)
+    codes = torch.randn(50, 2)
+    drawn = sampler.fit(codes, torch.Generator()).sample((200,))
+    assert {tuple(row) for row in drawn.tolist()} <= {tuple(row) for row in codes.tolist()}
+
+
 def test_a_new_network_is_a_working_factory(call, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     code, out, _ = call("new", "network", "own-residual")
@@ -74,7 +85,7 @@ def test_a_new_network_is_a_working_factory(call, tmp_path, monkeypatch):
     assert encoder(torch.zeros(5, 2, 4, 4)).shape == (5, 6) and decoder(torch.zeros(5, 3)).shape == (5, 2, 4, 4)
 
 
-@pytest.mark.parametrize("kind", ["variant", "dataset", "metric", "network"])
+@pytest.mark.parametrize("kind", ["variant", "dataset", "metric", "sampler", "network"])
 def test_an_existing_file_is_left_alone(call, tmp_path, kind):
     (tmp_path / "mine.py").write_text("precious")
     code, _, err = call("new", kind, "mine")
@@ -89,6 +100,7 @@ def test_an_existing_file_is_left_alone(call, tmp_path, kind):
         (["dataset", "Digits"], "there is a dataset 'digits' already"),
         (["metric", "coverage"], "there is a metric 'coverage' already"),
         (["metric", "test-mse"], "a value of reconstruction"),
+        (["sampler", "maf"], "there is a sampler 'maf' already"),
         (["network", "mlp"], "there is a network 'mlp' already (built in)"),
         (["network", "json"], "there is a network 'json' already"),
         (["variant", "../x"], "is not a plugin name"),

@@ -1,6 +1,7 @@
 """What values of a metric declare together."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -18,12 +19,14 @@ def test_a_group_is_the_same_as_its_values_written_out():
     fit, prior = ("encode", "decode", "labels"), ("decode", "prior", "labels")
     words = "Distance of decodes of N(m, S) of the codes."
     dependent = "Distance of decodes of the prior."
-    assert grouped == (
+    expected = (
         Value("kid_fit", words, False, "", "[0, 1]", "z ~ N(m, S)", fit, core=True),
         Value("seen_fit", "Seen of N(m, S) of the codes.", True, "nats", "[0, 1]", "#{j: x}", (*fit, "images")),
         Value("kid_prior", dependent, False, "", "[0, 1]", "z ~ prior", prior, "dependent", True),
         Value("seen_prior", "Seen of the prior.", True, "nats", "[0, 1]", "#{j: x}", (*prior, "images"), "dependent"),
     )
+    sources = ("fit", "fit", "prior", "prior")
+    assert grouped == tuple(replace(one, drawn_from=at) for one, at in zip(expected, sources, strict=True))
 
 
 def test_the_first_place_is_the_outermost_and_words_of_ones_own_are_a_mapping():

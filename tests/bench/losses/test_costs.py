@@ -278,7 +278,7 @@ def test_functions_are_reached_by_the_public_interface(monkeypatch):
 
 
 def test_unknown_cost_and_scale_are_refused():
-    with pytest.raises(UsageError, match=r"known: bernoulli, .*, gaussian, laplace, squared, student-t"):
+    with pytest.raises(UsageError, match=r"known: bernoulli, .*, gaussian, laplace, ms-ssim, squared, student-t"):
         ReconstructionCost("l1")
     with pytest.raises(UsageError, match="above 0"):
         ReconstructionCost("gaussian", 0.0)

@@ -102,7 +102,7 @@ def test_whatever_runs_in_a_stack_counts(network, tmp_path, monkeypatch):
     seen = {Path(path).relative_to(root).as_posix() for path in ran if Path(path).is_relative_to(root)}
     aside = tuple(file_name(name).removesuffix("/__init__.py") for name in ASIDE)
     assert {"bench/train/loop.py", "bench/networks/build.py", "variants/vae.py"} <= seen
-    ours = {name for name in seen if name.split("/")[0] in ("bench", "variants", "datasets")}
+    ours = {name for name in seen if name.split("/")[0] in ("bench", "variants", "datasets", "samplers")}
     assert {name for name in ours if not name.startswith(aside)} <= known
 
 

@@ -104,7 +104,7 @@ EDITS = {
 def copy(tmp_path_factory):
     """A folder with a copy of the package and plugins of one's own."""
     folder = tmp_path_factory.mktemp("copy")
-    for name in ("bench", "variants", "datasets"):
+    for name in ("bench", "variants", "datasets", "samplers"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in {"mine": PLUGIN, "mine_helper": HELPER, "nets": NETS}.items():
         (folder / f"{name}.py").write_text(text)

@@ -216,16 +216,12 @@ def headline(out: Across) -> str:
     where = f"{len(out.datasets)} data sets"
     if not out.anchored:
         return f"Over {where} nothing has a common score: {_needed(out)}."
-    best = [(v, m.name) for m in out.anchored for v in out.variants if out.of(v, m).mark == "best"]
-    total = len(out.anchored)
-    if not best:
-        return f"Over {where} no variant is ahead of all others beyond seed noise in any of {total} scores."
-    parts = []
-    for variant, wins in Counter(variant for variant, _ in best).most_common():
-        names = ", ".join(name for v, name in best if v == variant)
-        parts.append(f"{variant} wins {wins} of {total} scores ({names})")
-    rest = total - len(best)
-    tail = f"; {rest} {'is' if rest == 1 else 'are'} shared or undecided" if rest else ""
+    best = {v: [m.name for m in out.anchored if out.of(v, m).mark == "best"] for v in out.variants}
+    parts = [f"{v} is ahead of all others in {', '.join(names)}" for v, names in best.items() if names]
+    if not parts:
+        return f"Over {where} no variant is ahead of all others beyond seed noise in any score."
+    rest = len(out.anchored) - sum(map(len, best.values()))
+    tail = f"; {rest} {'score is' if rest == 1 else 'scores are'} shared or undecided" if rest else ""
     return f"Over {where} " + "; ".join(parts) + tail + "."
 
 

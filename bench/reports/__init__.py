@@ -53,7 +53,7 @@ def write_report(
 
 
 def report_run(store: RunStore) -> list[str]:
-    """Write all of a run's reports beside its tables; a line per declared test, and per data set on who wins most.
+    """Write all of a run's reports beside its tables; a line per declared test, then what to take on each data set.
 
     Args:
         store: of the run; its tables (`bench.reports.csv_tables.export`) are written already.
@@ -61,7 +61,7 @@ def report_run(store: RunStore) -> list[str]:
     Raises:
         UsageError: as `write_report`.
     """
-    from bench.analysis.verdicts import headline
+    from bench.analysis.purposes import grouped
     from bench.reports.csv_tables import TABLES
     from bench.reports.model import data_hints, load_report
     from bench.reports.stamp import made_from, write_stamp
@@ -69,8 +69,11 @@ def report_run(store: RunStore) -> list[str]:
     sources = made_from(store.directory)
     report = load_report(store)
     files = written(report, FORMATS, [store.directory / name for name in TABLES])
-    winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
-    findings = [one.sentence for one in report.hypotheses] + winners + data_hints(report.data)
+    takes = [
+        "\n  ".join([printable(f"{heading}:"), *(printable(one.sentence) for one in found)])
+        for heading, found in grouped(report.sections, report.across)
+    ]
+    findings = takes + [one.sentence for one in report.hypotheses] + data_hints(report.data)
     write_stamp(store.directory, sources, files, findings)
     return findings
 

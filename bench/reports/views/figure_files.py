@@ -45,6 +45,11 @@ class FigureFile:
     csv: Path
     is_picture: bool
 
+    @property
+    def is_claims(self) -> bool:
+        """Whether it belongs to the claims, which are folded away."""
+        return self.name.endswith("claims")
+
 
 @dataclass(frozen=True)
 class _Job:

@@ -20,7 +20,6 @@ import numpy as np
 from scipy.stats import rankdata
 
 from bench.analysis.catalogue import Metric
-from bench.analysis.numbers import number
 from bench.analysis.pairs import ALPHA, Column
 from bench.analysis.purposes import PURPOSES, metric_of
 from bench.analysis.sections import TOO_FEW, Section
@@ -48,8 +47,8 @@ class Rank:
     @property
     def text(self) -> str:
         """As tables show it, e.g. "3 [2, 5]"."""
-        ends = "" if np.isnan(self.low) else f" [{number(self.low, 3)}, {number(self.high, 3)}]"
-        return number(self.rank, 3) + ends
+        ends = "" if np.isnan(self.low) else f" [{self.low:.3g}, {self.high:.3g}]"
+        return f"{self.rank:.3g}{ends}"
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def pareto(section: Section) -> Pareto | None:
     competes = [all((row, m.name) not in section.barred for m in (x, y)) for row in rows]
     front = undominated(at * [-1.0 if m.higher_is_better else 1.0 for m in (x, y)], competes)
     points = [
-        Point(section.rows[row].label, *at[n].tolist(), competes[n], bool(front[n])) for n, row in enumerate(rows)
+        Point(section.rows[row].label, float(at[n, 0]), float(at[n, 1]), competes[n], bool(front[n]))
+        for n, row in enumerate(rows)
     ]
     lines = [[rows.index(s.index) for s in grid.settings if s.index in rows] for grid in section.grids]
     return Pareto(x, y, points, [line for line in lines if len(line) > 1])

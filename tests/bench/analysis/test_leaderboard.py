@@ -67,7 +67,7 @@ def test_one_seed_has_ranks_without_intervals_and_tells_nobody_apart(tmp_path):
     (section,) = sections(tmp_path, {"d": {"a": [1.0], "b": [2.0], "c": [3.0]}})
     found = board(section)
     assert found.labels == ["a", "b", "c"] and all(np.isnan(r.low) for r in ranks(found).values())
-    assert all(r.text == f"{r.rank:.3f}".rstrip("0").rstrip(".") or r.rank for r in ranks(found).values())
+    assert [r.text for r in ranks(found).values()] == ["1", "2", "3"] and all(r.leads for r in ranks(found).values())
 
 
 def test_over_data_sets_ranks_are_averaged_and_seeds_decide(tmp_path):

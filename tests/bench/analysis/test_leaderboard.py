@@ -93,12 +93,12 @@ def test_who_has_no_result_on_a_data_set_has_no_rank_over_them_and_moves_nobody(
 
 def test_where_nothing_differs_hardly_anybody_is_left_out_of_the_lead(tmp_path):
     wrong = 0
-    for trial in range(12):
+    for trial in range(5):
         rng = np.random.default_rng(trial)
         tables = {d: {v: list(1 + 0.1 * rng.normal(size=8)) for v in "abcde"} for d in "xy"}
         found = ranks(board_over(sections(tmp_path / str(trial), tables)))
         wrong += not all(rank.leads for rank in found.values())
-    assert wrong <= 2
+    assert wrong <= 1
 
 
 def test_probabilities_of_improvement_are_those_of_a_double_loop(tmp_path):

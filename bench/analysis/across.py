@@ -35,8 +35,11 @@ class Standing:
 
     Attributes:
         score: interquartile mean of the anchored scores with its bootstrap interval; n counts seeds.
-        on: data sets behind it. may_win: has a score on every anchored data set and competes on each of them.
-        improvement: probability that a seed beats a seed of the baseline. compared_on: data sets behind it.
+            Nobody has one by the data sets that it survived: whoever lacks a result on one of `of` data sets has none.
+        on: data sets with a result, of the `of` that have both anchors. may_win: has a score on every anchored data
+            set and competes on each of them.
+        improvement: probability that a seed beats a seed of the baseline, for whom it is known on each of the
+            `compared_of` data sets that the baseline has a result on. compared_on: how many of them it is known on.
         mark: "best", "shared" or "".
     """
 
@@ -45,16 +48,22 @@ class Standing:
     may_win: bool = False
     improvement: Interval = _NONE
     compared_on: int = 0
+    of: int = 0
+    compared_of: int = 0
     mark: str = ""
 
     @property
     def score_text(self) -> str:
         """The score as tables show it."""
+        if self.on < self.of:
+            return f"on {self.on} of {self.of}"
         return between(self.score.mean, self.score.low, self.score.high, 3)
 
     @property
     def improvement_text(self) -> str:
         """The probability as tables show it."""
+        if self.compared_on < self.compared_of:
+            return f"on {self.compared_on} of {self.compared_of}"
         return between(self.improvement.mean, self.improvement.low, self.improvement.high, 2)
 
 
@@ -66,7 +75,7 @@ class Across:
         collapsed: by variant, the data sets on which it is collapsed.
         anchored, compared: metrics with scores, and metrics with a comparison to the baseline.
         anchored_on: by metric, the number of data sets that have both anchors.
-        left_out: why metrics or data sets have no score, each reason once.
+        left_out: why metrics or data sets have no score, each reason once. once: variants on one data set alone.
     """
 
     datasets: list[str]
@@ -78,6 +87,7 @@ class Across:
     anchored_on: dict[str, int] = field(default_factory=dict)
     standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    once: list[str] = field(default_factory=list)
 
     def of(self, variant: str, metric: Metric) -> Standing:
         """A variant's standing in a metric."""
@@ -110,6 +120,7 @@ def across(sections: Sequence[Section]) -> Across | None:
         for why in _score(out, metric, own):
             reasons.setdefault(why, []).append(metric.name)
         _compare(out, metric, own)
+    out.once = [label for label in count if count[label] == 1]
     out.left_out = [f"No score of {', '.join(names)}: {why}." for why, names in reasons.items()]
     return out
 
@@ -149,7 +160,9 @@ def _score(out: Across, metric: Metric, own: Sequence[tuple[Section, dict[str, i
         rows = [table[place[variant]] if variant in place else np.full(1, np.nan) for _, place, table in tables]
         standing = out.of(variant, metric)
         standing.on = sum(bool(np.isfinite(row).any()) for row in rows)
-        standing.score = _widened(stratified_bootstrap(rows, np.random.default_rng(0)), own)
+        standing.of = len(tables)
+        if standing.on == standing.of:
+            standing.score = _widened(stratified_bootstrap(rows, np.random.default_rng(0)), own)
         barred = any(variant in p and (p[variant], metric.name) in s.barred for s, p, _ in tables)
         standing.may_win = standing.on == len(tables) and not barred
         strata[variant] = rows
@@ -196,13 +209,14 @@ def _compare(out: Across, metric: Metric, own: Sequence[tuple[Section, dict[str,
     base = out.baseline
     sign = 1.0 if metric.higher_is_better else -1.0
     found = False
+    of = sum(bool(np.isfinite(s.values[metric.name][p[base]]).any()) for s, p in own if base in p)
     for variant in out.others if base is not None else ():
         rows = [(s, [p[base], p[variant]]) for s, p in own if base in p and variant in p]
         both = [sign * s.design.units(s.values[metric.name][two]) for s, two in rows]
         both = [pair for pair in both if np.isfinite(pair).any(1).all()]
         standing = out.of(variant, metric)
-        standing.compared_on = len(both)
-        if len(both) > 1:
+        standing.compared_on, standing.compared_of = len(both), of
+        if 1 < len(both) == of:
             old, new = zip(*both, strict=True)
             chance = probability_of_improvement(old, new, np.random.default_rng(0))
             standing.improvement = _widened(chance, own, 0.0, 1.0)
@@ -216,16 +230,12 @@ def headline(out: Across) -> str:
     where = f"{len(out.datasets)} data sets"
     if not out.anchored:
         return f"Over {where} nothing has a common score: {_needed(out)}."
-    best = [(v, m.name) for m in out.anchored for v in out.variants if out.of(v, m).mark == "best"]
-    total = len(out.anchored)
-    if not best:
-        return f"Over {where} no variant is ahead of all others beyond seed noise in any of {total} scores."
-    parts = []
-    for variant, wins in Counter(variant for variant, _ in best).most_common():
-        names = ", ".join(name for v, name in best if v == variant)
-        parts.append(f"{variant} wins {wins} of {total} scores ({names})")
-    rest = total - len(best)
-    tail = f"; {rest} {'is' if rest == 1 else 'are'} shared or undecided" if rest else ""
+    best = {v: [m.name for m in out.anchored if out.of(v, m).mark == "best"] for v in out.variants}
+    parts = [f"{v} is ahead of all others in {', '.join(names)}" for v, names in best.items() if names]
+    if not parts:
+        return f"Over {where} no variant is ahead of all others beyond seed noise in any score."
+    rest = len(out.anchored) - sum(map(len, best.values()))
+    tail = f"; {rest} {'score is' if rest == 1 else 'scores are'} shared or undecided" if rest else ""
     return f"Over {where} " + "; ".join(parts) + tail + "."
 
 
@@ -255,9 +265,14 @@ def notes(out: Across) -> list[str]:
         for variant, where in out.collapsed.items()
         if where
     ]
-    partial = [v for v in out.variants if any(0 < out.of(v, m).on < out.anchored_on[m.name] for m in out.anchored)]
+    partial = [v for v in out.variants if any(_lacks(out.of(v, m)) for m in {*out.anchored, *out.compared})]
     if partial:
-        lines.append(f"Without a result on every data set, and so not ranked: {', '.join(partial)}.")
+        lines.append(
+            "Whoever lacks a result on one of the data sets has no score, mark or chance over them, because a mean "
+            f"over those that are left would reward failing; how many there are stands instead: {', '.join(partial)}."
+        )
+    if out.once:
+        lines.append(f"Run on one data set only, and so not here: {', '.join(out.once)}.")
     lines += out.left_out
     lines.append("The data sets are taken as they are: another choice of data sets may rank differently.")
     if len(out.datasets) < LEAST_FOR_RANKS:
@@ -266,6 +281,10 @@ def notes(out: Across) -> list[str]:
             f"{LEAST_FOR_RANKS} of them, here are {len(out.datasets)}."
         )
     return lines
+
+
+def _lacks(standing: Standing) -> bool:
+    return standing.on < standing.of or standing.compared_on < standing.compared_of
 
 
 def frame(out: Across) -> pd.DataFrame:

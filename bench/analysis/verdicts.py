@@ -1,12 +1,13 @@
-"""The top of a report in words: which variant wins what, by how much, and how sure that is."""
+"""Each metric in words: which variant leads it, by how much, and how sure that is."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bench.analysis.catalogue import Metric
 from bench.analysis.leads import Lead
 from bench.analysis.numbers import FRESH, p_value, percent, seeds_text
 from bench.analysis.sections import Section
@@ -14,6 +15,8 @@ from bench.analysis.stats import LEAST_SEEDS
 
 #: How a verdict's level is called.
 LEVELS = {"sure": "sure", "shared": "shared lead", "open": "undecided"}
+#: Variants that a sentence names before it counts.
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,18 @@ class Verdict:
 
 def verdicts(section: Section) -> list[Verdict]:
     """One line for each primary metric that has a direction and somebody who may win."""
-    lines = []
-    for metric in section.primary:
-        lead = section.leads[metric.name]
-        if metric.higher_is_better is None or lead.leader is None:
-            continue
-        winner, certainty, level = _certainty(section, lead)
-        value = section.cells[lead.leader, metric.name].text
-        margin = _margin(section, metric.name, lead)
-        lines.append(Verdict(metric.name, metric.question, metric.direction, winner, value, margin, certainty, level))
-    return lines
+    found = (verdict_of(section, metric) for metric in section.primary)
+    return [line for line in found if line is not None]
+
+
+def verdict_of(section: Section, metric: Metric) -> Verdict | None:
+    """The line of one metric; None where it has no direction or nobody may win."""
+    lead = section.leads[metric.name]
+    if metric.higher_is_better is None or lead.leader is None:
+        return None
+    winner, certainty, level = _certainty(section, lead)
+    value, margin = section.cells[lead.leader, metric.name].text, _margin(section, metric.name, lead)
+    return Verdict(metric.name, metric.question, metric.direction, winner, value, margin, certainty, level)
 
 
 def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
@@ -61,7 +66,7 @@ def _certainty(section: Section, lead: Lead) -> tuple[str, str, str]:
     if lead.marks and not names:
         return name, f"{name} has the best mean{noisy}{seeds}", "shared"
     if lead.marks:
-        return _listed([name, *names]), f"{name} has the best mean, {_told(section, lead)}{noisy}{seeds}", "shared"
+        return listed([name, *names]), f"{name} has the best mean, {_told(section, lead)}{noisy}{seeds}", "shared"
     return nobody, f"{name} is ahead, but {_open(lead)}{noisy}{seeds}", "open"
 
 
@@ -70,9 +75,9 @@ def _told(section: Section, lead: Lead) -> str:
     rows = [row for row in lead.tied if row not in lead.noisy]
     same = [section.rows[row].label for row in rows if row in lead.same]
     rest = [section.rows[row].label for row in rows if row not in lead.same]
-    parts = [f"{_listed(rest)} cannot be told apart from it"] if rest else []
+    parts = [f"{listed(rest)} cannot be told apart from it"] if rest else []
     verb = "differs" if len(same) == 1 else "differ"
-    parts += [f"{_listed(same)} {verb} by less than the smallest effect of interest"] if same else []
+    parts += [f"{listed(same)} {verb} by less than the smallest effect of interest"] if same else []
     return ", ".join(parts)
 
 
@@ -84,8 +89,11 @@ def _open(lead: Lead) -> str:
 
 
 def _noisy(section: Section, lead: Lead) -> str:
-    parts = [f"{section.rows[row].label} is too noisy to judge ({why})" for row, why in lead.noisy.items()]
-    return "".join(f"; {part}" for part in parts)
+    reasons: dict[str, list[str]] = {}
+    for row, why in lead.noisy.items():
+        reasons.setdefault(why, []).append(section.rows[row].label)
+    verbs = {why: "is" if len(names) == 1 else "are" for why, names in reasons.items()}
+    return "".join(f"; {listed(names)} {verbs[why]} too noisy to judge ({why})" for why, names in reasons.items())
 
 
 def _fresh_seeds(lead: Lead, section: Section) -> str:
@@ -104,30 +112,15 @@ def _margin(section: Section, metric: str, lead: Lead) -> str:
     return f"{percent(abs(lead.share))}{of_what} ahead of {section.rows[lead.rival].label}"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    """Names in a sentence: "a, b and c", or the first `most` and how many more.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], 1)
+    ('a, b and c', 'a and 2 more')
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def headline(section: Section) -> str:
-    """One sentence: who wins most, and what cannot be decided."""
-    lines = verdicts(section)
-    if not lines:
-        return "There is nothing to rank: no metric with a direction has numbers of a variant that may win."
-    if len(section.rows) == 1:
-        return f"{section.rows[0].label} is the only variant here: there is nothing to compare it with."
-    won = Counter(line.winner for line in lines if line.level == "sure")
-    open_ = [line for line in lines if line.level != "sure"]
-    total = len(lines)
-    if not won:
-        return (
-            f"No variant is ahead of all others beyond {section.design.unit} noise in any of {total} primary metrics."
-        )
-    parts = []
-    for name, n in won.most_common():
-        metrics = [line.metric for line in lines if line.winner == name and line.level == "sure"]
-        parts.append(f"{name} wins {n} of {total} ({', '.join(metrics)})")
-    tail = f"; {len(open_)} {'is' if len(open_) == 1 else 'are'} shared or undecided" if open_ else ""
-    return "; ".join(parts) + tail + "."
 
 
 def excluded(section: Section) -> list[str]:
@@ -141,7 +134,7 @@ def excluded(section: Section) -> list[str]:
             where = [name for name, text in why.items() if text == reason]
             found.setdefault(reason, {}).setdefault("" if len(where) == has else ", ".join(where), []).append(row.label)
     return [
-        f"No mark for {_listed(rows)}{f' in {where}' if where else ''}: {reason}."
+        f"No mark for {listed(rows)}{f' in {where}' if where else ''}: {reason}."
         for reason, places in found.items()
         for where, rows in places.items()
     ]

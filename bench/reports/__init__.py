@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from bench.reports.model import Report
     from bench.store.run_store import RunStore
 
+#: What a report is written as by default, and what else it may be written as.
 FORMATS = ("md", "csv", "html")
+ALL_FORMATS = (*FORMATS, "latex")
 
 
 def write_report(
@@ -22,9 +24,11 @@ def write_report(
 ) -> list[Path]:
     """Writes `report.md`, the CSV files and `report.html` of a run, with `figures/`, and returns what was written.
 
+    The format "latex" is `tables.tex`, the short tables.
+
     Args:
         directory: of the run.
-        formats: of `FORMATS`.
+        formats: of `ALL_FORMATS`.
         plugins: files or folders with the run's own metrics, where they are no longer where they were.
 
     Raises:
@@ -35,8 +39,8 @@ def write_report(
     from bench.reports.model import load_report
 
     for name in formats:
-        if name not in FORMATS:
-            raise unknown_name("format", name, FORMATS)
+        if name not in ALL_FORMATS:
+            raise unknown_name("format", name, ALL_FORMATS)
     report = load_report(directory, plugins)
     if report.store.version is not None:
         raise UsageError(
@@ -53,7 +57,7 @@ def write_report(
 
 
 def report_run(store: RunStore) -> list[str]:
-    """Write all of a run's reports beside its tables; a line per declared test, and per data set on who wins most.
+    """Write all of a run's reports beside its tables; a line per declared test, then what to take on each data set.
 
     Args:
         store: of the run; its tables (`bench.reports.csv_tables.export`) are written already.
@@ -61,7 +65,7 @@ def report_run(store: RunStore) -> list[str]:
     Raises:
         UsageError: as `write_report`.
     """
-    from bench.analysis.verdicts import headline
+    from bench.analysis.purposes import grouped
     from bench.reports.csv_tables import TABLES
     from bench.reports.model import data_hints, load_report
     from bench.reports.stamp import made_from, write_stamp
@@ -69,8 +73,11 @@ def report_run(store: RunStore) -> list[str]:
     sources = made_from(store.directory)
     report = load_report(store)
     files = written(report, FORMATS, [store.directory / name for name in TABLES])
-    winners = [printable(f"{section.label}: {headline(section)}") for section in report.sections]
-    findings = [one.sentence for one in report.hypotheses] + winners + data_hints(report.data)
+    takes = [
+        "\n  ".join([printable(f"{heading}:"), *(printable(one.sentence) for one in found)])
+        for heading, found in grouped(report.sections, report.across)
+    ]
+    findings = takes + [one.sentence for one in report.hypotheses] + data_hints(report.data)
     write_stamp(store.directory, sources, files, findings)
     return findings
 
@@ -91,6 +98,10 @@ def written(report: Report, formats: Sequence[str], tables: Sequence[Path] = ())
         files.append(write_text(report.directory / "report.md", markdown(report, figures), parents=False))
     if "html" in formats:
         files.append(write_text(report.directory / "report.html", html(report, figures), parents=False))
+    if "latex" in formats:
+        from bench.reports.views.latex import tables as latex
+
+        files.append(write_text(report.directory / "tables.tex", latex(report), parents=False))
     if "csv" in formats:
         differences = difference_frame(report.sections, report.hypotheses)
         files += [*tables, write_csv(differences, report.directory / "differences.csv")]

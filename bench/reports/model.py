@@ -21,6 +21,7 @@ from bench.analysis.sections import Section, section_of
 from bench.errors import UsageError
 from bench.reports import header
 from bench.reports.beside import shown
+from bench.reports.boards import Boards
 from bench.reports.studies.claim_evidence import Judged, judge_claims
 from bench.reports.studies.published_numbers import Anchor, Verdict, read_anchor, verdicts
 from bench.reports.throughput import core_rows
@@ -79,6 +80,11 @@ class Report:
     test_rows: dict[str, RowVariance] = field(default_factory=dict)
     hypotheses: list[Tested] = field(default_factory=list)
     history: History = field(default=lambda cell_id: {}, repr=False)
+
+    @functools.cached_property
+    def boards(self) -> Boards:
+        """Its leaderboards; none where every data set has few rows."""
+        return Boards(self)
 
     @property
     def several_splits(self) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.catalogue import declarations
 from bench.errors import UsageError, unknown_name
 from bench.files import file_errors, make_directory, refuse_unwritable
-from bench.reports import FORMATS, written
+from bench.reports import ALL_FORMATS, FORMATS, written
 from bench.reports.csv_tables import TABLES, export
 from bench.reports.model import load_report
 from bench.spec.registry import Registry
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: What a report of a table writes, so that a folder with nothing else in it may be written again.
-_OWN = {"report.md", "report.html", "figures", "differences.csv", "across.csv", "grids.csv", *TABLES}
+_OWN = {"report.md", "report.html", "tables.tex", "figures", "differences.csv", "across.csv", "grids.csv", *TABLES}
 
 
 def report_table(
@@ -40,25 +40,42 @@ def report_table(
         out: a folder that is new, empty, or holds an earlier report of a table.
         baseline: the variant (its label) that the others are compared with; the first one if None.
         select: the `val_*` metric that chooses between settings of one variant, or None for the default.
-        formats: of `bench.reports.FORMATS`.
+        formats: of `bench.reports.ALL_FORMATS`.
         notes: what a reader must know, to be said in the report.
 
     Raises:
         UsageError: the frame lacks something or contradicts itself; an unknown baseline, metric or format; a folder
             with something else in it. Nothing has been written then.
     """
-    for name in formats:
-        if name not in FORMATS:
-            raise unknown_name("format", name, FORMATS)
-    directory = Path(out)
+    _refuse_unknown(formats)
     data = run_data(frame, known_metrics())
     data.notes[:0] = notes
-    spec = _spec(data, directory.absolute().name, baseline, select)
+    return report_data(data, out, {"baseline": baseline, "select": select}, formats)
+
+
+def report_data(
+    data: RunData,
+    out: Path | str,
+    asked: Mapping[str, Any],
+    formats: Sequence[str] = FORMATS,
+    plugins: Sequence[str | Path] = (),
+) -> list[Path]:
+    """`report_table` of cells and measurements; `asked` has the spec's baseline, select and plugins, where given."""
+    _refuse_unknown(formats)
+    directory = Path(out)
+    spec = _spec(data, directory.absolute().name, asked.get("baseline"), asked.get("select"))
+    spec |= {"plugins": asked["plugins"]} if asked.get("plugins") else {}
     _refuse_taken(directory)
     make_directory(directory)
     store = RunStore.holding(directory, spec, data)
-    report = load_report(store)
+    report = load_report(store, plugins)
     return written(report, formats, export(store) if "csv" in formats else [])
+
+
+def _refuse_unknown(formats: Sequence[str]) -> None:
+    for name in formats:
+        if name not in ALL_FORMATS:
+            raise unknown_name("format", name, ALL_FORMATS)
 
 
 def known_metrics() -> dict[str, MetricInfo]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bench.analysis import numbers
-from bench.analysis.catalogue import Metric
 from bench.analysis.eligibility import of_prior
 from bench.analysis.hypotheses import VERDICT_WORDS, Tested
 from bench.analysis.sections import Row, Section
+from bench.analysis.verdicts import listed
+
+if TYPE_CHECKING:
+    from bench.reports.model import Failure
 
 #: Rows and failures that a table shows; CSV files have the rest.
 MOST_ROWS = 80
@@ -148,20 +152,48 @@ def cost_rows(section: Section) -> list[list[Value]]:
     return rows
 
 
-def missing(section: Section, metrics: Sequence[Metric]) -> list[str]:
-    """Why numbers are missing (n/a), flagged (†) or carry no mark (°), each reason once with whom it concerns."""
-    found: dict[str, list[str]] = {}
-    for metric in metrics:
-        for index, row in enumerate(section.rows):
-            cell = section.cells[index, metric.name]
+@dataclass
+class _Reason:
+    """Whom and what a reason concerns, in the order of the report."""
+
+    rows: dict[str, None] = field(default_factory=dict)
+    metrics: dict[str, None] = field(default_factory=dict)
+    places: dict[str, None] = field(default_factory=dict)
+
+
+def missing(sections: Sequence[Section]) -> list[str]:
+    """Why numbers are missing (n/a), flagged (†) or carry no mark (°), each reason once with whom and what it concerns.
+
+    A reason stands once however many cells of however many data sets share it.
+    """
+    found: dict[str, _Reason] = {}
+    for section in sections:
+        for (index, name), cell in section.cells.items():
+            row, said = section.rows[index], []
             if cell.reason and (cell.n == 0 or cell.flagged):
-                sign = "†" if cell.n else "n/a"
-                found.setdefault(f"{sign} {cell.reason}", []).append(row.label)
+                said.append(f"{'†' if cell.n else 'n/a'} {cell.reason}")
             if cell.barred and not row.is_control:
-                found.setdefault(f"° no mark: {cell.barred}", []).append(row.label)
+                said.append(f"° no mark: {cell.barred}")
+            for text in said:
+                entry = found.setdefault(text, _Reason())
+                entry.rows[row.label] = entry.metrics[name] = entry.places[section.label] = None
+    everybody = {row.label for section in sections for row in section.rows if not row.is_control}
     lines = []
-    for reason, labels in found.items():
-        names = list(dict.fromkeys(labels))
-        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-        lines.append(f"{reason} ({', '.join(names[:6])}{more})")
+    for text, entry in found.items():
+        who = "every variant" if everybody <= set(entry.rows) and len(everybody) > 1 else listed([*entry.rows], 6)
+        where = f" on {listed([*entry.places], 6)}" if len(sections) > 1 else ""
+        lines.append(f"{text} ({who}{where}: {listed([*entry.metrics], 6)})")
     return lines
+
+
+def failure_rows(failures: Sequence[Failure]) -> list[tuple[str, str, str, str, str, str]]:
+    """Variants, data sets, seeds, status, reason and error of the cells without a result, each reason once."""
+    groups: dict[tuple[str, str, str], list[Failure]] = {}
+    for one in failures:
+        groups.setdefault((one.status, one.reason, one.error_type), []).append(one)
+    rows = []
+    for said, own in groups.items():
+        names = ([one.variant for one in own], [one.dataset for one in own], [one.repeat for one in own])
+        variants, datasets, repeats = (listed(list(dict.fromkeys(column)), 12) for column in names)
+        rows.append((variants, datasets, repeats, *said))
+    return rows

@@ -51,7 +51,7 @@ def write_stamp(directory: Path, sources: dict[str, Any], written: Sequence[Path
 
 
 def findings_of_current(directory: Path) -> list[str] | None:
-    """Who wins most, a line per data set, where the report still holds; None where it has to be drawn."""
+    """What to take, data set by data set, where the report still holds; None where it has to be drawn."""
     directory = Path(directory)
     try:
         stamp = json.loads((directory / FILE).read_text(encoding="utf-8"))

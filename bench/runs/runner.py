@@ -52,7 +52,7 @@ class RunOutcome:
         store: its files, open for reading.
         n_cells: planned cells. n_failed: cells without a result. n_skipped: incompatible cells.
         n_run: cells that ran this time. interrupted: whether the user stopped it early.
-        findings: who wins most, a line for each data set.
+        findings: what to take, data set by data set, and what else the report says first.
         n_incomplete: cells with a result that a metric of theirs failed on.
         n_outdated: cells whose earlier result stands, because doing them again failed.
     """

@@ -6,6 +6,7 @@ contradicts itself in it is refused in one line, so that nothing is compared tha
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -230,7 +231,8 @@ def _cell(row: Mapping[str, Any]) -> dict[str, Any]:
     """A cell's entries, None for empty text; one without an id gets one of its name, which nothing was stored under."""
     cell: dict[str, Any] = {name: row[name] if row[name] != "" else None for name in (*CELL_COLUMNS, *JSON_COLUMNS)}
     cell["reason"] = (row["reason"] or None) if row["metric"] == "" else None
-    cell["cell_id"] = cell["cell_id"] or "table-" + "-".join(str(row[name]) for name in _NAME)
+    name = "\0".join(str(row[part]) for part in _NAME)
+    cell["cell_id"] = cell["cell_id"] or "table-" + hashlib.sha256(name.encode()).hexdigest()[:16]
     return cell
 
 

@@ -118,6 +118,16 @@ def png_bytes(figure: Figure) -> bytes:
         return buffer.getvalue()
 
 
+def pdf_bytes(figure: Figure) -> bytes:
+    """The figure as PDF, the same bytes every time."""
+    with look():
+        buffer = io.BytesIO()
+        figure.savefig(
+            buffer, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None}, **_SAVE
+        )
+        return buffer.getvalue()
+
+
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG, the same bytes every time."""
     with look():

@@ -15,6 +15,7 @@ from bench.reports.figures import style
 from bench.reports.model import Report
 from bench.reports.views.figure_arrays import drawable, example_shape
 from bench.store.measurements import RunData
+from bench.text import printable
 
 #: Variants that figures of examples and curves show; tables show all.
 MOST_ROWS = 12
@@ -32,6 +33,7 @@ class Material:
     rows: list[tuple[str, dict[str, np.ndarray]]] = field(default_factory=list)
     history: pd.DataFrame | None = None
     left_out: int = 0
+    chosen: list[str] = field(default_factory=list)
 
     @property
     def order(self) -> list[str]:
@@ -47,6 +49,9 @@ def material_of(report: Report, section: Section) -> Material:
     first = own["split_number"].min()
     own = own[own["split_number"] == first]  # examples and curves of one split: those of several do not belong together
     labels = [label for label in dict.fromkeys(own["variant_label"]) if not label.startswith("control:")]
+    if section.label in report.boards.of:  # pictures of chosen settings alone, the best first
+        plain = {printable(label): label for label in labels}
+        labels = material.chosen = [plain[name] for name in report.boards.of[section.label].labels if name in plain]
     material.left_out = max(0, len(labels) - MOST_ROWS)
     labels = labels[:MOST_ROWS]
     seeds = {label: set(own[own["variant_label"] == label]["seed"]) for label in labels}

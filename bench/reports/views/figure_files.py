@@ -45,6 +45,11 @@ class FigureFile:
     csv: Path
     is_picture: bool
 
+    @property
+    def is_claims(self) -> bool:
+        """Whether it belongs to the claims, which are folded away."""
+        return self.name.endswith("claims")
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -55,15 +60,20 @@ class _Job:
     folder: Path
     label: str
     prefix: str
+    pdf: bool
 
 
-def draw_all(report: Report, folder: Path) -> list[FigureFile]:
-    """Draws and writes every figure that the run has the material for; a large report's in several processes."""
+def draw_all(report: Report, folder: Path, pdf: bool = False) -> list[FigureFile]:
+    """Draws and writes every figure that the run has the material for; a large report's in several processes.
+
+    Args:
+        pdf: write each as PDF too, for print.
+    """
     jobs: list[_Job] = []
     for section in report.sections[:MOST_SECTIONS]:
         prefix = f"{_slug(section.label)}-" if len(report.sections) > 1 else ""
         material = material_of(report, section)
-        jobs += [_Job(drawer, material, folder, section.label, prefix) for drawer in range(len(DRAWERS))]
+        jobs += [_Job(drawer, material, folder, section.label, prefix, pdf) for drawer in range(len(DRAWERS))]
     found = spread(_draw, jobs, usable_cores() if len(report.data.cells) >= LARGE else 1)
     files = []
     with style.look():
@@ -71,26 +81,32 @@ def draw_all(report: Report, folder: Path) -> list[FigureFile]:
             files += own
             if job.drawer == len(DRAWERS) - 1:
                 claims = claims_figure(report.claims, job.label)
-                files += [_write(folder, job.label, job.prefix, *drawn) for drawn in claims]
-        files += [_write(folder, NO_DATASET, "", *drawn) for drawn in core_figure(report.core)]
+                files += [_write(folder, pdf, job.label, job.prefix, *drawn) for drawn in claims]
+        files += [_write(folder, pdf, NO_DATASET, "", *drawn) for drawn in core_figure(report.core)]
     return files
 
 
 def _draw(job: _Job) -> list[FigureFile]:
     with style.look():
-        return [_write(job.folder, job.label, job.prefix, *drawn) for drawn in DRAWERS[job.drawer](job.material)]
+        return [
+            _write(job.folder, job.pdf, job.label, job.prefix, *drawn) for drawn in DRAWERS[job.drawer](job.material)
+        ]
 
 
 def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:40] or "data"
 
 
-def _write(folder, dataset, prefix, name, title, caption, figure: Figure, data: pd.DataFrame, is_picture) -> FigureFile:
+def _write(
+    folder, pdf: bool, dataset, prefix, name, title, caption, figure: Figure, data: pd.DataFrame, is_picture
+) -> FigureFile:
     name = prefix + name
     png, svg, csv = (folder / f"{name}.{ending}" for ending in ("png", "svg", "csv"))
     make_directory(folder, parents=False)
     write_bytes(png, style.png_bytes(figure), parents=False)
     figure.set_layout_engine("none")  # placed once; the SVG keeps the places
     write_bytes(svg, style.svg_bytes(figure), parents=False)
+    if pdf:
+        write_bytes(folder / f"{name}.pdf", style.pdf_bytes(figure), parents=False)
     write_csv(data, csv)
     return FigureFile(dataset, name, title, caption, png, svg, csv, is_picture)

@@ -7,7 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from bench.analysis.leaderboard import is_many
+from bench.analysis.pareto import pareto
 from bench.reports.figures import curves, points, style, tiles
+from bench.reports.figures.pareto import plot_pareto
 from bench.reports.views.figure_data import PHASE, Material
 from bench.reports.views.figure_embedding import embedding
 
@@ -45,7 +48,7 @@ def _tradeoff(m: Material):
     pairs = [pair for pair in pairs if has.issuperset(pair)]
     frame = m.frame[~m.frame["variant_label"].str.startswith("control:")]
     frame = frame[frame["variant_label"].isin(style.in_order(frame["variant_label"])[:MOST_DOT_ROWS])]
-    if not pairs or frame["variant_label"].nunique() < 2:
+    if not pairs or frame["variant_label"].nunique() < 2 or is_many(section):
         return
     figure = style.new_figure(4.1 * len(pairs) + 1.6, 3.9)
     axes = figure.subplots(1, len(pairs), squeeze=False)[0]
@@ -63,9 +66,22 @@ def _tradeoff(m: Material):
     yield "tradeoff", "Reconstruction against coverage", caption, figure, data, False
 
 
+def _pareto(m: Material):
+    found = pareto(m.section) if is_many(m.section) else None
+    if found is None:
+        return
+    figure, rows = plot_pareto(found, m.order)
+    caption = (
+        "Means over seeds. A line joins the settings of one variant; ringed points are those that no other competing "
+        "one betters in both."
+    )
+    yield "pareto", f"{found.x.name} against {found.y.name}", caption, figure, rows, False
+
+
 def _dots(m: Material):
     section = m.section
-    labels = [label for label in style.in_order(m.frame["variant_label"])][:MOST_DOT_ROWS]
+    there = style.in_order(m.frame["variant_label"])
+    labels = ([label for label in m.chosen if label in there] or there)[:MOST_DOT_ROWS]
     metrics = [metric for metric in section.primary][:9]
     if not metrics:
         return
@@ -259,6 +275,7 @@ def _phase_points(m: Material) -> pd.DataFrame | None:
 #: Functions of `Material`; each yields (name, title, caption, figure, data, whether it shows examples) per figure.
 DRAWERS: tuple[Callable, ...] = (
     _tradeoff,
+    _pareto,
     _dots,
     _reconstructions,
     _samples,

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.analysis import across, grids
+from bench.analysis.pareto import pareto
+from bench.analysis.purposes import NOTHING, grouped
 from bench.analysis.sections import Section
-from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
+from bench.analysis.verdicts import LEVELS, excluded, family_line, verdicts
 from bench.reports import throughput
+from bench.reports.boards import BOARD_NOTE, OVER_NOTE, PAIRS_NOTE
 from bench.reports.figures.style import colour_of
 from bench.reports.header import uses_arrays
 from bench.reports.model import Report
@@ -30,12 +33,14 @@ from bench.reports.rows import (
     MOST_ROWS,
     cost_rows,
     difference_rows,
+    failure_rows,
     hypothesis_rows,
     missing,
 )
 from bench.reports.studies.claim_evidence import NOTE
 from bench.reports.studies.published_numbers import COLUMNS, rows
-from bench.reports.views.figure_files import FigureFile
+from bench.reports.views.figure_files import MOST_SECTIONS, FigureFile
+from bench.reports.views.pareto_svg import Plot, plot_of
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: A chart is embedded as SVG up to this size, above as PNG.
@@ -43,6 +48,10 @@ MOST_SVG_BYTES = 120_000
 #: Tables of more rows show no dots.
 MOST_DOT_ROWS = 40
 _WIDTH = 136.0
+#: Bytes of figures inside the page where there are many rows; what goes beyond is a link to the file beside it.
+MOST_EMBEDDED = 2_000_000
+#: Rows of the tables of all numbers where there are many.
+MOST_MANY = 24
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class Embedded:
     png: Path
     uri: str
     is_picture: bool
+    is_claims: bool
 
 
 def html(report: Report, figures: Sequence[FigureFile]) -> str:
@@ -82,14 +92,21 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     context: dict[str, Any] = {
         "report": report,
-        "figures": [embed(figure) for figure in figures],
+        "figures": embedded(figures, MOST_EMBEDDED if report.boards.of else math.inf),
+        "boards": report.boards,
+        "board_note": BOARD_NOTE,
+        "over_note": OVER_NOTE,
+        "pairs_note": PAIRS_NOTE,
+        "plots": plots(report),
+        "most_many": MOST_MANY,
         "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         "script": Markup(script),
         "script_hash": digest,
         "facts_line": facts_line(report),
         "colours": colours(report),
         "strips": strips(report),
-        "headline": headline,
+        "answers": grouped(report.sections, report.across),
+        "nothing": NOTHING,
         "verdicts": verdicts,
         "levels": LEVELS,
         "published_columns": COLUMNS,
@@ -100,7 +117,8 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "hypotheses_note": HYPOTHESES_NOTE,
         "hypothesis_names": HYPOTHESIS_NAMES,
         "hypothesis_rows": hypothesis_rows(report.hypotheses),
-        "missing": missing,
+        "missing": missing(report.sections),
+        "failure_rows": failure_rows(report.failures),
         "cost_names": COST_NAMES,
         "cost_rows": cost_rows,
         "most_rows": MOST_ROWS,
@@ -119,13 +137,34 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
     return environment.get_template("report.html.j2").render(context)
 
 
+def plots(report: Report) -> dict[str, tuple[str, Plot]]:
+    """The Pareto plot of each data set that has a leaderboard, with its name."""
+    shown, found = colours(report), {}
+    for section in report.boards.many[:MOST_SECTIONS]:
+        points = pareto(section)
+        if points is not None:
+            found[section.label] = (section.label, plot_of(points, shown))
+    return found
+
+
+def embedded(figures: Sequence[FigureFile], most: float) -> list[Embedded]:
+    """Every figure with its content, as long as all together are below MOST bytes; the page draws its own Pareto."""
+    found, size = [], 0
+    for figure in (one for one in figures if not one.name.endswith("pareto")):
+        one = embed(figure)
+        size += len(one.uri)
+        found.append(one if size <= most else replace(one, uri=""))
+    return found
+
+
 def embed(figure: FigureFile) -> Embedded:
     """The figure with its content: charts as SVG when that is small, everything else as PNG."""
     path, kind = figure.png, "png"
     if not figure.is_picture and figure.svg.stat().st_size <= MOST_SVG_BYTES:
         path, kind = figure.svg, "svg+xml"
     uri = f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-    return Embedded(figure.dataset, figure.name, figure.title, figure.caption, figure.png, uri, figure.is_picture)
+    return Embedded(figure.dataset, figure.name, figure.title, figure.caption, figure.png, uri, figure.is_picture,
+                    figure.is_claims)  # fmt: skip
 
 
 def facts_line(report: Report) -> str:

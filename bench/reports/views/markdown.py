@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from bench.analysis import across, grids
 from bench.analysis.catalogue import Metric
+from bench.analysis.purposes import NOTHING, grouped
 from bench.analysis.sections import Cell, Row, Section
-from bench.analysis.verdicts import LEVELS, excluded, family_line, headline, verdicts
+from bench.analysis.verdicts import LEVELS, excluded, family_line, verdicts
 from bench.reports import throughput
+from bench.reports.boards import BOARD_NOTE, OVER_NOTE, PAIRS_NOTE, Boards, Leaders
 from bench.reports.model import Report
 from bench.reports.notes import legend, statistics
 from bench.reports.rows import (
@@ -19,6 +21,7 @@ from bench.reports.rows import (
     MOST_ROWS,
     cost_rows,
     difference_rows,
+    failure_rows,
     hypothesis_rows,
     missing,
 )
@@ -32,12 +35,12 @@ MARKS = {"best": "★", "shared": "☆", "": ""}
 
 def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     """The whole report."""
-    lines = [f"# {escape(report.title)}", ""]
+    lines = [f"# {escape(report.title)}", "", *_answers(report)]
     if len(report.sections) > 1:
         lines += ["Data sets: " + ", ".join(escape(section.label) for section in report.sections) + ".", ""]
-    lines += _hypotheses(report) + _across(report.across)
+    lines += _hypotheses(report) + _boards(report) + _across(report.across)
     for section in report.sections:
-        lines += _summary(section) + _rows_of_test(report, section)
+        lines += _summary(section, report.boards) + _rows_of_test(report, section)
     lines += _grids(report)
     lines += _published(report)
     lines += _counts(report)
@@ -45,8 +48,12 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     lines += table(("", ""), [(escape(name), escape(text)) for name, text in report.header], left=2)
     lines += ["```sh", report.command.replace("`", "'"), "```", ""] if report.command else []
     for section in report.sections:
-        lines += _details(section, [figure for figure in figures if figure.dataset == section.label])
-    lines += _claims(report) + _core(report, [figure for figure in figures if figure.dataset == NO_DATASET])
+        own = [figure for figure in figures if figure.dataset == section.label and not figure.is_claims]
+        lines += _details(section, own, report.boards)
+    reasons = [f"- {escape(text)}" for text in missing(report.sections)]
+    lines += ["## Why numbers are missing or carry no mark", "", *reasons, ""] if reasons else []
+    lines += _claims(report, [figure for figure in figures if figure.is_claims])
+    lines += _core(report, [figure for figure in figures if figure.dataset == NO_DATASET])
     lines += [
         "## How to read the numbers",
         "",
@@ -56,8 +63,8 @@ def markdown(report: Report, figures: Sequence[FigureFile]) -> str:
     return "\n".join(lines)
 
 
-def _summary(section: Section) -> list[str]:
-    lines = [f"## {escape(section.label)}: who wins what", "", f"**{escape(headline(section))}**", ""]
+def _summary(section: Section, boards: Boards) -> list[str]:
+    lines = [f"## {escape(section.label)}: who wins what", ""]
     lines += [f"> {escape(text)}" + "\n" for text in excluded(section)]
     found = verdicts(section)
     if found:
@@ -70,9 +77,54 @@ def _summary(section: Section) -> list[str]:
             for v in found
         ]
         lines += table(("Question", "Winner", "Its value", "Margin", "Sure?"), rows, left=5)
-    lines += _numbers(section, section.primary)
+    lines += _numbers(section, section.primary, boards.shown(section))
     said = family_line(section)
     return lines + ([said, ""] if said else [])
+
+
+def _answers(report: Report) -> list[str]:
+    """What to take for which purpose, before everything else."""
+    groups = grouped(report.sections, report.across)
+    lines = ["## Which to take", "", *(() if groups else (NOTHING, ""))]
+    for heading, found in groups:
+        lines += [f"**{escape(heading)}**", ""] if len(groups) > 1 else []
+        lines += [
+            f"- {escape(one.lead_in)}{f' **{escape(one.take)}**' if one.take else ''}: {escape(one.rest)}"
+            for one in found
+        ]
+        lines.append("")
+    return lines
+
+
+def _boards(report: Report) -> list[str]:
+    """The leaderboards of a report of many rows; that of each data set is folded where one is over all."""
+    boards = report.boards
+    if not boards.of:
+        return []
+    lines = ["## Leaderboard", "", escape(BOARD_NOTE), "", *([OVER_NOTE, ""] if boards.over else [])]
+    lines += _board(boards.over) if boards.over is not None else []
+    for leaders in boards.of.values():
+        own = _board(leaders)
+        lines += folded(leaders.heading, own) if len(boards.of) > 1 else own
+    for pairs in boards.pairs:
+        names = ("", *(str(place + 1) for place in range(len(pairs.labels))))
+        rows = [
+            [f"{place + 1}. {escape(label)}", *("–" if x != x else f"{100 * x:.0f}" for x in pairs.chances[place])]
+            for place, label in enumerate(pairs.labels)
+        ]
+        lines += folded(f"Every pair for {pairs.purpose} (%)", [escape(PAIRS_NOTE), "", *table(names, rows)])
+    return lines
+
+
+def _board(leaders: Leaders) -> list[str]:
+    rows = [
+        [escape(row.label), escape(row.family), *(escape(cell.text) for cell in row.cells)]
+        for row in leaders.rows[:MOST_ROWS]
+    ]
+    more = len(leaders.rows) - len(rows)
+    lines = table(("Variant", "Family", *map(escape, leaders.names)), rows, left=2)
+    lines += [f"{more} more rows are on the page report.html.", ""] if more else []
+    return [*lines, *(f"- {escape(text)}" for text in leaders.unranked), ""]
 
 
 def _rows_of_test(report: Report, section: Section) -> list[str]:
@@ -159,11 +211,12 @@ def _published(report: Report) -> list[str]:
     return lines + [line for text in texts if text for line in (escape(text), "")]
 
 
-def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
+def _numbers(section: Section, metrics: Sequence[Metric], shown: Sequence[int]) -> list[str]:
     """Rows: variants with λ, s² and seeds; columns: metrics as mean ± t interval with marks."""
     header = ["Variant", "λ", "s²", section.design.repeats.capitalize(), *(_column(metric) for metric in metrics)]
     rows = []
-    for index, row in list(enumerate(section.rows))[:MOST_ROWS]:
+    for index in shown[:MOST_ROWS]:
+        row = section.rows[index]
         name = escape(row.label) + (" (control)" if row.is_control else "")
         name = f"{name} ⚠" if row.collapsed else name
         name = f"{name} ✓" if index in section.chosen else name
@@ -171,8 +224,8 @@ def _numbers(section: Section, metrics: Sequence[Metric]) -> list[str]:
         texts = [f"{_bold(cell.text, cell.mark)}{_signs(cell, row)}" for cell in cells]
         rows.append([name, row.kl_weight, row.decoder_variance, row.cells, *texts])
     lines = table(header, rows)
-    if len(section.rows) > MOST_ROWS:
-        lines += [f"{len(section.rows) - MOST_ROWS} more rows are in summary.csv.", ""]
+    if len(section.rows) > len(shown[:MOST_ROWS]):
+        lines += [f"{len(section.rows) - len(shown[:MOST_ROWS])} more rows are in summary.csv.", ""]
     return lines
 
 
@@ -191,20 +244,26 @@ def _bold(text: str, mark: str) -> str:
     return f"**{text}** {MARKS[mark]}" if mark else text
 
 
-def _details(section: Section, figures: Sequence[FigureFile]) -> list[str]:
+def _details(section: Section, figures: Sequence[FigureFile], boards: Boards) -> list[str]:
     lines = [f"## {escape(section.label)} in detail", ""]
     lines += _differences(section)
+    lines += _shown(figures)
+    if section.label in boards.of:
+        return [*lines, "All numbers are in summary.csv and on the page report.html.", ""]
+    for family, metrics in section.families().items():
+        lines += [f"### {escape(family[:1].upper() + family[1:])}", ""]
+        lines += _numbers(section, metrics, boards.shown(section))
+        explained = [f"`{metric.name}`: {escape(metric.summary)}" for metric in metrics if metric.summary]
+        lines += [*(f"- {text}" for text in dict.fromkeys(explained)), ""]
+    lines += _costs(section)
+    return lines
+
+
+def _shown(figures: Sequence[FigureFile]) -> list[str]:
+    lines: list[str] = []
     for figure in figures:
         lines += [f"### {escape(figure.title)}", "", f"![{escape(figure.title)}](figures/{figure.png.name})", "",
                   escape(figure.caption), ""]  # fmt: skip
-    for family, metrics in section.families().items():
-        lines += [f"### {escape(family[:1].upper() + family[1:])}", ""]
-        lines += _numbers(section, metrics)
-        explained = [f"`{metric.name}`: {escape(metric.summary)}" for metric in metrics if metric.summary]
-        lines += [*(f"- {text}" for text in dict.fromkeys(explained)), ""]
-        reasons = [f"- {escape(text)}" for text in missing(section, metrics)]
-        lines += [*reasons, ""] if reasons else []
-    lines += _costs(section)
     return lines
 
 
@@ -225,7 +284,7 @@ def _costs(section: Section) -> list[str]:
     return ["### Cost", "", *table(COST_NAMES, rows)]
 
 
-def _claims(report: Report) -> list[str]:
+def _claims(report: Report, figures: Sequence[FigureFile]) -> list[str]:
     if not report.claims:
         return []
     several = len(report.sections) > 1
@@ -235,19 +294,26 @@ def _claims(report: Report) -> list[str]:
         where = (escape(c.dataset),) if several else ()
         said = escape(f"{c.claim.text} ({c.claim.prediction})")
         rows.append((str(c.claim.number), said, *where, f"**{c.outcome.verdict}**", escape(c.evidence)))
-    lines = ["## Claims of the lecture note", "", escape(NOTE), "", *table(names, rows, left=len(names))]
+    lines = [escape(NOTE), "", *table(names, rows, left=len(names)), *_shown(figures)]
     untested = [f"- {number}: {escape(why)}" for number, why in report.untested.items()]
-    return lines + (["Not tested here:", "", *untested, ""] if untested else [])
+    lines += ["Not tested here:", "", *untested, ""] if untested else []
+    return ["## Claims of the lecture note", "", *folded(f"{len(rows)} claims and their evidence", lines)]
+
+
+def folded(summary: str, lines: Sequence[str]) -> list[str]:
+    """Lines that are shown when `summary` is clicked; GitHub wants the empty lines around them."""
+    return ["<details>", f"<summary>{escape(summary)}</summary>", "", *lines, "</details>", ""]
 
 
 def _core(report: Report, figures: Sequence[FigureFile]) -> list[str]:
     if not report.core:
         return []
-    lines = ["## Throughput of the sampling-and-loss core", "", escape(throughput.NOTE), ""]
+    lines = [escape(throughput.NOTE), ""]
     for figure in figures:
         lines += [f"![{escape(figure.title)}](figures/{figure.png.name})", ""]
     rows = [tuple(escape(text) for text in row) for row in throughput.core_table(report.core)]
-    return [*lines, *table(throughput.COLUMNS, rows), ""]
+    lines += [*table(throughput.COLUMNS, rows), ""]
+    return ["## Throughput of the sampling-and-loss core", "", *folded("All figures of the core", lines)]
 
 
 def _counts(report: Report) -> list[str]:
@@ -257,11 +323,8 @@ def _counts(report: Report) -> list[str]:
     lines += [f"> {escape(note)}" + "\n" for note in report.notes]
     if report.failures:
         lines += ["## Cells without a result", ""]
-        rows = [
-            (escape(f.variant), escape(f.dataset), f.repeat, f.status, escape(f.reason), escape(f.error_type))
-            for f in report.failures[:MOST_FAILURES]
-        ]
-        lines += table(("Variant", "Data", "Seed", "Status", "Reason", "Error"), rows, left=6)
-        if len(report.failures) > MOST_FAILURES:
-            lines += [f"{len(report.failures) - MOST_FAILURES} more are in results.csv.", ""]
+        rows = [tuple(map(escape, row)) for row in failure_rows(report.failures)]
+        lines += table(("Variant", "Data", "Seed", "Status", "Reason", "Error"), rows[:MOST_FAILURES], left=6)
+        if len(rows) > MOST_FAILURES:
+            lines += [f"{len(rows) - MOST_FAILURES} more are in results.csv.", ""]
     return lines

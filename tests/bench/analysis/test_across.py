@@ -143,6 +143,18 @@ def test_a_collapsed_variant_and_one_with_missing_results_get_no_mark(tmp_path):
     assert "vae" not in report.across.variants or not standing(report, "vae", "coverage_fit").may_win
 
 
+def test_nobody_has_a_score_by_the_data_sets_that_it_survived(tmp_path):
+    """vae fails on the data set on which it would do worst; what is left of it must not stand as its mean."""
+    run = planted(tmp_path / "run", failed=[("vae", "b")])
+    report = load_report(run)
+    for found in (standing(report, "vae", name) for name in ("coverage_fit", "test_mse")):
+        assert np.isnan(found.score.mean) and np.isnan(found.improvement.mean)
+        assert (found.score_text, found.improvement_text) == ("on 1 of 2", "on 1 of 2")
+    assert np.isfinite(standing(report, "late", "coverage_fit").score.mean)
+    said = next(text for text in across.notes(report.across) if "would reward failing" in text)
+    assert said.endswith(": vae.")
+
+
 def test_no_mark_without_a_test_that_tells_them_apart(tmp_path):
     close = {"ae": {"coverage_fit": 0.5, "test_mse": 0.2}, "vae": {"coverage_fit": 0.505, "test_mse": 0.2},
              "late": {"coverage_fit": 0.1, "test_mse": 0.2}}  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import FakeCell, FakeSpec, measurement, record
 
-from bench.analysis.verdicts import excluded, headline, verdicts
+from bench.analysis.verdicts import excluded, verdicts
 from bench.contracts.metric import NEEDS
 from bench.reports.model import load_report
 from bench.reports.rows import difference_rows
@@ -56,7 +56,6 @@ def test_an_open_lead_has_no_winner_but_a_margin(said):
 
 def test_a_single_variant_wins_nothing(tmp_path):
     section = section_of(tmp_path, [1.0])
-    assert headline(section) == "a is the only variant here: there is nothing to compare it with."
     (line,) = verdicts(section)
     assert (line.level, line.winner, line.margin) == ("open", "no clear winner", "–")
     assert line.certainty == "there is nothing to compare a with"
@@ -145,7 +144,6 @@ FLAG = {"collapsed": (1.0, "flagged", "collapsed: 0 active units")}
 def test_a_collapsed_field_has_no_winner_by_the_flag_alone(tmp_path):
     section = planted(tmp_path / "run", {"a": spread(1.0), "b": spread(2.0)}, extra={"a": FLAG, "b": FLAG})
     assert verdicts(section) == [] and section.leads["test_mse"].marks == {}
-    assert "nothing to rank" in headline(section)
     assert excluded(section) == ["No mark for a and b: collapsed: 0 active units."]
 
 

@@ -36,6 +36,10 @@ def test_paths_of_the_report_are_printed(call, written, tmp_path):
         ([".", "--format", "pdf"], "unknown format 'pdf'"),
         ([".", "--format", ","], "names no format"),
         ([], "RUN"),
+        ([".", "."], "2 runs are reported together in a folder of their own; give it with -o DIR"),
+        ([".", "-o", "x"], "-o is for the report of several runs"),
+        ([".", ".", "-o", "x", "--export", "paper"], "--export writes one run for a paper"),
+        ([".", "--format", "md", "--export", "paper"], "leave out --format"),
     ],
 )
 def test_refusals(call, written, arguments, expected):

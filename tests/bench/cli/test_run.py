@@ -61,7 +61,7 @@ def test_a_run_without_any_result_is_no_success(call, executed):
 
 
 def test_the_winners_are_named_at_the_end_of_a_run(call, executed):
-    executed.outcome["findings"] = [f"data {n}: vae wins {n} of 9." for n in range(8)]
+    executed.outcome["findings"] = [f"data {n}: take vae." for n in range(8)]
     _, out, _ = call("run")
     assert out.splitlines()[1:6] == executed.outcome["findings"][:5]
     assert out.splitlines()[6].startswith("3 more data sets and everything else: results/digits-")

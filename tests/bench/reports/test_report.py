@@ -84,7 +84,8 @@ def test_markdown_html_and_csv_show_the_numbers_of_the_records(run):
 def test_the_top_says_who_wins_what_and_the_collapsed_model_wins_nothing(run):
     text = (run / "report.md").read_text()
     top = text.split("## How it was run")[0]
-    assert "wins" in top and "No mark for vae\\[beta=5\\]: collapsed" in top
+    assert top.index("## Which to take") < top.index("who wins what") and "- For reconstruction" in top
+    assert "No mark for vae\\[beta=5\\]: collapsed" in top
     assert "No mark for vae\\[beta=0.2\\]: validation data choose vae." in top
     table = next(t for t in re.findall(r"(?m)(?:^\|.*\n)+", top) if t.startswith("| Variant"))
     best = rows_of(table)["vae[beta=5]"]
@@ -174,7 +175,7 @@ def test_one_seed_has_no_interval_and_no_mark(tmp_path):
 def test_a_run_in_which_everything_failed_is_readable(tmp_path):
     cells = [record(FakeCell("ae", "digits", s), status="error", reason="no luck", split={}) for s in range(3)]
     text = odd_run(tmp_path / "run", cells)
-    assert "0 of 3 cells have results" in text and "no luck" in text and "nothing to rank" in text
+    assert "0 of 3 cells have results" in text and "no luck" in text and "nothing to answer" in text
 
 
 def test_vectors_instead_of_images_and_damaged_arrays(tmp_path):

@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 from synthetic import FakeCell, make_run
 
 from bench.reports import write_report
+from bench.reports.model import load_report
+from bench.reports.of_table import known_metrics
+from bench.reports.views.html import html
+from bench.store.frames import run_data
+from bench.store.run_store import RunStore
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.chrome.service import Service  # noqa: E402
@@ -192,3 +199,60 @@ def test_it_prints_with_everything_open(browser, page):
     )
     assert opened[0] == 0 and opened[1] > 0
     assert len(browser.execute_cdp_cmd("Page.printToPDF", {})["data"]) > 50_000
+
+
+def many(folder, n_variants, n_datasets, seeds=2):
+    """The page of so many rows, without figures from files."""
+    rng = np.random.default_rng(0)
+    names = ("test_mse", "energy_fit", "interp_excess", "val_mse")
+    index = pd.MultiIndex.from_product(
+        [range(n_datasets), range(n_variants), range(seeds), names], names=["dataset", "variant", "seed", "metric"]
+    )
+    frame = index.to_frame(index=False)
+    level = 1 + 0.01 * ((frame["variant"] * 7 + 5 * frame["metric"].map(names.index)) % n_variants)
+    frame["value"] = level * (1 + 0.02 * rng.normal(size=len(frame)))
+    frame["variant"] = frame["variant"].map("a-variant-{}".format)
+    frame["dataset"] = frame["dataset"].map("data-{}".format)
+    report = load_report(RunStore.holding(folder, {"name": "many"}, run_data(frame, known_metrics())))
+    (folder / "report.html").write_text(html(report, []), encoding="utf-8")
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    sizes = {40: (40, 1), 200: (200, 5)}
+    return {n: many(tmp_path_factory.mktemp("many"), *size) for n, size in sizes.items()}
+
+
+@pytest.mark.parametrize(("n", "width", "scheme"), [(40, 1280, "dark"), (40, 390, "light"), (200, 390, "dark")])
+def test_a_report_of_many_rows_is_small_and_fits_a_phone(browser, pages, n, width, scheme):
+    assert pages[n].stat().st_size < 5_000_000
+    view(browser, pages[n].as_uri(), width, 800, scheme)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.execute_script("return document.getElementById('answer-title').getBoundingClientRect().top") < 400
+    assert browser.get_log("browser") == []
+    key = "b1" if n == 40 else "over"
+    rows = browser.find_elements(By.CSS_SELECTOR, f"#{key} tbody tr")
+    assert len(rows) == n
+    means = [float(cell.get_attribute("data-value")) for cell in
+             browser.find_elements(By.CSS_SELECTOR, f"#{key} tbody td:nth-child(3)")]  # fmt: skip
+    assert means == sorted(means)
+
+
+def test_labels_of_forty_points_do_not_cover_each_other_and_hovering_names_each(browser, pages):
+    view(browser, pages[40].as_uri())
+    covered, labels, titles = browser.execute_script(
+        "const boxes = Array.from(document.querySelectorAll('.pareto .name'), e => e.getBoundingClientRect());"
+        "const hit = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && "
+        "b.top < a.bottom - 3;"
+        "const n = boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => hit(a, b))).length;"
+        "return [n, boxes.length, document.querySelectorAll('.pareto circle title').length];"
+    )
+    assert covered == 0 and labels >= 30 and titles == 40
+
+
+def test_a_leaderboard_collapses_to_the_best_of_each_family(browser, pages):
+    view(browser, pages[40].as_uri())
+    browser.find_element(By.CSS_SELECTOR, ".best-only").click()
+    shown = [row for row in browser.find_elements(By.CSS_SELECTOR, "#b1 tbody tr") if row.is_displayed()]
+    assert len(shown) == 1 and "more" not in (shown[0].get_attribute("class") or "")

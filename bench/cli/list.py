@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from bench.cli._once import OnceCommand
+from bench.contracts.metric import Value
 from bench.errors import PluginError
 from bench.spec.call import Call, format_value
 from bench.spec.plugin_file import PluginInfo
@@ -71,24 +72,28 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
         return [*_table(listed), *failures]
     blocks = []
     for info, value in values:
-        direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
-        direction = direction if value.target is None else f"best at {value.target:g}"
-        facts = {
-            "family": f"{info.family} ({info.name})",
-            "direction": direction,
-            "unit": value.unit,
-            "range": value.range,
-            "formula": value.formula,
-            "needs": ", ".join(value.needs),
-            "sweeps": seen_text(value, info.family),
-            "gauge": f"{value.gauge} under a change of latent coordinates",
-            "set": "core" if value.core else "all",
-        }
+        facts = declared(info, value)
         name = value.name + ("[…]" if value.vector else "")
         lines = [name, *(f"    {line}" for line in textwrap.wrap(printable(value.summary), _width() - 4))]
         lines += [f"    {key + ':':<11}{printable(text)}" for key, text in facts.items() if text]
         blocks.append("\n".join(lines))
     return ["\n\n".join([*blocks, *failures])]
+
+
+def declared(info: PluginInfo, value: Value) -> dict[str, str]:
+    """What a metric declares of one of its values, by the words of `aebench list metrics -v`; "" where it is silent."""
+    direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
+    return {
+        "family": f"{info.family} ({info.name})",
+        "direction": direction if value.target is None else f"best at {value.target:g}",
+        "unit": value.unit,
+        "range": value.range,
+        "formula": value.formula,
+        "needs": ", ".join(value.needs),
+        "sweeps": seen_text(value, info.family),
+        "gauge": f"{value.gauge} under a change of latent coordinates",
+        "set": "core" if value.core else "all",
+    }
 
 
 def preset_lines(verbose: bool) -> list[str]:

@@ -145,7 +145,7 @@ def test_the_figure_of_the_house_has_every_room(generate):
 def test_the_documents_build_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs", reason="needs the extra: pip install -e '.[docs]'")
     pytest.importorskip("mkdocstrings", reason="needs the extra: pip install -e '.[docs]'")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     built = {path: (tmp_path / path / "index.html").read_text(encoding="utf-8") for path in ("api", "metrics", "house")}

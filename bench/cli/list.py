@@ -67,8 +67,9 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
     broken = [info for info in (*infos, *registry.refused("metric")) if info.broken]
     failures = [f"{info.name}  broken: {printable(info.broken)}" for info in broken]
     values = [(info, value) for info in infos if not info.broken for value in info.values]
+    values.sort(key=lambda pair: (not pair[1].primary, not pair[1].core))
     if not verbose:
-        listed = ((value.name, f"{'core  ' if value.core else '      '}{value.summary}") for _, value in values)
+        listed = ((value.name, f"{_set_of(value):<9}{value.summary}") for _, value in values)
         return [*_table(listed), *failures]
     blocks = []
     for info, value in values:
@@ -78,6 +79,10 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
         lines += [f"    {key + ':':<11}{printable(text)}" for key, text in facts.items() if text]
         blocks.append("\n".join(lines))
     return ["\n\n".join([*blocks, *failures])]
+
+
+def _set_of(value: Value) -> str:
+    return "primary" if value.primary else "core" if value.core else ""
 
 
 def declared(info: PluginInfo, value: Value) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("bench", "variants", "datasets", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("aebench", "bench", "variants", "datasets", "pyproject.toml", "README.md", "LICENSE")
 KINDS = ("variant", "dataset", "metric")
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 LOOK = """

@@ -50,6 +50,7 @@ def run(
     threads: int | None = None,
     engine: str | None = None,
     timeout: float | str | None = None,
+    max_minutes: float | None = None,
     force: bool = False,
     quiet: bool = False,
     tensorboard: bool = False,
@@ -90,6 +91,7 @@ def run(
         "select": select, "hypothesis": hypothesis, "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
         "quiet": quiet or None, "tensorboard": tensorboard or None, "against": against,
+        "max_minutes": max_minutes,
     }  # fmt: skip
     split = None
     if data is not None:

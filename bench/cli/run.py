@@ -99,6 +99,12 @@ def _training_options(command: Any) -> Any:
     metavar="TIME",
     help="Limit per stack of seeds: 30s, 10m, 2h. Without it, what hangs in loss or load is waited for.",
 )
+@click.option(
+    "--max-minutes",
+    type=float,
+    metavar="N",
+    help="Begin nothing after so many minutes, finish what runs, and report; the same command goes on.",
+)
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")
 @click.option("-n", "--dry-run", is_flag=True, default=None, help="Show what would run; write nothing.")
 @click.option("--tensorboard", is_flag=True, default=None, help="Also write event files (extra aebench[tensorboard]).")

@@ -105,7 +105,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         "](../CONTRIBUTING.md)", "](contributing.md)"
     )
     markdown = re.sub(r"\]\(docs/(\w[\w-]*\.md)\)", r"](\1)", markdown)  # of CONTRIBUTING
-    markdown = re.sub(r"\[([^\]]+)\]\([\w-]+/\)", r"\1", markdown)  # a folder is no page
+    markdown = re.sub(r"\[([^\]]+)\]\([\w./-]+/\)", r"\1", markdown)  # a folder is no page
     return re.sub(r"<!-- generated: (\w+) -->", lambda found: GENERATED[found[1]](), markdown)
 
 

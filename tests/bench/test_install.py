@@ -137,7 +137,9 @@ def test_a_wheel_brings_the_command(wheel, tmp_path):
     folder, names = wheel
     (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
     assert "aebench = aebench:main" in (folder / entry_points).read_text()
-    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import aebench; from bench.cli import main; main(['--version'])"
+    code = (
+        f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv[1:] = ['--version']; import aebench; aebench.main()"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()[0]) == (0, "aebench")
 

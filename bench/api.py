@@ -51,6 +51,7 @@ def run(
     threads: int | None = None,
     engine: str | None = None,
     timeout: float | str | None = None,
+    max_minutes: float | None = None,
     force: bool = False,
     quiet: bool = False,
     tensorboard: bool = False,
@@ -91,6 +92,7 @@ def run(
         "baseline": baseline, "select": select, "hypothesis": hypothesis, "output": output, "plugins": plugins or None,
         "n_jobs": n_jobs, "threads": threads, "engine": engine, "timeout": timeout, "force": force or None,
         "quiet": quiet or None, "tensorboard": tensorboard or None, "against": against,
+        "max_minutes": max_minutes,
     }  # fmt: skip
     split = None
     if data is not None:

@@ -12,7 +12,7 @@ import torch
 
 from bench.contracts.checks import one_of
 from bench.contracts.variant import Variant
-from bench.errors import UsageError, unknown_name
+from bench.errors import BenchError, UsageError, unknown_name
 from bench.evaluate.code_density import density_of
 from bench.evaluate.samplers import TRAINING_CODES, codes_kept
 from bench.networks.build import build_model
@@ -67,7 +67,7 @@ def load_model(
     if not isinstance(trust, bool):
         one_of("trust", trust, ("stored",))
     store = RunStore.open(run)
-    record = _find(_planned(store), variant, seed, dataset, split)
+    record = _find(_planned(store), _as_labelled(variant), seed, dataset, split)
     place = versions.folders(store.directory, {record["cell_id"]: versions.version_of(record)})
     tensors, meta = store.load_checkpoint(record["cell_id"], place.get(record["cell_id"]))
     what = f"the checkpoint of {variant} with seed {seed}"
@@ -243,6 +243,18 @@ def _find(records: list[dict], variant: str, seed: int, dataset: str | None, spl
     if cells[0]["status"] != "ok":
         raise UsageError(f"{variant} with seed {seed} has no model: {cells[0]['status']} ({cells[0]['reason']})")
     return cells[0]
+
+
+def _as_labelled(variant: str) -> str:
+    """`variant` as tables name it: parameters that have their default's value are left out, e.g. vae for vae[beta=1].
+
+    What is not a built-in variant's or an installed one's call stays as it is.
+    """
+    try:
+        registry, call = Registry.discover(), parse_call(variant)
+        return registry.label("variant", registry.resolve("variant", call)) if call.params else variant
+    except BenchError:
+        return variant
 
 
 def _ambiguous(cells: list[dict], variant: str, seed: int) -> UsageError:

@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: without the program's name; those of the process if None.
     """
+    if arguments is None and (answered := _asked_by_shell()) is not None:
+        sys.exit(answered)
     if arguments is None:  # a process of aebench's own: torch is not loaded yet, and nobody else draws
         fill_closed()
         os.environ.update(bounded_spin(os.environ) | {"MPLBACKEND": "agg"})
@@ -95,6 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         _end_left_behind()
     sys.exit(code)
+
+
+def _asked_by_shell() -> int | None:
+    """The exit code of an answer to a shell that completes words, or None where none asks."""
+    return (
+        importlib.import_module(f"{__name__}.completion").answer(group) if "_AEBENCH_COMPLETE" in os.environ else None
+    )
 
 
 def _heard(output: Lasting, code: int) -> int:

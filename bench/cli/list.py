@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from bench.cli._once import OnceCommand
+from bench.contracts.metric import Value
 from bench.errors import PluginError
 from bench.spec.call import Call, format_value
 from bench.spec.plugin_file import PluginInfo
@@ -65,31 +66,40 @@ def metric_lines(registry: Registry, verbose: bool) -> list[str]:
     broken = [info for info in (*infos, *registry.refused("metric")) if info.broken]
     failures = [f"{info.name}  broken: {printable(info.broken)}" for info in broken]
     values = [(info, value) for info in infos if not info.broken for value in info.values]
+    values.sort(key=lambda pair: (not pair[1].primary, not pair[1].core))
     if not verbose:
-        listed = ((value.name, f"{'core  ' if value.core else '      '}{value.summary}") for _, value in values)
+        listed = ((value.name, f"{_set_of(value):<9}{value.summary}") for _, value in values)
         return [*_table(listed), *failures]
-    from bench.validity.kinds import seen_text
-
     blocks = []
     for info, value in values:
-        direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
-        direction = direction if value.target is None else f"best at {value.target:g}"
-        facts = {
-            "family": f"{info.family} ({info.name})",
-            "direction": direction,
-            "unit": value.unit,
-            "range": value.range,
-            "formula": value.formula,
-            "needs": ", ".join(value.needs),
-            "sweeps": seen_text(value, info.family),
-            "gauge": f"{value.gauge} under a change of latent coordinates",
-            "set": "core" if value.core else "all",
-        }
+        facts = declared(info, value)
         name = value.name + ("[…]" if value.vector else "")
         lines = [name, *(f"    {line}" for line in textwrap.wrap(printable(value.summary), _width() - 4))]
         lines += [f"    {key + ':':<11}{printable(text)}" for key, text in facts.items() if text]
         blocks.append("\n".join(lines))
     return ["\n\n".join([*blocks, *failures])]
+
+
+def _set_of(value: Value) -> str:
+    return "primary" if value.primary else "core" if value.core else ""
+
+
+def declared(info: PluginInfo, value: Value) -> dict[str, str]:
+    """What a metric declares of one of its values, by the words of `aebench list metrics -v`; "" where it is silent."""
+    from bench.validity.kinds import seen_text
+
+    direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
+    return {
+        "family": f"{info.family} ({info.name})",
+        "direction": direction if value.target is None else f"best at {value.target:g}",
+        "unit": value.unit,
+        "range": value.range,
+        "formula": value.formula,
+        "needs": ", ".join(value.needs),
+        "sweeps": seen_text(value, info.family),
+        "gauge": f"{value.gauge} under a change of latent coordinates",
+        "set": "core" if value.core else "all",
+    }
 
 
 def preset_lines(verbose: bool) -> list[str]:

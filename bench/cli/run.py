@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.cli import _names
 from bench.cli._once import OnceCommand
 from bench.cli._whole import WHOLE
 from bench.spec.training import SETTINGS, Setting
@@ -43,13 +44,32 @@ def _training_options(command: Any) -> Any:
 
 
 @click.command("run", cls=OnceCommand, short_help="Train, evaluate, store and report.")
-@click.option("-m", "--variant", multiple=True, metavar="NAME[p=v]", help="Variant; p=[v1,v2] is a grid. Repeatable.")
-@click.option("-d", "--dataset", multiple=True, metavar="NAME[p=v]", help="Data set (digits). Repeatable.")
+@click.option(
+    "-m",
+    "--variant",
+    multiple=True,
+    metavar="NAME[p=v]",
+    shell_complete=_names.plugins("variant"),
+    help="Variant; p=[v1,v2] is a grid. Repeatable.",
+)
+@click.option(
+    "-d",
+    "--dataset",
+    multiple=True,
+    metavar="NAME[p=v]",
+    shell_complete=_names.plugins("dataset"),
+    help="Data set (digits). Repeatable.",
+)
 @click.option("--seeds", metavar="N|LIST", help="How many (10 is 0 to 9), or which: 0,3,7.")
 @click.option("--splits", metavar="K", help="Random splits of the data, each with every seed (1).")
 @_training_options
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
-@click.option("--metrics", metavar="NAMES", help="core, all, or names separated by commas; see `aebench list metrics`.")
+@click.option(
+    "--metrics",
+    metavar="NAMES",
+    shell_complete=_names.metrics,
+    help="core, all, or names separated by commas; see `aebench list metrics`.",
+)
 @click.option(
     "--samplers", metavar="NAMES", help="Fitted to training codes, to draw from; see `aebench list samplers`."
 )
@@ -58,7 +78,12 @@ def _training_options(command: Any) -> Any:
 @click.option("--baseline", metavar="VARIANT", help="The variant that the others are compared with.")
 @click.option("--select", metavar="METRIC", help="The val_* metric that chooses between settings of one variant.")
 @click.option("--hypothesis", multiple=True, metavar="A > B on M", help="What you expect, tested alone. Repeatable.")
-@click.option("--preset", metavar="NAME", help="A ready-made run; see `aebench list presets`.")
+@click.option(
+    "--preset",
+    metavar="NAME",
+    shell_complete=_names.presets,
+    help="A ready-made run; see `aebench list presets`.",
+)
 @click.option("--against", metavar="NAME|DIR", help="Reference results to stand among: only -m is run. E.g. zoo.")
 @click.option("--config", metavar="FILE.yaml", help="A file of the same keys; the command line wins over it.")
 @click.option("-o", "--output", metavar="DIR", help="Where to write (results/<name>-<hash>).")
@@ -76,6 +101,12 @@ def _training_options(command: Any) -> Any:
     "--timeout",
     metavar="TIME",
     help="Limit per stack of seeds: 30s, 10m, 2h. Without it, what hangs in loss or load is waited for.",
+)
+@click.option(
+    "--max-minutes",
+    type=float,
+    metavar="N",
+    help="Begin nothing after so many minutes, finish what runs, and report; the same command goes on.",
 )
 @click.option("-f", "--force", is_flag=True, default=None, help="Redo cells that have results already.")
 @click.option("-n", "--dry-run", is_flag=True, default=None, help="Show what would run; write nothing.")

@@ -6,8 +6,10 @@ Results so far are kept in every case.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -26,15 +28,28 @@ class StopRequest:
     When the context ends, the signal is delivered again to whoever handled it before, so that the process ends with it.
 
     Attributes:
-        requested: start nothing new.
+        asked: whether somebody asked to stop.
+        requested: start nothing new, because somebody asked for it or the time is over.
+        out_of_time: whether the time is over.
         ended_by: the signal that asked to end, or 0.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, max_minutes: float | None = None) -> None:
+        self.asked = False
+        self._deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
         self.ended_by = 0
         self._writing = 0
         self._before: dict[int, Any] = {}
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether `max_minutes` have passed."""
+        return time.monotonic() >= self._deadline
+
+    @property
+    def requested(self) -> bool:
+        """Whether nothing new is to be started."""
+        return self.asked or self.out_of_time
 
     def __enter__(self) -> StopRequest:
         for number in ENDING:
@@ -54,7 +69,7 @@ class StopRequest:
     def _end(self, number: int, frame: object) -> None:
         if self.ended_by:
             return
-        self.requested, self.ended_by = True, number
+        self.asked, self.ended_by = True, number
         if not self._writing:
             raise Terminated(number)
 
@@ -76,9 +91,9 @@ class StopRequest:
         """A context in which SIGINT sets `requested` the first time and raises `UserInterrupt` the second."""
 
         def handle(*_: object) -> None:
-            if self.requested:
+            if self.asked:
                 raise UserInterrupt
-            self.requested = True
+            self.asked = True
             progress.note("stopping after what runs now; press Ctrl-C again to stop at once")
 
         try:

@@ -79,7 +79,10 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     Raises:
         UsageError: the request cannot be carried out as written; nothing has been written then.
     """
-    with StopRequest() as stop, folders_open(run.spec.plugins, here=":" in run.spec.train.network.name):
+    with (
+        StopRequest(run.options.max_minutes) as stop,
+        folders_open(run.spec.plugins, here=":" in run.spec.train.network.name),
+    ):
         return _execute(run, arrays, stop)
 
 
@@ -251,4 +254,6 @@ def _run_all(
                 count += 1
                 if stop.ended_by:
                     raise Terminated(stop.ended_by)
-    return count, stop.requested
+        if left := (n_due - count if stop.out_of_time else 0):
+            progress.note(f"the minutes are over: {left} of {n_due} cells were not begun; the same command does them")
+    return count, stop.asked or (stop.out_of_time and count < n_due)

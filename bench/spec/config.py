@@ -20,7 +20,7 @@ from bench.untrusted import read_bytes
 
 #: Keys that say how a run is carried out and not what it computes.
 OPTION_KEYS = ("output", "n_jobs", "threads", "engine", "timeout", "force", "dry_run", "quiet", "tensorboard",
-               "against")  # fmt: skip
+               "against", "max_minutes")  # fmt: skip
 #: Keys of presets that say something about the run and nothing to it.
 _ABOUT = ("description", "anchor", "presets")
 

@@ -16,6 +16,9 @@ from pathlib import Path
 
 from bench.errors import PluginError
 
+#: What a process of aebench's own executes first, so that nothing else called `bench` takes this package's place.
+OWN = "try:\n    import aebench\nexcept ImportError:\n    pass"
+
 
 def open_folders(plugins: Iterable[str | Path], here: bool = False) -> None:
     """Make modules beside `plugins` importable in this process and in those that it starts.

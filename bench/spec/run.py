@@ -254,6 +254,7 @@ class RunOptions:
         timeout: seconds per stack, or None.
         force: redo every cell. dry_run: plan only. quiet: no progress.
         tensorboard: whether event files are written as well (`bench.store.event_files`).
+        max_minutes: minutes after which no further stack is begun, or None.
         against: name or folder of the reference results that the report shows beside the run's own, or None.
 
     Raises:
@@ -270,6 +271,7 @@ class RunOptions:
     quiet: bool = False
     tensorboard: bool = False
     against: str | Path | None = None
+    max_minutes: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_jobs", read_jobs(self.n_jobs))
@@ -282,6 +284,8 @@ class RunOptions:
             raise UsageError(f"engine {self.engine!r} cannot be read; give local, dask, or dask=tcp://HOST:PORT")
         if self.timeout is not None:
             number_in("timeout", self.timeout, 0.0, open_low=True)
+        if self.max_minutes is not None:
+            number_in("max_minutes", self.max_minutes, 0.0, open_low=True)
 
     def directory(self, spec: RunSpec) -> Path:
         """Where the run is written."""

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.spec.call import Call
+from bench.spec.plugin_path import OWN
 from bench.spec.registry import Registry, is_builtin
 
 #: Seconds that the import of a plugin and the building of its object may take.
@@ -27,8 +28,9 @@ LIMIT = 120.0
 START_LIMIT = 120.0
 #: What the process executes; its arguments are the parent's `sys.path` and the task as JSON.
 _PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from bench.spec.trial import serve; "
-    "serve(json.loads(sys.argv[2]))"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
+    f"{OWN}\n"
+    "from bench.spec.trial import serve; serve(json.loads(sys.argv[2]))"
 )
 
 

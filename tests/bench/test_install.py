@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("bench", "variants", "datasets", "samplers", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("aebench", "bench", "variants", "datasets", "samplers", "pyproject.toml", "README.md", "LICENSE")
 KINDS = ("variant", "dataset", "metric", "sampler")
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 LOOK = """
@@ -124,7 +124,8 @@ def test_a_wheel_finds_its_plugins_inside_the_package(wheel, library, tmp_path):
 
 def test_a_wheel_holds_every_file_of_the_package_and_no_top_level_plugin_folder(wheel):
     _, names = wheel
-    package = {path for path in (ROOT / "bench").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    files = (path for name in ("aebench", "bench") for path in (ROOT / name).rglob("*") if path.is_file())
+    package = {path for path in files if "__pycache__" not in path.parts}
     wanted = {str(path.relative_to(ROOT)) for path in package}
     wanted |= {
         f"bench/{path.relative_to(ROOT)}"
@@ -137,8 +138,10 @@ def test_a_wheel_holds_every_file_of_the_package_and_no_top_level_plugin_folder(
 def test_a_wheel_brings_the_command(wheel, tmp_path):
     folder, names = wheel
     (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
-    assert "aebench = bench.cli:main" in (folder / entry_points).read_text()
-    code = f"import sys; sys.path.insert(0, {str(folder)!r}); from bench.cli import main; main(['--version'])"
+    assert "aebench = aebench:main" in (folder / entry_points).read_text()
+    code = (
+        f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv[1:] = ['--version']; import aebench; aebench.main()"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()[0]) == (0, "aebench")
 

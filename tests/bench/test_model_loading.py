@@ -173,3 +173,10 @@ def test_plugins_that_moved(run, code, tmp_path):
         assert load_model(run, "plug", dataset=ONE, plugins=tmp_path / "moved" / "plug.py").encode(ROWS).shape == (5, 2)
     finally:
         (tmp_path / "moved").rename(code / "plugins")
+
+
+def test_a_setting_whose_value_is_the_default_is_found_as_it_was_asked_for():
+    assert model_loading._as_labelled("vae[beta=1]") == "vae"
+    assert model_loading._as_labelled("vae[beta=1.0,samples=2]") == "vae[samples=2]"
+    assert model_loading._as_labelled("mine[weight=3]") == "mine[weight=3]"
+    assert model_loading._as_labelled("vae[") == "vae["

@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from bench.spec.plugin_path import OWN
+
 #: What a child executes; its arguments are the parent's `sys.path` as JSON and the number of the connection's file.
 BOOTSTRAP = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
+    f"{OWN}\n"
     "from bench.runs.engines.child_main import main; main(int(sys.argv[2]))"
 )
 #: Exit code of a child that can no longer speak to its parent.

@@ -47,7 +47,7 @@ def test_metrics_are_explained_in_full(call):
         v for name in Registry.discover().names("metric") for v in Registry.discover().info("metric", name).values
     ]
     names = [line for line in out.splitlines() if line and not line.startswith(" ")]
-    assert names == [value.name + ("[…]" if value.vector else "") for value in values]
+    assert sorted(names) == sorted(value.name + ("[…]" if value.vector else "") for value in values)
     assert all(value.formula and value.summary for value in values)
 
 
@@ -74,3 +74,9 @@ def test_broken_plugins_are_listed_with_the_reason_and_others_stay(call, tmp_pat
 def test_an_unknown_kind_is_refused(call):
     code, _, err = call("list", "models")
     assert code == 2 and "variants" in err
+
+
+def test_primary_metrics_come_first_then_the_other_core_ones(call):
+    _, out, _ = call("list", "metrics")
+    sets = [words[1] if (words := line.split())[1] in ("primary", "core") else "" for line in out.splitlines()]
+    assert sets == sorted(sets, key=["primary", "core", ""].index) and set(sets) == {"primary", "core", ""}

@@ -4,7 +4,9 @@ import os
 import signal
 import threading
 
+import pandas as pd
 import pytest
+from runs import execute, n_records
 
 from bench.errors import Terminated
 from bench.runs.interrupt import ENDING, StopRequest
@@ -80,3 +82,20 @@ def test_outside_of_the_main_thread_the_callers_handling_stays(heard):
     thread.start()
     thread.join()
     assert handlers == [mine] and signal.getsignal(signal.SIGTERM) is mine
+
+
+def test_nothing_is_begun_after_the_minutes_and_the_same_command_goes_on(tmp_path, no_report, capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StopRequest, "out_of_time", property(lambda stop: n_records(tmp_path / "run") >= 2))
+        outcome = execute(tmp_path / "run", n_jobs=1, steps=3, max_minutes=30)
+    assert (outcome.n_run, outcome.n_failed, outcome.interrupted) == (2, 2, True)
+    assert "the minutes are over: 2 of 4 cells were not begun" in capsys.readouterr().err
+    assert list(pd.read_csv(tmp_path / "run" / "results.csv").variant.unique()) == ["ae"]
+    again = execute(tmp_path / "run", n_jobs=1, steps=3, max_minutes=30)
+    assert (again.n_run, again.n_failed, again.interrupted) == (2, 0, False)
+
+
+def test_the_minutes_are_counted():
+    assert not StopRequest().requested and not StopRequest(1).requested
+    stop = StopRequest(1e-9)
+    assert (stop.requested, stop.out_of_time, stop.asked) == (True, True, False)

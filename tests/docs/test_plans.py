@@ -1,4 +1,4 @@
-"""README's commands can be planned and its code runs: what a newcomer copies first."""
+"""Runs that the documents show can be planned and their variant is one: what a newcomer copies first."""
 
 import re
 import shlex
@@ -10,15 +10,20 @@ from bench.cli import main
 from bench.conformance.variant import Subject, loss_terms
 from bench.spec.registry import Registry
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    shlex.split(inline or line, comments=True)[1:]
-    for inline, line in re.findall(r"`(aebench run[^`]*)`|^(aebench run.*)$", README, flags=re.MULTILINE)
-]
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = "\n".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+)
+FOUND = (
+    tuple(shlex.split(inline or line, comments=True)[1:])
+    for inline, line in re.findall(r"`(aebench run[^`]*)`|^(aebench run.*)$", TEXT, flags=re.MULTILINE)
+    if "--help" not in inline
+)
+COMMANDS = list(dict.fromkeys(FOUND))
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_run_of_the_readme_can_be_planned(words, tmp_path, monkeypatch, capsys):
+def test_every_run_of_the_documents_can_be_planned(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rows = (f"{i},{i * i % 7},{'ab'[i % 2]},{'xyz'[i % 3]}" for i in range(60))
     (tmp_path / "measurements.csv").write_text("\n".join(["size,mass,species,notes", *rows]) + "\n")
@@ -28,8 +33,8 @@ def test_every_run_of_the_readme_can_be_planned(words, tmp_path, monkeypatch, ca
         assert raised.value.code == 0, capsys.readouterr().err
 
 
-def test_the_variant_of_the_readme_is_one_and_tells_its_weight(tmp_path):
-    (source,) = re.findall(r"```python\n(from bench import GaussianVariant\n.*?)```", README, flags=re.DOTALL)
+def test_the_variant_of_the_documents_is_one_and_tells_its_weight(tmp_path):
+    (source,) = re.findall(r"```python\n(from bench import GaussianVariant\n.*?)```", TEXT, flags=re.DOTALL)
     (tmp_path / "my_vae.py").write_text(source, encoding="utf-8")
     subject = Subject(Registry.discover([tmp_path / "my_vae.py"]).load("variant", "my-vae"), {"weight": 0.5})
     loss_terms(subject)
@@ -37,4 +42,4 @@ def test_the_variant_of_the_readme_is_one_and_tells_its_weight(tmp_path):
 
 
 def test_commands_were_found():
-    assert len(COMMANDS) >= 7 and ["run"] in COMMANDS and any("--plugins" in words for words in COMMANDS)
+    assert len(COMMANDS) >= 7 and ("run",) in COMMANDS and any("--plugins" in words for words in COMMANDS)

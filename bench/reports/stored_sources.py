@@ -22,7 +22,7 @@ class StoredSource:
     """One piece of foreign code behind the cells of a run.
 
     Attributes:
-        kind: "variant", "network", "data set" or "metric". name: as the run names it.
+        kind: "variant", "network", "data set", "metric" or "sampler". name: as the run names it.
         digest: of its syntax with all that it imports. texts: content by file name.
     """
 
@@ -60,7 +60,10 @@ def _behind(record: Mapping[str, Any], metrics: Mapping[str, Any], network: str)
     names = {"variant": record["variant"], "data set": record["dataset"], "network": network.partition("[")[0]}
     parts = [(kind, names[kind], code[kind]) for kind in names if isinstance(code.get(kind), str)]
     own = metrics.get(record.get("metrics_hash") or "", {})
-    return parts + [("metric", name, part) for name, part in own.items() if isinstance(part, str)]
+    for name, part in own.items():
+        kind, _, sampler = name.rpartition(" ")  # metrics by their names, samplers as "sampler NAME"
+        parts += [(kind or "metric", sampler, part)] if isinstance(part, str) else []
+    return parts
 
 
 def differences(source: StoredSource, path: Path) -> list[str]:

@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,11 +145,7 @@ class Registry:
         if not names:
             raise UsageError("no metric is named; give core, all, or names separated by commas")
         declared = self.values_of_metrics(samplers)
-        known: dict[str, set[str]] = {"core": set(), "all": set()}
-        for metric, values in declared.items():
-            for value in values:
-                for key in (metric.replace("-", "_"), value.name, "all", *(("core",) if value.core else ())):
-                    known.setdefault(key, set()).add(value.name)
+        known = _by_word(declared)
         for name in names:
             if name not in known:
                 raise unknown_name("metric", name, known)
@@ -282,6 +278,16 @@ class Registry:
                 table.setdefault(info.name, info)
             self._tables[kind] = table
         return self._tables[kind]
+
+
+def _by_word(declared: Mapping[str, Sequence[Value]]) -> dict[str, set[str]]:
+    """What each word of a list of metrics stands for: "core", "all", names of plugins and of values."""
+    known: dict[str, set[str]] = {"core": set(), "all": set()}
+    for metric, values in declared.items():
+        for value in values:
+            for key in (metric.replace("-", "_"), value.name, "all", *(("core",) if value.core else ())):
+                known.setdefault(key, set()).add(value.name)
+    return known
 
 
 def _refuse_idle(samplers: Sequence[Call], measured: set[str]) -> None:

@@ -108,14 +108,15 @@ class Windows:
 
     def _by_group(self, groups: np.ndarray) -> Rows:
         edges = np.flatnonzero(np.diff(groups, prepend=-1, append=-1))
-        sizes = {"validation": self.validation, "test": self.test, "split_seed": self.split_seed}
-        chosen = partition(len(edges) - 1, **sizes)
+        chosen = self._shuffled(len(edges) - 1)
         return Rows(*(self._joined([self.starts(edges[k], edges[k + 1]) for k in part]) for part in chosen))
 
     def _at_random(self, n: int) -> Rows:
         starts = self.starts(0, n)
-        sizes = {"validation": self.validation, "test": self.test, "split_seed": self.split_seed}
-        return Rows(*(starts[part] for part in partition(len(starts), **sizes)))
+        return Rows(*(starts[part] for part in self._shuffled(len(starts))))
+
+    def _shuffled(self, n: int) -> Rows:
+        return partition(n, validation=self.validation, test=self.test, split_seed=self.split_seed)
 
     @staticmethod
     def _joined(starts: list[np.ndarray]) -> np.ndarray:
@@ -161,9 +162,9 @@ def window_split(
     summary = summarise(series, in_train, names)
     fitted = fit_scaling(summary, scale, series.dtype, names)
     if np.ndim(fitted.scale):  # of rows (C,), for sequences (C, T)
-        upright = {name: np.asarray(getattr(fitted, name))[:, None] for name in ("shift", "scale")}
-        low, high = summary.low[:, None], summary.high[:, None]
-        summary, fitted = replace(summary, low=low, high=high), replace(fitted, **upright)
+        shift, scale = (np.asarray(value)[:, None] for value in (fitted.shift, fitted.scale))
+        summary = replace(summary, low=summary.low[:, None], high=summary.high[:, None])
+        fitted = replace(fitted, shift=shift, scale=scale)
     base = np.lib.stride_tricks.sliding_window_view(series, how.window, axis=0)  # (R - T + 1, C, T), no copy
     values = sum(map(len, parts)) * series.shape[1] * how.window
     split = scaled_split(base, parts, (None, None), summary, fitted, "", values * 4 > memory_limit)

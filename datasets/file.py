@@ -6,13 +6,18 @@ from pathlib import Path
 
 from bench.contracts.checks import existing_file, existing_path, whole_bytes
 from bench.contracts.dataset import Split
+from bench.data.array_like import Names
+from bench.data.csv_file import Wanted, read_csv
 from bench.data.csv_split import Choices, csv_split
 from bench.data.npy_file import Header, list_npz, open_npy, read_npz
 from bench.data.split_arrays import split_arrays
+from bench.data.windows import Windows, window_split
 from bench.errors import DataError, UsageError, unknown_name
 
 #: Parameters that are no part of a cell's id where they have their defaults: they came later.
-LATER = ("columns", "drop", "categories", "missing", "header", "strict")
+LATER = (
+    "columns", "drop", "categories", "missing", "header", "strict", "window", "stride", "split", "gap", "group",
+)  # fmt: skip
 
 
 def load(
@@ -30,8 +35,15 @@ def load(
     missing: str = "median",
     header: str = "auto",
     strict: bool = False,
+    window: int | None = None,
+    stride: int | None = None,
+    split: str = "auto",
+    gap: int = 0,
+    group: str | None = None,
 ) -> Split:
     """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
+
+    With `window`, the rows are a series in time, and the data are sequences (N, C, T = window) of its C columns.
 
     Args:
         path: a .npy, .npz, .csv or .tsv file. CSV: UTF-8, the first line names the columns; comma, semicolon, tab or |.
@@ -54,6 +66,12 @@ def load(
         header: whether a CSV's first line names the columns: "yes", "no", or "auto" (a line of numbers that may be
             either is asked about).
         strict: refuse whatever is no number in a CSV.
+        window: rows of each window that a series is cut into.
+        stride: rows from the start of one window to the next; a window's length if None.
+        split: how a series is divided, so that no row is in two parts: "time" (first rows train, last rows test),
+            "group" (whole groups), "random" (windows, which must not overlap), or "auto" (group where it is given).
+        gap: rows left out between parts that are divided by time.
+        group: the CSV's column that names each row's group, a series of its own.
     """
     if existing_path("path", path).is_dir():
         raise UsageError(
@@ -64,6 +82,15 @@ def load(
     settings = {"scale": scale, "validation": validation, "test": test, "split_seed": split_seed}
     settings |= {"memory_limit": limit, "what": repr(file.name)}
     suffix = file.suffix.lower()
+    if window is not None:
+        if stray := _not_for_windows(label, key, categories, missing):
+            raise UsageError(f"{stray} does not go with window=, which cuts rows of numbers; leave it out")
+        how = Windows(window, stride, split, gap, validation, test, split_seed)
+        choices = Choices.of(columns, drop, None, missing, header, strict)
+        wanted = Wanted(group, limit, header, choices.columns, choices.drop)
+        return _windows(file, suffix, how, scale, wanted)
+    if (stride, split, gap, group) != (None, "auto", 0, None):
+        raise UsageError("stride, split, gap and group say how a series is cut and divided; give window=, too")
     choices = Choices.of(columns, drop, categories, missing, header, strict)
     if key is not None and suffix != ".npz":
         raise UsageError(f"key={key!r} is for .npz files; {file.name!r} holds one array")
@@ -82,6 +109,30 @@ def load(
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
     raise UsageError(f"{file.name!r}: files of type {suffix or 'none'} are not read; give .npy, .npz or .csv")
+
+
+def _not_for_windows(label: object, key: object, categories: object, missing: str) -> str:
+    """The first parameter that a series cut into windows has no use for, or ""."""
+    given = {"label": label, "key": key, "categories": categories}
+    found = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    found += [f"missing={missing!r}"] if missing not in ("median", "refuse") else []
+    return found[0] if found else ""
+
+
+def _windows(file: Path, suffix: str, how: Windows, scale: str, wanted: Wanted) -> Split:
+    """Windows of the series in a .npy or CSV file; `wanted.label` is the column of groups."""
+    try:
+        if suffix == ".npy":
+            if wanted != Wanted(limit=wanted.limit):
+                raise UsageError(f"columns, drop, header and group are for CSV files; not for {file.name!r}")
+            return window_split(open_npy(file), how, scale, Names(what=repr(file.name)), None, wanted.limit)
+        if suffix in (".csv", ".tsv"):
+            table = read_csv(file, wanted)
+            names = Names(table.columns, lambda row: f"line {table.line(row)}", repr(file.name))
+            return window_split(table.values, how, scale, names, table.labels, wanted.limit)
+    except OSError as error:
+        raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
+    raise UsageError(f"window= cuts .npy and .csv files; {file.name!r} is of type {suffix or 'none'}")
 
 
 def _from_npz(file: Path, key: str | None, label: str | None, limit: int) -> tuple:

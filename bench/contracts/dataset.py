@@ -21,7 +21,7 @@ LIKELIHOODS = ("squared", "bernoulli", "gaussian")
 
 @dataclass(frozen=True)
 class Split:
-    """Train, validation and test data, each (N, C, H, W) or (N, D), float32 in [0, 1] or standardised.
+    """Train, validation and test data, each (N, D), (N, C, T) or (N, C, H, W), float32 in [0, 1] or standardised.
 
     Attributes:
         train, validation, test: arrays (or `ArraySource`s for data larger than memory). Choices use validation; test is
@@ -62,7 +62,7 @@ class Split:
 
     @property
     def data_shape(self) -> tuple[int, ...]:
-        """Shape of one example: (D,) or (C, H, W)."""
+        """Shape of one example: (D,), (C, T) or (C, H, W)."""
         return tuple(self.train.shape[1:])
 
     @property

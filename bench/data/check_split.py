@@ -51,8 +51,8 @@ def check_split(split: Any, name: str) -> Split:
 def _check_shape(rows: Any, split: Split, where: str) -> None:
     if not isinstance(rows, ArraySource):
         raise DataError(f"{where}: a {type(rows).__name__}; return a float32 array or something that reads like one")
-    if len(rows.shape) not in (2, 4) or 0 in rows.shape[1:]:
-        raise DataError(f"{where}: shape {tuple(rows.shape)}; expected (N, D) or (N, C, H, W)")
+    if len(rows.shape) not in (2, 3, 4) or 0 in rows.shape[1:]:
+        raise DataError(f"{where}: shape {tuple(rows.shape)}; expected (N, D), (N, C, T) or (N, C, H, W)")
     if tuple(rows.shape[1:]) != split.data_shape:
         raise DataError(f"{where}: rows of shape {tuple(rows.shape[1:])} where train has {split.data_shape}")
 

@@ -16,10 +16,12 @@ from torch import nn
 from bench.contracts.variant import Networks
 from bench.errors import UsageError, unknown_name
 from bench.networks.conv import conv
+from bench.networks.conv1d import conv1d
+from bench.networks.gru import gru
 from bench.networks.mlp import mlp
 
 #: Built-in architectures by name; each is a function of its parameters that returns a factory.
-NETWORKS: dict[str, Callable[..., Networks]] = {"mlp": mlp, "conv": conv}
+NETWORKS: dict[str, Callable[..., Networks]] = {"mlp": mlp, "conv": conv, "conv1d": conv1d, "gru": gru}
 
 
 def networks_named(name: str, params: Mapping[str, Any]) -> Networks:

@@ -27,19 +27,20 @@ INITS: dict[str, Callable[[nn.Module], Tensor] | None] = {
     "glorot": lambda layer: nn.init.xavier_uniform_(_weight(layer)),
     # torch takes a transposed convolution's inputs for its outputs
     "he": lambda layer: nn.init.kaiming_uniform_(
-        _weight(layer), mode="fan_out" if isinstance(layer, nn.ConvTranspose2d) else "fan_in", nonlinearity="relu"
+        _weight(layer), mode="fan_out" if isinstance(layer, _TRANSPOSED) else "fan_in", nonlinearity="relu"
     ),
     "orthogonal": lambda layer: nn.init.orthogonal_(_weight(layer)),
 }
-#: What stands between a layer and its activation, by name, for (B, width) and for (B, width, H, W): nothing, batch
-#: normalisation (Ioffe and Szegedy 2015) or normalisation over the layer of one example (Ba et al. 2016). Batch
+#: What stands between a layer and its activation, by name, for (B, width), (B, width, H, W) and (B, width, T): nothing,
+#: batch normalisation (Ioffe and Szegedy 2015) or normalisation over the layer of one example (Ba et al. 2016). Batch
 #: normalisation writes its running statistics in place, so that steps are stacked over seeds but not recorded.
-NORMS: dict[str, tuple[Callable[[int], nn.Module], Callable[[int], nn.Module]] | None] = {
+NORMS: dict[str, tuple[Callable[[int], nn.Module], ...] | None] = {
     "none": None,
-    "batch": (nn.BatchNorm1d, nn.BatchNorm2d),
-    "layer": (nn.LayerNorm, functools.partial(nn.GroupNorm, 1)),
+    "batch": (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm1d),
+    "layer": (nn.LayerNorm, *[functools.partial(nn.GroupNorm, 1)] * 2),
 }
-_LINEAR_MAPS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+_LINEAR_MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, *_TRANSPOSED)
 
 
 def activation_named(name: str) -> Callable[[], nn.Module]:
@@ -54,8 +55,9 @@ def _weight(layer: nn.Module) -> Tensor:
     return layer.weight
 
 
-def norm_named(name: str, images: bool = False) -> Callable[[int], list[nn.Module]]:
-    """A function from a width to the layers that normalise it, one or none: of (B, width), or of (B, width, H, W).
+def norm_named(name: str, images: bool = False, sequences: bool = False) -> Callable[[int], list[nn.Module]]:
+    """A function from a width to the layers that normalise it, one or none: of (B, width), of (B, width, H, W)
+    for `images` or of (B, width, T) for `sequences`.
 
     Raises:
         UsageError: an unknown name.
@@ -63,7 +65,7 @@ def norm_named(name: str, images: bool = False) -> Callable[[int], list[nn.Modul
     if name not in NORMS:
         raise unknown_name("norm", str(name), NORMS)
     kinds = NORMS[name]
-    return lambda width: [] if kinds is None else [kinds[images](width)]
+    return lambda width: [] if kinds is None else [kinds[2 if sequences else images](width)]
 
 
 def initialiser(name: str) -> Callable[..., None]:

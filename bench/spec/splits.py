@@ -64,6 +64,9 @@ def refuse_shared_splits(datasets: Sequence[Call], splits: int) -> None:
 
 def _why_not(dataset: Call) -> str:
     names = dataset.params
+    by_time = names.get("split", "auto") not in ("group", "random")
+    if dataset.name == "file" and names.get("window") is not None and by_time:
+        return "a series is divided by time; give split=group and group=COLUMN, or run it without --splits"
     if isinstance(names.get(SPLIT_SEED), int) and TEST in names:
         return ""
     if SPLIT_SEED in names:

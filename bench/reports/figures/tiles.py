@@ -1,6 +1,7 @@
 """Figures of examples: reconstructions, samples, interpolation strips and the decoded plane.
 
-Images (C, H, W) are tiled as pictures; vectors (D,) are drawn as lines (reconstructions) or as rows of a heat map.
+Images (C, H, W) are tiled as pictures; vectors (D,) and sequences (C, T) are drawn as lines
+(reconstructions; a line over time for each of the C series) or as rows of a heat map.
 """
 
 from __future__ import annotations
@@ -94,16 +95,23 @@ def plot_reconstructions(
     return figure
 
 
+def _lines_of(examples: np.ndarray) -> np.ndarray:
+    """Vectors (N, D), sequences (N, C, T) or narrow pictures (N, C, H, W) as lines: (N, places, lines) float32."""
+    x = np.asarray(examples, dtype=np.float32)
+    return x.transpose(0, 2, 1) if x.ndim == 3 else x.reshape(len(x), -1, 1)
+
+
 def _line_reconstructions(
     originals: np.ndarray, rows: Sequence[tuple[str, np.ndarray]], order: Sequence[str]
 ) -> Figure:
-    x = originals.reshape(len(originals), -1).astype(np.float32)
+    x = _lines_of(originals)
     count = min(len(x), 4)
     figure = new_figure(8.0, 0.6 + 1.1 * max(len(rows), 1))
     axes = figure.subplots(max(len(rows), 1), count, squeeze=False, sharex=True, sharey=True)
     place = np.arange(x.shape[1])
+    across = "time step" if originals.ndim == 3 else "data dimension"
     for index, (label, values) in enumerate(rows):
-        y = values.reshape(len(values), -1).astype(np.float32)
+        y = _lines_of(values)
         for column in range(count):
             ax = axes[index, column]
             style = {"lw": 1.2, "marker": "o", "ms": 2.5} if len(place) < 40 else {"lw": 1.0}
@@ -113,7 +121,7 @@ def _line_reconstructions(
         _row_name(axes[index, 0], short(label, 24), colour_of(label, order))
     for column in range(count):
         axes[0, column].set_title(f"held-out row {column + 1}", fontsize=9, fontweight="normal", color=QUIET)
-    figure.supxlabel("data dimension (grey: data, colour: reconstruction)", fontsize=9, color=QUIET)
+    figure.supxlabel(f"{across} (grey: data, colour: reconstruction)", fontsize=9, color=QUIET)
     return figure
 
 

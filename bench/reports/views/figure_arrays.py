@@ -57,7 +57,7 @@ def _is_numeric(values: np.ndarray) -> bool:
 
 def _has_axes(name: str, values: np.ndarray) -> bool:
     if name in _EXAMPLES:
-        return values.ndim - _EXAMPLES[name] in (1, 3)
+        return values.ndim - _EXAMPLES[name] in (1, 2, 3)
     return values.ndim == 2 if name == "codes" else values.ndim == 1
 
 

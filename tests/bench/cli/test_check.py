@@ -61,7 +61,7 @@ def test_known_plugins_are_checked_by_name_and_parameters(call):
         ("split['test'] = np.zeros((5, 3), np.float32)", "rows of shape (3,) where train has (2,)"),
         (
             "split = {k: v if k == 'description' else v[:, None] for k, v in split.items()}",
-            "expected (N, D) or (N, C, H, W)",
+            "expected (N, D), (N, C, T) or (N, C, H, W)",
         ),
         ("split['test'] = rows.astype(float)", "float64"),
         ("split['validation'] = rows * np.float32(np.nan)", "row 0, column 0 is nan"),

@@ -68,7 +68,7 @@ EXPECTED_DATA = {
     "data-nan": "row 7, column 2 is nan",
     "data-double": "values of type float64; expected float32",
     "data-text": "expected float32",
-    "data-one-dimension": "expected (N, D) or (N, C, H, W)",
+    "data-one-dimension": "expected (N, D), (N, C, T) or (N, C, H, W)",
     "data-uneven": "rows of shape (3,) where train has (6,)",
     "data-without-test": "the test part has no rows",
 }

@@ -19,6 +19,8 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 #: An official batch has 31 MB.
 MAX_BYTES = 1 << 26
+#: Parameters that are no part of a cell's id where they have their defaults: they came later.
+LATER = ("anomaly", "contamination")
 
 
 def load(
@@ -28,6 +30,8 @@ def load(
     limit: int | None = None,
     binarise: str = "none",
     split_seed: int = 0,
+    anomaly: int | str | list | None = None,
+    contamination: float = 0.0,
 ) -> Split:
     """Images (N, 3, 32, 32) in [0, 1]: by default 45,000 train, 5,000 validation, and the official 10,000 test.
 
@@ -41,8 +45,10 @@ def load(
         limit: most training images to use (a smaller set is contained in a larger one); all without it.
         binarise: "none", "static" (each pixel drawn once with probability x) or "dynamic" (anew in each batch).
         split_seed: which training images are held out and used.
+        anomaly: class whose test images are anomalies and whose training images are left out, or several: 'a,b'.
+        contamination: the share of the training images that are of it all the same.
     """
-    options = Options(root, download, validation, limit, binarise, split_seed)
+    options = Options(root, download, validation, limit, binarise, split_seed, anomaly, contamination)
     paths = find_files(
         "cifar10",
         options,

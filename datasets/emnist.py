@@ -25,6 +25,8 @@ CLASSES = {
     "digits": string.digits,
     "mnist": string.digits,
 }
+#: Parameters that are no part of a cell's id where they have their defaults: they came later.
+LATER = ("anomaly", "contamination")
 
 
 def load(
@@ -35,6 +37,8 @@ def load(
     limit: int | None = None,
     binarise: str = "none",
     split_seed: int = 0,
+    anomaly: int | str | list | None = None,
+    contamination: float = 0.0,
 ) -> Split:
     """Images (N, 1, 28, 28) in [0, 1]; "balanced" has 101,520 train, 11,280 validation and the official 18,800 test.
 
@@ -47,9 +51,11 @@ def load(
         limit: most training images to use (a smaller set is contained in a larger one); all without it.
         binarise: "none", "static" (each pixel drawn once with probability x) or "dynamic" (anew in each batch).
         split_seed: which training images are held out and used.
+        anomaly: class whose test images are anomalies and whose training images are left out, or several: 'a,b'.
+        contamination: the share of the training images that are of it all the same.
     """
     one_of("split", split, tuple(CLASSES))
-    options = Options(root, download, validation, limit, binarise, split_seed)
+    options = Options(root, download, validation, limit, binarise, split_seed, anomaly, contamination)
     stems = (f"emnist-{split}-train", f"emnist-{split}-test")
     prepare = _upright_letters if split == "letters" else _upright
     return idx_split("emnist", options, "EMNIST", tuple(CLASSES[split]), stems, prepare, split=split)

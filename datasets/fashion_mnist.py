@@ -9,6 +9,8 @@ from bench.contracts.dataset import Split
 from bench.data.vision import Options, idx_split
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+#: Parameters that are no part of a cell's id where they have their defaults: they came later.
+LATER = ("anomaly", "contamination")
 
 
 def load(
@@ -18,6 +20,8 @@ def load(
     limit: int | None = None,
     binarise: str = "none",
     split_seed: int = 0,
+    anomaly: int | str | list | None = None,
+    contamination: float = 0.0,
 ) -> Split:
     """Images (N, 1, 28, 28) in [0, 1]: by default 50,000 train, 10,000 validation, and the official 10,000 test.
 
@@ -29,6 +33,8 @@ def load(
         limit: most training images to use (a smaller set is contained in a larger one); all without it.
         binarise: "none", "static" (each pixel drawn once with probability x) or "dynamic" (anew in each batch).
         split_seed: which training images are held out and used.
+        anomaly: class whose test images are anomalies and whose training images are left out, or several: 'a,b'.
+        contamination: the share of the training images that are of it all the same.
     """
-    options = Options(root, download, validation, limit, binarise, split_seed)
+    options = Options(root, download, validation, limit, binarise, split_seed, anomaly, contamination)
     return idx_split("fashion-mnist", options, "FashionMNIST", CLASSES)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from bench.contracts.checks import existing_file, existing_path, whole_bytes
+import numpy as np
+
+from bench.contracts.checks import existing_file, existing_path, number_in, whole_bytes
 from bench.contracts.dataset import Split
+from bench.data.anomalies import MOST_CONTAMINATION, NORMAL, Marked
 from bench.data.array_like import Names
 from bench.data.csv_file import Wanted, read_csv
 from bench.data.csv_split import Choices, csv_split
@@ -17,6 +21,7 @@ from bench.errors import DataError, UsageError, unknown_name
 #: Parameters that are no part of a cell's id where they have their defaults: they came later.
 LATER = (
     "columns", "drop", "categories", "missing", "header", "strict", "window", "stride", "split", "gap", "group",
+    "anomaly", "anomalies", "contamination",
 )  # fmt: skip
 
 
@@ -40,6 +45,9 @@ def load(
     split: str = "auto",
     gap: int = 0,
     group: str | None = None,
+    anomaly: str | None = None,
+    anomalies: str | None = None,
+    contamination: float = 0.0,
 ) -> Split:
     """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
 
@@ -72,6 +80,10 @@ def load(
             "group" (whole groups), "random" (windows, which must not overlap), or "auto" (group where it is given).
         gap: rows left out between parts that are divided by time.
         group: the CSV's column that names each row's group, a series of its own.
+        anomaly: 'COLUMN:VALUE' or 'COLUMN:VALUE,VALUE': rows with one of these values in the column of labels (a CSV's
+            column, a .npz file's array, another .npy file) are test anomalies and nothing else.
+        anomalies: another file of the same type and columns, whose rows are test anomalies.
+        contamination: the share of the training rows that are anomalies all the same.
     """
     if existing_path("path", path).is_dir():
         raise UsageError(
@@ -79,11 +91,14 @@ def load(
         )
     file = existing_file("path", path)
     limit = whole_bytes("memory_limit", memory_limit)
+    label, classes = _anomalous(anomaly, label)
+    other = None if anomalies is None else _other(file, anomalies, anomaly)
     settings = {"scale": scale, "validation": validation, "test": test, "split_seed": split_seed}
-    settings |= {"memory_limit": limit, "what": repr(file.name)}
+    settings |= {"memory_limit": limit, "what": repr(file.name), "anomaly": classes, "contamination": contamination}
     suffix = file.suffix.lower()
     if window is not None:
-        if stray := _not_for_windows(label, key, categories, missing):
+        unused = {"anomaly": anomaly, "anomalies": anomalies, "contamination": contamination or None}
+        if stray := _not_for_windows({"label": label, "key": key, "categories": categories} | unused, missing):
             raise UsageError(f"{stray} does not go with window=, which cuts rows of numbers; leave it out")
         how = Windows(window, stride, split, gap, validation, test, split_seed)
         choices = Choices.of(columns, drop, None, missing, header, strict)
@@ -101,19 +116,20 @@ def load(
     try:
         if suffix == ".npy":
             labels = None if label is None else open_npy(existing_file("label", label))
-            return split_arrays(open_npy(file), labels, **settings)
+            rows = None if other is None else open_npy(other)
+            return _split(open_npy(file), labels, rows, other, settings)
         if suffix == ".npz":
-            return split_arrays(*_from_npz(file, key, label, limit), **settings)
+            rows = None if other is None else _from_npz(other, key, None, limit)[0]
+            return _split(*_from_npz(file, key, label, limit), rows, other, settings)
         if suffix in (".csv", ".tsv"):
-            return csv_split(file, label, choices, settings)
+            return csv_split(file, label, choices, settings, other)
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
     raise UsageError(f"{file.name!r}: files of type {suffix or 'none'} are not read; give .npy, .npz or .csv")
 
 
-def _not_for_windows(label: object, key: object, categories: object, missing: str) -> str:
+def _not_for_windows(given: dict[str, object], missing: str) -> str:
     """The first parameter that a series cut into windows has no use for, or ""."""
-    given = {"label": label, "key": key, "categories": categories}
     found = [f"{name}={value!r}" for name, value in given.items() if value is not None]
     found += [f"missing={missing!r}"] if missing not in ("median", "refuse") else []
     return found[0] if found else ""
@@ -133,6 +149,50 @@ def _windows(file: Path, suffix: str, how: Windows, scale: str, wanted: Wanted) 
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
     raise UsageError(f"window= cuts .npy and .csv files; {file.name!r} is of type {suffix or 'none'}")
+
+
+def _anomalous(anomaly: str | None, label: str | None) -> tuple[str | None, str | None]:
+    """The column of labels and the anomalous classes that 'COLUMN:VALUE' names."""
+    if anomaly is None:
+        return label, None
+    column, colon, classes = anomaly.rpartition(":") if label is None else ("", "", "")
+    if label is not None and anomaly.startswith(f"{label}:"):
+        column, colon, classes = label, ":", anomaly.removeprefix(f"{label}:")
+    if label is not None and not colon:
+        raise UsageError(f"anomaly={anomaly!r} is not in the column of labels; give 'anomaly={label}:VALUE'")
+    if not (column and classes):
+        raise UsageError(f"anomaly={anomaly!r} is not COLUMN:VALUE; give the column and the value that marks anomalies")
+    return column, classes
+
+
+def _other(file: Path, anomalies: str, anomaly: str | None) -> Path:
+    if anomaly is not None:
+        raise UsageError("anomaly= and anomalies= both say which rows are anomalies; give one of them")
+    other = existing_file("anomalies", anomalies)
+    if other.suffix.lower() != file.suffix.lower():
+        raise UsageError(f"anomalies={anomalies!r} is not of the type of {file.name!r}; give a {file.suffix} file")
+    if other.resolve() == file.resolve():
+        raise UsageError(f"anomalies={anomalies!r} is the file of the data itself; give another one")
+    return other
+
+
+def _split(data: Any, labels: Any, others: Any, file: Path | None, settings: dict[str, Any]) -> Split:
+    """The split of arrays, with the rows `others` of `file` as anomalies where there are any."""
+    if others is None or file is None:
+        return split_arrays(data, labels, **settings)
+    if others.shape[1:] != data.shape[1:]:
+        raise DataError(f"{file.name!r} has rows of shape {others.shape[1:]} where the data have {data.shape[1:]}")
+    if not len(others):
+        raise DataError(f"{file.name!r} has no rows")
+    if 4 * (data.size + others.size) > settings["memory_limit"]:
+        raise DataError("data and anomalies together take more than memory_limit as 32-bit numbers; raise it")
+    if labels is not None:  # a label for each row: anomalies need none, and theirs are not looked at
+        labels = np.concatenate([labels, np.repeat(labels[:1], len(others))])
+    share = number_in("contamination", settings["contamination"], 0.0, MOST_CONTAMINATION)
+    kinds = np.repeat([NORMAL, 0], [len(data), len(others)])
+    return split_arrays(
+        np.concatenate([data, others]), labels, **{**settings, "anomaly": Marked(kinds, (file.stem,), share)}
+    )
 
 
 def _from_npz(file: Path, key: str | None, label: str | None, limit: int) -> tuple:

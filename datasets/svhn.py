@@ -15,6 +15,8 @@ from bench.data.vision_files import read_mat
 from bench.errors import DataError
 
 CLASSES = tuple("0123456789")
+#: Parameters that are no part of a cell's id where they have their defaults: they came later.
+LATER = ("anomaly", "contamination")
 
 
 def load(
@@ -24,6 +26,8 @@ def load(
     limit: int | None = None,
     binarise: str = "none",
     split_seed: int = 0,
+    anomaly: int | str | list | None = None,
+    contamination: float = 0.0,
 ) -> Split:
     """Images (N, 3, 32, 32) in [0, 1]: by default 65,931 train, 7,326 validation, and the official 26,032 test.
 
@@ -35,8 +39,10 @@ def load(
         limit: most training images to use (a smaller set is contained in a larger one); all without it.
         binarise: "none", "static" (each pixel drawn once with probability x) or "dynamic" (anew in each batch).
         split_seed: which training images are held out and used.
+        anomaly: class whose test images are anomalies and whose training images are left out, or several: 'a,b'.
+        contamination: the share of the training images that are of it all the same.
     """
-    options = Options(root, download, validation, limit, binarise, split_seed)
+    options = Options(root, download, validation, limit, binarise, split_seed, anomaly, contamination)
     train, test = find_files(
         "svhn",
         options,

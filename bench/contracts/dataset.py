@@ -8,6 +8,7 @@ random by `split_seed`, and can be run on several splits (`--splits`).
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,11 @@ class Split:
         truth: known answers for tests and reports, e.g. {"covariance": (d, d), "noise_variance": float}.
         manifold: noise-free points (P, *data_shape) float32 that lie densely on the data's true manifold, or None.
         description: one line for the report's header.
+        anomalies: test rows that are not of the kind that the parts hold, (A, *data_shape), or None. They are scaled as
+            the parts are and looked at by metrics of anomalies alone: never by training, scaling, validation or any
+            choice.
+        anomaly_kinds: the kind of each, integers (A,); None where there is one kind only.
+        anomaly_names: the name of each kind, or None.
     """
 
     train: np.ndarray | ArraySource
@@ -59,6 +65,9 @@ class Split:
     truth: dict[str, Any] = field(default_factory=dict)
     manifold: np.ndarray | None = None
     description: str = ""
+    anomalies: np.ndarray | ArraySource | None = None
+    anomaly_kinds: np.ndarray | None = None
+    anomaly_names: tuple[str, ...] | None = None
 
     @property
     def data_shape(self) -> tuple[int, ...]:
@@ -86,15 +95,36 @@ class Split:
         """SHA-256 of content, shapes and labels, the first 16 hex digits; read in blocks, so bounded in memory."""
         digest = hashlib.sha256()
         for part in PARTS:
-            rows = getattr(self, part)
-            digest.update(repr((part, tuple(rows.shape))).encode())
-            for span in blocks(tuple(rows.shape)):
-                digest.update(np.ascontiguousarray(rows[span], dtype=np.float32).data.cast("B"))
-            for extra in ("labels", "factors"):
-                values = getattr(self, f"{part}_{extra}")
-                if values is not None:
-                    digest.update(np.ascontiguousarray(values).tobytes())
+            extras = (getattr(self, f"{part}_{extra}") for extra in ("labels", "factors"))
+            _digest_part(digest, part, getattr(self, part), *extras)
+        if self.anomalies is not None:
+            _digest_part(digest, "anomalies", self.anomalies, self.anomaly_kinds)
         return digest.hexdigest()[:16]
+
+
+def _digest_part(digest: Any, name: str, rows: np.ndarray | ArraySource, *extras: np.ndarray | None) -> None:
+    digest.update(repr((name, tuple(rows.shape))).encode())
+    for span in blocks(tuple(rows.shape)):
+        digest.update(np.ascontiguousarray(rows[span], dtype=np.float32).data.cast("B"))
+    for values in extras:
+        if values is not None:
+            digest.update(np.ascontiguousarray(values).tobytes())
+
+
+def leaked_anomalies(split: Split) -> int:
+    """How many test anomalies are training rows as well, number by number: a leak of what is tested into training."""
+    if split.anomalies is None:
+        return 0
+    known: Counter[bytes] = Counter()
+    for span in blocks(tuple(split.anomalies.shape)):
+        known.update(map(_row_bytes, np.asarray(split.anomalies[span])))
+    seen = {text for span in blocks(tuple(split.train.shape)) for row in np.asarray(split.train[span])
+            if (text := _row_bytes(row)) in known}  # fmt: skip
+    return sum(known[text] for text in seen)
+
+
+def _row_bytes(row: np.ndarray) -> bytes:
+    return (np.asarray(row, dtype=np.float32) + np.float32(0)).tobytes()  # -0 is 0
 
 
 def value_range(split: Split, whole: bool = True) -> tuple[float, float]:

@@ -43,6 +43,7 @@ def check_split(split: Any, name: str) -> Split:
     if split.manifold is not None:
         _check_shape(split.manifold, split, f"data set {name}, manifold")
         _check_values(split.manifold, False, f"data set {name}, manifold")
+    _check_anomalies(split, name)
     for part in PARTS:
         _check_values(getattr(split, part), "bernoulli" in split.likelihoods, f"data set {name}, {part}")
     return split
@@ -112,6 +113,25 @@ def _check_factors(split: Split, name: str) -> None:
     strange = [factor for factor in split.nominal_factors if factor not in (split.factor_names or ())]
     if strange:
         raise DataError(f"data set {name}: nominal_factors names {', '.join(map(repr, strange))}, not in factor_names")
+
+
+def _check_anomalies(split: Split, name: str) -> None:
+    if split.anomalies is None:
+        if split.anomaly_kinds is not None or split.anomaly_names is not None:
+            raise DataError(f"data set {name}: kinds of anomalies, and no anomalies; give both or neither")
+        return
+    where = f"data set {name}, anomalies"
+    _check_shape(split.anomalies, split, where)
+    n = len(split.anomalies)
+    if not n:
+        raise DataError(f"{where}: no rows; give at least one, or None where there are no anomalies to test on")
+    _check_values(split.anomalies, False, where)
+    if split.anomaly_kinds is None:
+        return
+    kinds, above = np.asarray(split.anomaly_kinds), len(split.anomaly_names or ()) or np.inf
+    if kinds.shape != (n,) or kinds.dtype.kind not in "iu" or kinds.min() < 0 or kinds.max() >= above:
+        raise DataError(f"{where}: kinds of shape {kinds.shape}; expected one whole number for each of the {n} rows, "
+                        "from 0 on, with a name for each")  # fmt: skip
 
 
 def _all_or_none(split: Split, what: str, name: str) -> dict[str, np.ndarray]:

@@ -64,6 +64,10 @@ class Source:
         """The line of the file, from 1, on which a row (from 0) starts; the file is read again."""
         return self.record(row)[0]
 
+    def called(self, row: int) -> str:
+        """What messages call a row."""
+        return f"line {self.line(row)}"
+
 
 @dataclass(frozen=True)
 class Table(Source):

@@ -47,7 +47,7 @@ class Prepared:
 
 def prepare(
     table: TextTable,
-    train_rows: Callable[[int], np.ndarray],
+    train_rows: Callable[[np.ndarray], np.ndarray],
     limit: int,
     categories: Sequence[str] = (),
     missing: str = "median",
@@ -55,7 +55,8 @@ def prepare(
     """The table as numbers.
 
     Args:
-        train_rows: the numbers of the training rows among n; medians and kinds are theirs.
+        train_rows: the places of the training rows among those that are left, which it is given by their numbers in
+            the table; medians and kinds are theirs.
         limit: most bytes of the values as float64.
         categories: columns whose values are kinds, whatever they are.
         missing: of `MISSING_RULES`.
@@ -80,7 +81,7 @@ def prepare(
     _refuse_infinite(matrix, used, table)
     rows, note = _rows(matrix, used, table, missing)
     matrix, notes = matrix[rows], [*notes, *note]
-    train = matrix[train_rows(len(rows))]
+    train = matrix[train_rows(rows)]
     empty = np.isnan(train[:, :n_numbers]).all(0)
     if empty.any():
         names = [column.name for column, gone in zip(used, empty, strict=False) if gone]

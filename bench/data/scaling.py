@@ -84,14 +84,19 @@ class Scaling:
     warnings: tuple[str, ...] = ()
 
 
-def summarise(array: np.ndarray, train: np.ndarray, names: Names) -> Summary:
+def summarise(array: np.ndarray, train: np.ndarray, names: Names, apart: np.ndarray | None = None) -> Summary:
     """One pass over all rows of `array` (N, ...) in blocks; `train` are the training rows' numbers.
+
+    Rows `apart`, by number, are checked for values that are not finite and count for nothing else.
 
     Raises:
         DataError: the first value that is NaN or infinite, with row and column.
     """
     in_train = np.zeros(len(array), dtype=bool)
     in_train[train] = True
+    counted = np.ones(len(array), dtype=bool)
+    if apart is not None:
+        counted[apart] = False
     shape = array.shape[1:]
     low, train_low = np.full(shape, np.inf), np.full(shape, np.inf)
     high, train_high = np.full(shape, -np.inf), np.full(shape, -np.inf)
@@ -102,8 +107,9 @@ def summarise(array: np.ndarray, train: np.ndarray, names: Names) -> Summary:
             block = np.asarray(array[rows], dtype=np.float64)
             release_pages(array)
             _refuse_non_finite(block, rows.start, names)
-            np.minimum(low, block.min(0), out=low)
-            np.maximum(high, block.max(0), out=high)
+            of_parts = block if apart is None else block[counted[rows]]
+            np.minimum(low, of_parts.min(0, initial=np.inf), out=low)
+            np.maximum(high, of_parts.max(0, initial=-np.inf), out=high)
             counting.see(block)
             block = block[in_train[rows]]
             if not len(block):

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.contracts.dataset import Split
 from bench.contracts.rows import LazyRows
+from bench.data.anomalies import Marked, divide, mark, with_anomalies
 from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.data.labels import encode_labels, require_one_index
 from bench.data.scaling import Scaling, Summary, fit_scaling, summarise, within_unit
@@ -35,6 +36,8 @@ def split_arrays(
     memory_limit: int = MEMORY_LIMIT,
     notes: Sequence[str] = (),
     flags: Sequence[int] = (),
+    anomaly: Any = None,
+    contamination: float = 0.0,
 ) -> Split:
     """Check `data`, divide its rows by `split_seed` and scale them by what the training rows say.
 
@@ -52,6 +55,9 @@ def split_arrays(
         notes: what the description says beside, e.g. how a file was read.
         flags: columns of a table that hold 0 and 1 for no and yes; they stay so beside scaled numbers, where those of
             one text together vary about as much as one number.
+        anomaly: the class of `labels`, or a list of classes, whose rows are set apart as test anomalies; or rows that
+            are `anomalies.Marked` already. Parts, scaling and sizes are those of the other rows.
+        contamination: the share of the training rows that are anomalies all the same, to measure what that costs.
 
     Raises:
         DataError: the data cannot be used; the message names row and column.
@@ -63,12 +69,18 @@ def split_arrays(
     base = arrange(as_numbers(data, names), what)
     require_one_index(data, labels)
     codes, label_names = (None, None) if labels is None else encode_labels(labels, len(base), row_name=row_name)
-    rows = partition(len(base), validation=validation, test=test, split_seed=split_seed)
-    summary = summarise(base, rows.train, names)
+    sizes = {"validation": validation, "test": test, "split_seed": split_seed}
+    marked = anomaly if isinstance(anomaly, Marked) else mark(codes, label_names, anomaly, contamination)
+    rows, apart = (partition(len(base), **sizes), None) if marked is None else divide(marked, **sizes)
+    summary = summarise(base, rows.train, names, apart)
     fitted = _keeping(fit_scaling(summary, scale, base.dtype, names), flags)
     lazy = base.size * 4 > memory_limit
     description = _describe(what, base.shape, fitted, notes, lazy)
-    return scaled_split(base, rows, (codes, label_names), summary, fitted, description, lazy)
+    split = scaled_split(base, rows, (codes, label_names), summary, fitted, description, lazy)
+    if marked is None or apart is None:
+        return split
+    anomalies = LazyRows(base, apart, fitted.shift, fitted.scale)
+    return with_anomalies(split, anomalies if lazy else anomalies.load(), marked.kinds[apart], marked)
 
 
 def scaled_split(

@@ -16,7 +16,8 @@ import numpy as np
 from bench.contracts.checks import one_of, true_or_false, whole_number
 from bench.contracts.dataset import Split
 from bench.contracts.rows import LazyRows, blocks
-from bench.data.splitting import LEAST_TRAIN, partition
+from bench.data.anomalies import NORMAL, Marked, divide, mark, with_anomalies
+from bench.data.splitting import LEAST_TRAIN, Rows, partition
 from bench.data.vision_files import read_idx
 from bench.errors import DataError, UsageError
 
@@ -40,6 +41,8 @@ class Options:
         limit: most training images to keep (a smaller set is contained in a larger one), or None for all.
         binarise: "none", "static" (each pixel drawn once from Bernoulli(x)) or "dynamic" (drawn anew in each batch).
         split_seed: which training images are held out and kept.
+        anomaly: class whose test images are anomalies and whose training images are left out, or several, or None.
+        contamination: the share of the training images that are of it all the same.
     """
 
     root: str
@@ -48,6 +51,8 @@ class Options:
     limit: int | None
     binarise: str
     split_seed: int
+    anomaly: int | str | list | None = None
+    contamination: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.root, (str, Path)) or "\0" in str(self.root):
@@ -143,34 +148,64 @@ def vision_split(name: str, options: Options, train: Part, test: Part, label_nam
     for images, labels in (train, test):
         if labels.max(initial=0) >= len(label_names):
             raise DataError(f"{name}: label {labels.max()} in {len(images)} images, but {len(label_names)} classes")
-    rows = partition(len(train[0]), validation=options.validation, test=0, split_seed=options.split_seed)
+    marked = mark(train[1], tuple(label_names), options.anomaly, options.contamination)
+    rows = _divided(len(train[0]), options, marked)
     if options.limit is not None and options.limit > len(rows.train):
         raise UsageError(f"{name}: limit={options.limit} is more than the {len(rows.train)} training images")
     pixels = [train[0], test[0]]
     if options.binarise == "static":
         pixels = [_binarised(images, part) for part, images in enumerate(pixels)]
     kept = rows.train[: options.limit]
+    kinds = None if marked is None else _kinds(name, test[1], marked, label_names)
+    tested = np.arange(len(test[0])) if kinds is None else np.flatnonzero(kinds == NORMAL)
     lazy = [
         LazyRows(pixels[0], kept, 0.0, 255.0),
         LazyRows(pixels[0], rows.validation, 0.0, 255.0),
-        LazyRows(pixels[1], np.arange(len(test[0])), 0.0, 255.0),
+        LazyRows(pixels[1], tested, 0.0, 255.0),
     ]
     in_memory = sum(4 * int(np.prod(part.shape)) for part in lazy) <= FLOAT_LIMIT
     sizes = ", ".join(f"{len(part)} {word}" for part, word in zip(lazy, ("train", "validation", "test"), strict=True))
     first, second, third = [part.load() for part in lazy] if in_memory else lazy
-    return Split(
+    split = Split(
         first,
         second,
         third,
         train_labels=train[1][kept].astype(np.int64),
         validation_labels=train[1][rows.validation].astype(np.int64),
-        test_labels=test[1].astype(np.int64),
+        test_labels=test[1][tested].astype(np.int64),
         label_names=tuple(label_names),
         likelihoods=("squared", "bernoulli", "gaussian"),
         scale=255.0,
         binarise="dynamic" if options.binarise == "dynamic" else "none",
         description=f"{name}: {sizes} images (official test part); pixels divided by 255, binarise={options.binarise}",
     )
+    if kinds is None or marked is None:
+        return split
+    apart = LazyRows(pixels[1], np.flatnonzero(kinds != NORMAL), 0.0, 255.0)
+    return with_anomalies(split, apart.load() if in_memory else apart, kinds[apart.rows], marked)
+
+
+def _divided(n: int, options: Options, marked: Marked | None) -> Rows:
+    """Training and validation rows of n; with anomalies, the normal ones and as many others as contaminate training."""
+    sizes: dict[str, Any] = {"validation": options.validation, "test": 0, "split_seed": options.split_seed}
+    if marked is None:
+        return partition(n, **sizes)
+    return divide(marked, **sizes)[0]
+
+
+def _kinds(name: str, labels: np.ndarray, marked: Marked, label_names: Sequence[str]) -> np.ndarray:
+    """The kind of each test image (N,), `NORMAL` for the others.
+
+    Raises:
+        DataError: none of them is of an anomalous class, or all are.
+    """
+    kinds = np.full(len(labels), NORMAL, dtype=np.int64)
+    for kind, word in enumerate(marked.names):
+        kinds[labels == list(label_names).index(word)] = kind
+    if (kinds == NORMAL).all() or (kinds != NORMAL).all():
+        some = "none" if (kinds == NORMAL).all() else "every one"
+        raise DataError(f"{name}: {some} of the {len(labels)} test images is of class {' or '.join(marked.names)}")
+    return kinds
 
 
 def _read_idx_part(images: Path, labels: Path, prepare: Callable[[np.ndarray, np.ndarray], Part]) -> Part:

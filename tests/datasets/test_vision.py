@@ -276,3 +276,14 @@ def test_real_mnist(module, mnist_root):
     np.testing.assert_array_equal(split.test_labels[:10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9])
     mean = (split.train.mean(dtype=np.float64) * 5 + split.validation.mean(dtype=np.float64)) / 6
     assert mean == pytest.approx(0.1307, abs=5e-5)  # the figure that everybody normalises with
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_a_class_of_the_official_test_part_is_anomalous(mnist, share):
+    split = mnist(anomaly="3,8", contamination=share)
+    images, labels = mnist.written["t10k"]
+    wanted = images[np.isin(labels, (3, 8))] / np.float32(255)
+    np.testing.assert_array_equal(split.anomalies[:, 0], wanted)
+    assert split.anomaly_names == ("3", "8") and len(split.test) + len(wanted) == len(images)
+    assert len(split.train) == 38 + round(38 * share / (1 - share))
+    assert {"3", "8"} & set(split.label_names) == ({"3", "8"} if share else set())

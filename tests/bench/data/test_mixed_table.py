@@ -30,7 +30,7 @@ def made(tmp_path):
         text = table if isinstance(table, str) else table.to_csv(index=False)
         (tmp_path / "t.csv").write_text(text)
         read = read_texts(tmp_path / "t.csv", wanted or Wanted())
-        return prepare(read, lambda n: np.arange(n)[train], limit, **choices)
+        return prepare(read, lambda rows: np.arange(len(rows))[train], limit, **choices)
 
     return made
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN_FILES = sorted(path for folder in ("variants", "datasets", "samplers") for path in (ROOT / folder).rglob("*.py"))
 #: What a plugin file may import of bench: the face of authors, contracts, losses, and what makes a Split.
-FOR_PLUGINS = ("bench.contracts", "bench.errors", "bench.losses", "bench.data", "bench.parts")
+FOR_PLUGINS = ("bench.evaluate.ex_post", "bench.contracts", "bench.errors", "bench.losses", "bench.data", "bench.parts")
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "rich", "jinja2", "yaml")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Families in the order of the report; a foreign metric's family comes after them.
 FAMILIES = ("reconstruction", "coverage", "interpolation", "collapse", "likelihood", "generation", "downstream",
-            "disentanglement")  # fmt: skip
+            "disentanglement", "anomalies")  # fmt: skip
 #: The question that a metric answers, for the verdict; other metrics are called by name.
 QUESTIONS = {
     "test_mse": "Held-out reconstruction",
@@ -30,6 +30,7 @@ QUESTIONS = {
     "energy_prior_classifier": "Samples like the data, classifier features (prior)",
     "cycle_error_fit": "Samples survive encoding again",
     "interp_unevenness": "Even interpolation",
+    "anomaly_auroc": "Anomalies told from held-out rows",
     "interp_excess": "Interpolation near the data",
     "interp_excess_classifier": "Interpolation near the data, classifier features",
     "interp_excess_randconv": "Interpolation near the data, random features",

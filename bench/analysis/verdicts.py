@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.catalogue import Metric
+from bench.analysis.eligibility import CONTROL
 from bench.analysis.leads import Lead
 from bench.analysis.numbers import FRESH, p_value, percent, seeds_text
-from bench.analysis.sections import Section
+from bench.analysis.sections import Cell, Section
 from bench.analysis.stats import LEAST_SEEDS
+from bench.spec.builtin_tables import baseline_names
 
 #: How a verdict's level is called.
 LEVELS = {"sure": "sure", "shared": "shared lead", "open": "undecided"}
@@ -46,6 +48,7 @@ def verdict_of(section: Section, metric: Metric) -> Verdict | None:
         return None
     winner, certainty, level = _certainty(section, lead)
     value, margin = section.cells[lead.leader, metric.name].text, _margin(section, metric.name, lead)
+    certainty += _against_baselines(section, metric.name, lead.leader)
     return Verdict(metric.name, metric.question, metric.direction, winner, value, margin, certainty, level)
 
 
@@ -110,6 +113,35 @@ def _margin(section: Section, metric: str, lead: Lead) -> str:
         return ""
     of_what = section.metrics[metric].scale.of_what
     return f"{percent(abs(lead.share))}{of_what} ahead of {section.rows[lead.rival].label}"
+
+
+def _against_baselines(section: Section, metric: str, leader: int) -> str:
+    """Whether the leader also beats the best row that is no autoencoder; "" where none has a number.
+
+    By the 95 % intervals over seeds, which must not meet; a baseline that no seed changes is its one number.
+    """
+    own, sign = section.cells[leader, metric], 1 if section.metrics[metric].higher_is_better else -1
+    known, cells = _baselines(), section.cells
+    rows = [row for row, entry in enumerate(section.rows) if entry.label in known and cells[row, metric].n]
+    rows = [row for row in rows if not cells[row, metric].flagged]
+    if not rows:
+        return ""
+    best = max(rows, key=lambda row: sign * section.cells[row, metric].mean)
+    other, name = section.cells[best, metric], f"{section.rows[best].label} ({section.cells[best, metric].text})"
+    ends = [tuple(sorted(sign * end for end in _ends(cell))) for cell in (own, other)]
+    if ends[0][0] > ends[1][1]:
+        return f"; it beats the best that is no autoencoder, {name}"
+    if ends[1][0] > ends[0][1]:
+        return f"; {name}, which is no autoencoder, is better"
+    return f"; {name}, which is no autoencoder, cannot be told apart from it"
+
+
+def _baselines() -> set[str]:
+    return {f"{CONTROL}{name}" for name in ("pca", *baseline_names())}
+
+
+def _ends(cell: Cell) -> tuple[float, float]:
+    return (cell.low, cell.high) if np.isfinite(cell.low) else (cell.mean, cell.mean)
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:

@@ -32,6 +32,7 @@ NEEDS = {
     "images": "the data are not images",
     "plane": "the latent dimension is not 2",
     "manifold": "the data set's true manifold is not known",
+    "anomalies": "the data set has no test anomalies",
 }
 
 #: What `each` knows to fill in, by place and tag: words of a summary, of a formula, and the needs that come with it.
@@ -216,7 +217,7 @@ class Metric:
     Class attributes:
         values: the `Value`s that `compute` can return.
         family: "reconstruction", "coverage", "interpolation", "collapse", "likelihood", "generation", "downstream",
-            "disentanglement".
+            "disentanglement", "anomalies".
     """
 
     values: ClassVar[tuple[Value, ...]] = ()

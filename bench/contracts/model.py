@@ -34,6 +34,7 @@ class Model:
             differentiable in z; or None for that of the cost.
         euclidean: whether every point of R^L is a code.
         discrete: whether codes come from a finite set.
+        score: (N, *data_shape) → (N,), how unusual each row is, of a model that is a detector of anomalies; or None.
         distinct_draws: draws of the prior that are all different, for a generator of finitely many rows; or None.
     """
 
@@ -51,6 +52,7 @@ class Model:
     kl_weight: float | None = None
     variance: float | None = None
     log_likelihood: Callable[[Tensor, Tensor], Tensor] | Any = None
+    score: Callable[[Tensor], Tensor] | Any = None
     euclidean: bool = True
     discrete: bool = False
     distinct_draws: int | None = None

@@ -90,6 +90,8 @@ class Calls:
             return len(self.split.data_shape) == 3
         if need == "manifold":
             return self.split.manifold is not None
+        if need == "anomalies":
+            return self.split.anomalies is not None
         if need == "plane":
             return self.latent_dim == 2
         raise KeyError(f"unknown need {need!r}; known: {', '.join(NEEDS)}")

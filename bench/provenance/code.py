@@ -33,7 +33,7 @@ MODEL_ROOTS = ("bench.networks.build", "bench.contracts.variant", "bench.losses"
 EVALUATION_ROOTS = ("bench.runs.cells.evaluation", "bench.runs.cells.isolation")
 #: The table of networks leads to all of them; the one that a run uses counts by itself.
 NETWORK_TABLE = "bench.networks.factories"
-_CONTROL_MODELS = "bench.evaluate.control_models"
+_CONTROL_MODELS, _BASELINES = "bench.evaluate.control_models", "bench.evaluate.baselines"
 _BUILTIN = {builtin_folder(kind) for kind in KINDS}
 
 
@@ -81,7 +81,8 @@ def suite_code(roots: tuple[str, ...]) -> Part:
 def plugin_code(registry: Registry, kind: str, name: str) -> Part:
     """A plugin's file with everything that it imports of this package and of local files."""
     if kind == "variant" and name.startswith(CONTROL):
-        return suite_code((_CONTROL_MODELS,))
+        baseline = name.removeprefix(CONTROL) in registry.baselines
+        return suite_code((_BASELINES if baseline else _CONTROL_MODELS,))
     if kind == "dataset" and name == ARRAYS and ARRAYS not in registry.names(kind):
         return Part(())
     info = registry.info(kind, name)

@@ -1,7 +1,7 @@
 """Names and signatures that modules with torch define, read from their source so that torch stays unloaded.
 
-`bench/networks/factories.py` maps network names to functions in `NETWORKS`; `bench/evaluate/control_models.py` maps
-names of control models to functions in `CONTROLS`.
+`bench/networks/factories.py` maps network names to functions in `NETWORKS`, `bench/evaluate/control_models.py` names of
+control models in `CONTROLS`, and `bench/evaluate/baselines.py` those of models that are no autoencoders in `BASELINES`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ def network_module(name: str) -> str:
 def control_names() -> tuple[str, ...]:
     """The names of the control models, in the order of their table."""
     return tuple(_table("evaluate.control_models", "CONTROLS"))
+
+
+@cache
+def baseline_names() -> tuple[str, ...]:
+    """The names of the models that are no autoencoders, in the order of their table."""
+    return tuple(_table("evaluate.baselines", "BASELINES"))
 
 
 @cache

@@ -219,10 +219,17 @@ class Registry:
 
         return control_names()
 
+    @cached_property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of the models that are no autoencoders: rows of a report, as controls are, where a run names them."""
+        from bench.spec.builtin_tables import baseline_names
+
+        return baseline_names()
+
     def _control(self, call: Call) -> Call:
         name = kebab(call.name.removeprefix(CONTROL))
-        if name not in self.controls:
-            raise unknown_name("control", name, self.controls)
+        if name not in (known := (*self.controls, *self.baselines)):
+            raise unknown_name("control", name, known)
         if call.params:
             raise UsageError(f"{call.name} takes no parameters")
         return Call(CONTROL + name)

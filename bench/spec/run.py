@@ -327,9 +327,13 @@ def check_device(device: str) -> None:
         raise UsageError(f"device {device!r} is not known; give auto, cpu, cuda or cuda:N")
 
 
+#: Control models that a seed changes.
+_SEEDED = (CONTROL + "random", CONTROL + "isolation-forest")
+
+
 def _needs_all_seeds(variant: Call) -> bool:
     """Control models are the same for every seed, but for the random ones."""
-    return not variant.name.startswith(CONTROL) or variant.name.startswith(CONTROL + "random")
+    return not variant.name.startswith(CONTROL) or variant.name.startswith(_SEEDED)
 
 
 def _digest(value: Mapping[str, Any]) -> str:

@@ -272,6 +272,12 @@ def too_much_weight(evidence: Evidence) -> list[Component] | str:
     ]
 
 
+def likelihood_prefers_simple(evidence: Evidence) -> list[Component] | str:
+    """Claim 15: each held-out picture against its own 3×3 average; an even chance is a half."""
+    found = _need(evidence, (VAE, "elbo_prefers_smooth"))
+    return found if isinstance(found, str) else [Component("VAE, elbo_prefers_smooth", found[0], 0.6, 0.1)]
+
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(1, "eq. 1 overfits: a new x decodes badly", "the AE's test/train error ratio is the largest",
           "ratios of test to train error of AE, eq. 2 and VAE, converged, at each training-set size", overfits),
@@ -301,4 +307,7 @@ CLAIMS: tuple[Claim, ...] = (
           "held-out squared error at S = 1, 5 and 20 draws per step", sampling_suffices),
     Claim(14, "too much λ collapses the code", "active units fall to 0",
           "active units at the smallest and the largest λ", too_much_weight),
+    Claim(15, "likelihood prefers simple pictures", "a picture's own average is likelier than the picture",
+          "share of held-out pictures whose ELBO is below that of their 3×3 average (arXiv 1810.09136)",
+          likelihood_prefers_simple),
 )  # fmt: skip

@@ -16,7 +16,9 @@ import torch
 
 from bench.contracts.dataset import Split
 from bench.contracts.variant import Variant
+from bench.cores import Reading
 from bench.errors import PluginError, UsageError
+from bench.evaluate.baselines import BASELINES
 from bench.evaluate.control_models import CONTROLS
 from bench.networks.build import cost_of
 from bench.networks.weights import give_weights
@@ -75,10 +77,15 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) 
     _refuse_other_code(task, workshop)
     split = workshop.split(first)
     if first.is_control:
-        build = CONTROLS[first.variant.name.removeprefix(CONTROL)]
+        name = first.variant.name.removeprefix(CONTROL)
+        build = {**CONTROLS, **BASELINES}[name]
         for cell in task.cells:
+            began = Reading()
             model = build(split, cell.train.latent_dim, cost_of(cell.train), cell.seed)
-            yield model_result(task, workshop, cell, split, model)
+            fitted = {"t_train": Reading().wall - began.wall} if name in BASELINES else {}
+            result = model_result(task, workshop, cell, split, model)
+            result.record |= fitted
+            yield result
         return
     check_fit(first, split)
     device = torch.device(task.device)

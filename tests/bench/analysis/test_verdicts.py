@@ -198,3 +198,23 @@ def test_only_the_setting_that_validation_chooses_competes_on_test_data(tmp_path
     lead = section.leads["test_mse"]
     assert section.rows[lead.leader].label == "vae[beta=2]" and lead.marks == {lead.leader: "best"}
     assert excluded(section) == ["No mark for vae[beta=1]: validation data choose vae[beta=2]."]
+
+
+@pytest.mark.parametrize(
+    "baseline, words",
+    [
+        (2.0, "; it beats the best that is no autoencoder, control:pca (2"),
+        (0.5, "; control:pca (0.5000), which is no autoencoder, is better"),
+        (1.0, "which is no autoencoder, cannot be told apart from it"),
+    ],
+)
+def test_a_winner_is_held_against_the_best_that_is_no_autoencoder(tmp_path, baseline, words):
+    """Less is better; the lookup is a control whose score is known and no baseline, and wins nothing here."""
+    values = {"a": spread(1.0), "b": spread(3.0, seed=1), "control:pca": [baseline], "control:ppca": [9.0],
+              "control:lookup": [0.0]}  # fmt: skip
+    (line,) = verdicts(planted(tmp_path / "run", values))
+    assert line.winner == "a" and words in line.certainty
+
+
+def test_without_a_baseline_nothing_is_said_of_one(said):
+    assert "no autoencoder" not in said(1.0, 2.0, 3.0).certainty

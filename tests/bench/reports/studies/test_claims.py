@@ -126,6 +126,7 @@ CASES = {
     12: (bounds(1.0, 0.05), bounds(1.0, 2.0)),
     13: (draws(0.001), draws(0.2)),
     14: (units(8.0, 0.0), units(8.0, 6.0)),
+    15: (of("elbo_prefers_smooth", vae=0.9), of("elbo_prefers_smooth", vae=0.1)),
 }  # fmt: skip
 
 
@@ -144,8 +145,8 @@ def verdict(number, evidence):
     return judge([components])[0].verdict
 
 
-def test_there_are_fourteen_claims_and_each_has_cases():
-    assert sorted(BY_NUMBER) == sorted(CASES) == list(range(1, 15))
+def test_there_are_fifteen_claims_and_each_has_cases():
+    assert sorted(BY_NUMBER) == sorted(CASES) == list(range(1, 16))
     for claim in CLAIMS:
         assert claim.text and claim.prediction and claim.method
 
@@ -206,6 +207,7 @@ EDGES = {
     12: (bounds(0.97, 0.15), [bounds(0.94, 0.15), bounds(1.06, 0.15), bounds(1.0, 0.25)]),
     13: (draws_of(0.015, -0.015), [draws_of(0.025, 0), draws_of(-0.025, 0), draws_of(0, 0.025), draws_of(0, -0.025)]),
     14: (units(2.0, 0.4), [units(1.2, 0.4), units(3.0, 0.6)]),
+    15: (of("elbo_prefers_smooth", vae=0.62), [of("elbo_prefers_smooth", vae=0.58)]),
 }  # fmt: skip
 
 

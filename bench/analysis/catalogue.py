@@ -28,7 +28,6 @@ QUESTIONS = {
     "energy_prior": "Samples like the data (prior)",
     "energy_fit_classifier": "Samples like the data, classifier features (fitted Gaussian)",
     "energy_prior_classifier": "Samples like the data, classifier features (prior)",
-    "cycle_error_fit": "Samples survive encoding again",
     "interp_unevenness": "Even interpolation",
     "anomaly_auroc": "Anomalies told from held-out rows",
     "interp_excess": "Interpolation near the data",

@@ -3,7 +3,8 @@
 Hole fraction H_S = P_{z~S}[c(z) > the 95 % quantile of c at held-out codes] (after Leeb et al., arXiv 2106.16091), with
 the threshold at least 1e-3 T. For the prior the threshold is that of c at z ~ q(z|x).
 Diversity D_S = tr Cov Θ(z~S) / tr Cov(x).
-A constant decoder has no holes and no cycle error, so that both are read beside the diversity.
+A constant decoder has no holes and no cycle error, and a pixel cross-fade returns exactly whatever it decodes, so that
+neither ranks anybody: they describe, beside the diversity.
 """
 
 from __future__ import annotations
@@ -25,22 +26,19 @@ class Holes(Metric):
         Value(
             "cycle_error_fit",
             "How far decodes of N(m, S) of the codes move when encoded and decoded again, relative to their variance.",
-            False,
+            None,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ N(m, S)",
             needs=("encode",),
             drawn_from="fit",
             primary=True,
-            # A squared distance: a twentieth of it is a fortieth of the way that decodes move.
-            smallest_effect=0.05,
         ),
         Value(
             "cycle_error_prior",
             "How far decodes of the prior move when encoded and decoded again, relative to their variance.",
-            False,
+            None,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ prior",
-            smallest_effect=0.05,
             needs=("encode", "prior"),
         ),
         *each(

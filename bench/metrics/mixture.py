@@ -45,7 +45,7 @@ class Mixture(Metric):
         Value(
             "cycle_error_mixture",
             "How far decodes of the code mixture move when encoded and decoded again, relative to their variance.",
-            False,
+            None,
             range="[0, inf)",
             formula="E||decode(mu(y)) - y||^2 / tr Cov(y), y = decode(z), z ~ mixture",
         ),

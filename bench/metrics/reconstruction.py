@@ -101,11 +101,9 @@ class Reconstruction(Metric):
         Value(
             "generalisation_ratio",
             "Held-out over training squared error: 1 means that new data are decoded as well as known ones.",
-            False,
+            None,  # a constant decoder has the best one
             range="[0, inf)",
             formula="test_mse / train_mse",
-            # Over-fitting counts from 5 %: below, it is the luck of which rows were held out.
-            smallest_effect=0.05,
             core=True,
         ),
         needs=("encode", "decode"),

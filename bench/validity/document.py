@@ -12,13 +12,14 @@ import pandas as pd
 from bench.analysis.numbers import number
 from bench.files import make_directory, write_bytes, write_text
 from bench.text import escape, table
-from bench.validity.judge import BLIND, GAUGE, SEES, UNSTEADY, WON, Curve, Judged, judged
+from bench.validity.judge import BLIND, GAUGE, NO_REFERENCE, SEES, UNSTEADY, WON, Curve, Judged, judged
 
-MARKS = {SEES: "✓", BLIND: "·", WON: "✗", UNSTEADY: "~"}
+MARKS = {SEES: "✓", BLIND: "·", WON: "✗", UNSTEADY: "~", NO_REFERENCE: "n/a"}
 LEGEND = (
     "✓ sees it: worse with every step of the sweep (rank correlation with the strength at least .9) and, at its "
     "strongest, beyond three standard errors of what real data score. · blind: nowhere beyond them. ~ unsteady. "
-    "✗ won by it: some level scores better than real data beyond noise, so that the metric may rank nobody."
+    "✗ won by it: some level scores better than real data beyond noise, so that the metric may rank nobody. n/a: real "
+    "data have no number there (the likelihood of an error of 0)."
 )
 KINDS = {
     "samples": "Samples: real rows, degraded, in the place of decodes of the prior",

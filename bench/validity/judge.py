@@ -11,7 +11,9 @@ import numpy as np
 MONOTONE = 0.9
 #: Standard errors beyond which a level differs from real data.
 SIGMAS = 3.0
-SEES, BLIND, WON, UNSTEADY = "sees", "blind", "won", "unsteady"
+#: Differences below this share of a curve's largest value are rounding, whatever the noise.
+ROUNDING = 1e-6
+SEES, BLIND, WON, UNSTEADY, NO_REFERENCE = "sees", "blind", "won", "unsteady", "without a number"
 GAUGE = "gauge"
 
 
@@ -56,11 +58,18 @@ class Curve:
 
     @property
     def verdict(self) -> str:
-        """`SEES`: monotone and worse; `BLIND`: nowhere beyond noise; `WON`: somewhere better than real data."""
-        bad, noise = self.badness, SIGMAS * self.noise + 1e-9
+        """`SEES`: monotone and worse; `BLIND`: nowhere beyond noise; `WON`: somewhere better than real data.
+
+        `NO_REFERENCE`: real data have no number (the likelihood of an error of 0), so nothing can be better or worse.
+        """
+        bad = self.badness
+        if not np.isfinite(bad[0]):
+            return NO_REFERENCE
+        size = float(np.max(np.abs(self.values[np.isfinite(self.values)])))
+        noise = SIGMAS * (self.noise if np.isfinite(self.noise) else 0.0) + ROUNDING * size + 1e-12
         if bad.min() < bad[0] - noise:
             return WON
-        if not np.isfinite(bad[0]) or bad[-1] <= bad[0] + noise:
+        if bad[-1] <= bad[0] + noise:
             return BLIND if bad.max() <= bad[0] + noise else UNSTEADY
         return SEES if rank_correlation(bad) > MONOTONE - 1e-9 else UNSTEADY
 
@@ -79,7 +88,8 @@ class Judged:
     def broken(self) -> list[str]:
         """Why it may not rank anything: sweeps that it is won by, and claims that it does not keep."""
         if self.kind == GAUGE:
-            return [f"changes under {sweep} codes" for sweep, verdict in self.verdicts.items() if verdict != BLIND]
+            same = (BLIND, NO_REFERENCE)
+            return [f"changes under {sweep} codes" for sweep, verdict in self.verdicts.items() if verdict not in same]
         won = [f"won by {sweep}" for sweep, verdict in self.verdicts.items() if verdict == WON]
         missed = [
             f"claims to see {sweep} and is {self.verdicts[sweep]}"

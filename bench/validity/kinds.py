@@ -34,6 +34,12 @@ WOULD_BE = {
 OF_PATHS = ("interp_excess", "interp_realism", "interp_true_distance")
 #: Values of decoded samples that encode them again, for which rows without a code are nothing.
 OF_CODES = ("cycle_error", "hole_fraction")
+#: Primary values that rank without a sweep of their own, and why.
+UNSWEPT = {
+    "interp_unevenness": "how evenly a path advances has no real reference; its truths are analytic",
+    "interp_excess_randconv": "the excess in random features, where data have no classes; swept in pixels",
+    "anomaly_auroc": "its reference is the label: a shuffled score has .5, a copy of the label 1",
+}
 _SOURCE = re.compile(r"_(fit|mixture)(?=_|$)")
 
 
@@ -65,6 +71,8 @@ def direction(value: Value) -> bool | None:
 
 def seen_text(value: Value, family: str) -> str:
     """What a value was found to see and not to see, in words; "" where it makes no claim."""
+    if value.name in UNSWEPT:
+        return f"none: {UNSWEPT[value.name]}"
     kind = kind_of(value, family)
     if kind is None or not value.sees:
         return ""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.validity.judge import BLIND, GAUGE, SEES, UNSTEADY, WON, Curve, judged, rank_correlation
+from bench.validity.judge import BLIND, GAUGE, NO_REFERENCE, SEES, UNSTEADY, WON, Curve, judged, rank_correlation
 
 
 def curve(values, better=True, noise=0.01, target=None, **rest):
@@ -58,6 +58,19 @@ def test_an_invariant_value_must_not_notice_other_codes():
     same, other = (curve(v, kind=GAUGE, sweep="affine", claims=()) for v in ((0.5, 0.5, 0.5), (0.5, 0.4, 0.3)))
     assert judged([same])[0].passes
     assert judged([other])[0].broken == ["changes under affine codes"]
+
+
+def test_rounding_is_no_change_of_gauge_and_no_win():
+    for values in ((1.56873597, 1.56873596, 1.56873598), (1e6, 1e6 - 0.05, 1e6), (0.0, 0.0, 0.0)):
+        assert curve(values, False, noise=0.0, kind=GAUGE, sweep="affine", claims=()).verdict == BLIND
+    assert curve((1.5687, 1.5680, 1.5687), False, noise=0.0).verdict == WON
+
+
+def test_where_real_data_have_no_number_nothing_wins():
+    judgement = judged([curve((np.nan, 0.2, 0.5, 0.9), claims=())])[0]
+    assert judgement.verdicts == {"blur": NO_REFERENCE} and judgement.passes
+    claimed = judged([curve((np.nan, 0.2, 0.5, 0.9))])[0]
+    assert claimed.broken == ["claims to see blur and is without a number"]
 
 
 def test_rank_correlation_against_scipy():

@@ -1,4 +1,4 @@
-"""What to take for which purpose: one answer for reconstruction, one for sampling, one for interpolation.
+"""What to take for which purpose: one answer each for reconstruction, sampling, interpolation and anomalies.
 
 An answer rests on one metric, the first of its purpose that somebody competes in, and on that metric's marks: the same
 tests, the same settings that validation chose, the same reasons why somebody does not compete. Metrics are correlated,
@@ -75,6 +75,7 @@ PURPOSES = (
     Purpose("sampling", ("energy_fit", "energy_prior", "coverage_fit", "coverage_prior")),
     Purpose("interpolation", ("interp_true_distance", "interp_excess", "interp_excess_classifier",
                               "interp_excess_randconv", "interp_unevenness")),
+    Purpose("finding anomalies", ("anomaly_auroc",)),
 )  # fmt: skip
 RECONSTRUCTION = PURPOSES[0]
 

@@ -80,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: without the program's name; those of the process if None.
     """
-    if arguments is None and (answered := _asked_by_shell()) is not None:
-        sys.exit(answered)
+    if arguments is None and (completed := _asked_by_shell()) is not None:
+        sys.exit(completed)
     if arguments is None:  # a process of aebench's own: torch is not loaded yet, and nobody else draws
         fill_closed()
         os.environ.update(bounded_spin(os.environ) | {"MPLBACKEND": "agg"})

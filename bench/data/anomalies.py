@@ -125,12 +125,13 @@ def relabelled(
     parts: Sequence[np.ndarray | None], names: Sequence[str] | None
 ) -> tuple[list[np.ndarray | None], tuple[str, ...] | None]:
     """Codes of the parts and names with only those classes that occur in one; nothing where there is but one class."""
-    if names is None or any(part is None for part in parts):
+    known = [part for part in parts if part is not None]
+    if names is None or len(known) < len(parts):
         return [None] * len(parts), None
-    found = np.unique(np.concatenate([part for part in parts if part is not None]))
+    found = np.unique(np.concatenate(known))
     if len(found) < 2:
         return [None] * len(parts), None
-    return [np.searchsorted(found, part) for part in parts], tuple(names[code] for code in found)
+    return [np.searchsorted(found, part) for part in known], tuple(names[code] for code in found)
 
 
 def with_anomalies(split: Split, anomalies: Any, kinds: np.ndarray, marked: Marked) -> Split:
@@ -144,7 +145,9 @@ def with_anomalies(split: Split, anomalies: Any, kinds: np.ndarray, marked: Mark
     names = tuple(marked.names[kind] for kind in found)
     whole = replace(
         split,
-        **dict(zip(("train_labels", "validation_labels", "test_labels"), labels, strict=True)),
+        train_labels=labels[0],
+        validation_labels=labels[1],
+        test_labels=labels[2],
         label_names=label_names,
         anomalies=anomalies,
         anomaly_kinds=np.searchsorted(found, kinds),

@@ -69,7 +69,7 @@ def split_arrays(
     base = arrange(as_numbers(data, names), what)
     require_one_index(data, labels)
     codes, label_names = (None, None) if labels is None else encode_labels(labels, len(base), row_name=row_name)
-    sizes = {"validation": validation, "test": test, "split_seed": split_seed}
+    sizes: dict[str, Any] = {"validation": validation, "test": test, "split_seed": split_seed}
     marked = anomaly if isinstance(anomaly, Marked) else mark(codes, label_names, anomaly, contamination)
     rows, apart = (partition(len(base), **sizes), None) if marked is None else divide(marked, **sizes)
     summary = summarise(base, rows.train, names, apart)

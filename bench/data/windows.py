@@ -162,9 +162,9 @@ def window_split(
     summary = summarise(series, in_train, names)
     fitted = fit_scaling(summary, scale, series.dtype, names)
     if np.ndim(fitted.scale):  # of rows (C,), for sequences (C, T)
-        shift, scale = (np.asarray(value)[:, None] for value in (fitted.shift, fitted.scale))
+        shift, spread = (np.asarray(value)[:, None] for value in (fitted.shift, fitted.scale))
         summary = replace(summary, low=summary.low[:, None], high=summary.high[:, None])
-        fitted = replace(fitted, shift=shift, scale=scale)
+        fitted = replace(fitted, shift=shift, scale=spread)
     base = np.lib.stride_tricks.sliding_window_view(series, how.window, axis=0)  # (R - T + 1, C, T), no copy
     values = sum(map(len, parts)) * series.shape[1] * how.window
     split = scaled_split(base, parts, (None, None), summary, fitted, "", values * 4 > memory_limit)

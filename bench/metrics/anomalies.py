@@ -193,6 +193,7 @@ def _anomalies(view: View) -> tuple[Tensor, np.ndarray]:
     """The anomalies that are scored, (A, *data_shape), and the kind of each, (A,)."""
 
     def load() -> tuple[Tensor, np.ndarray]:
+        assert view.split.anomalies is not None  # asked for by `needs`
         n = len(view.split.anomalies)
         rows = np.sort(view.shared.numpy_generator("anomalies").permutation(n)[:MOST])
         kinds = np.zeros(n, dtype=np.int64) if view.split.anomaly_kinds is None else view.split.anomaly_kinds

@@ -39,7 +39,7 @@ NORMS: dict[str, tuple[Callable[[int], nn.Module], ...] | None] = {
     "batch": (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm1d),
     "layer": (nn.LayerNorm, *[functools.partial(nn.GroupNorm, 1)] * 2),
 }
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+_TRANSPOSED: tuple[type[nn.ConvTranspose1d], type[nn.ConvTranspose2d]] = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 _LINEAR_MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, *_TRANSPOSED)
 
 

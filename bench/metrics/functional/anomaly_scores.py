@@ -14,6 +14,7 @@ row meets the same `DRAWS` draws: antithetic pairs of noise for a normal q, else
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -126,6 +127,6 @@ def _is_normal(posterior: Distribution) -> bool:
 
 def _paired(posterior: Distribution, generator: torch.Generator) -> Tensor:
     """Draws μ ± σε of a normal posterior with the same ε for every row, (S, B, L)."""
-    base = _base(posterior)
+    base: Any = _base(posterior)  # a normal distribution
     half = torch.randn(DRAWS // 2, 1, base.loc.shape[-1], generator=generator).to(base.loc)
     return base.loc + base.scale * torch.cat([half, -half])

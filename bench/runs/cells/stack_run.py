@@ -93,14 +93,12 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) 
     notes: dict[str, str] = {}
     for cell in task.cells:
         if cell.cell_id in weights:
-            result = _evaluated_again(task, workshop, cell, split, weights[cell.cell_id])
-            if isinstance(
-                result, UsageError
-            ):  # of this cell's file alone: its neighbours are evaluated, and it is trained
-                notes[cell.cell_id] = f"{result}; that cell is trained again"
+            again = _evaluated_again(task, workshop, cell, split, weights[cell.cell_id])
+            if isinstance(again, UsageError):  # of this cell's file alone: neighbours are evaluated, it is trained
+                notes[cell.cell_id] = f"{again}; that cell is trained again"
                 del weights[cell.cell_id]
             else:
-                yield result
+                yield again
     fresh = [cell for cell in task.cells if cell.cell_id not in weights]
     if not fresh:
         return

@@ -92,7 +92,7 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "Training",
             f"{spec.get('optimizer', '?')}, {spec.get('schedule', '?')} schedule, {length}, "
-            f"batch {spec.get('batch-size', '?')}, {_precision(spec)}{stop}",
+            f"batch {spec.get('batch-size') or 'min(128, a quarter of the training rows)'}, {_precision(spec)}{stop}",
         ),
     ]
     if isinstance(seeds, list):

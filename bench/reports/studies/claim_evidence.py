@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.numbers import number, p_value, with_interval
+from bench.analysis.stats import CONFIDENCE
 from bench.errors import BenchError
 from bench.reports.figures.claims import plot_claims
 from bench.reports.studies import CLAIMS, Claim, Component, Outcome
@@ -50,6 +51,8 @@ class Judged:
             interval = component.interval
             shown = with_interval(interval.mean, interval.half_width)
             sign = {"above": "met", "below": "not met", "open": "open"}[side]
+            if side == "open" and p < 1 - CONFIDENCE:  # it alone does not decide the claim
+                sign = ("met" if interval.mean > component.threshold else "not met") + " by itself"
             parts.append(f"{component.text}: {shown}, must be > {number(component.threshold, 3)}: {sign} (p {_p(p)})")
         overall = f"; Holm p {_p(self.outcome.p)}" if np.isfinite(self.outcome.p) else ""
         return "; ".join(parts) + overall

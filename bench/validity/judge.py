@@ -66,7 +66,9 @@ class Curve:
         if not np.isfinite(bad[0]):
             return NO_REFERENCE
         size = float(np.max(np.abs(self.values[np.isfinite(self.values)])))
-        noise = SIGMAS * (self.noise if np.isfinite(self.noise) else 0.0) + ROUNDING * size + 1e-12
+        own = self.noise if np.isfinite(self.noise) else 0.0
+        # Under other coordinates both numbers are of the same model, and as noisy: their difference is √2 times that.
+        noise = SIGMAS * own * (2**0.5 if self.kind == GAUGE else 1.0) + ROUNDING * size + 1e-12
         if bad.min() < bad[0] - noise:
             return WON
         if bad[-1] <= bad[0] + noise:

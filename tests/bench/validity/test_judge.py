@@ -64,6 +64,9 @@ def test_rounding_is_no_change_of_gauge_and_no_win():
     for values in ((1.56873597, 1.56873596, 1.56873598), (1e6, 1e6 - 0.05, 1e6), (0.0, 0.0, 0.0)):
         assert curve(values, False, noise=0.0, kind=GAUGE, sweep="affine", claims=()).verdict == BLIND
     assert curve((1.5687, 1.5680, 1.5687), False, noise=0.0).verdict == WON
+    under = {"kind": GAUGE, "sweep": "affine", "claims": ()}
+    assert curve((0.5, 0.46, 0.5), noise=0.01, **under).verdict == BLIND  # 4 of one number's, 2.8 of a difference's
+    assert curve((0.5, 0.45, 0.5), noise=0.01, **under).verdict != BLIND
 
 
 def test_where_real_data_have_no_number_nothing_wins():

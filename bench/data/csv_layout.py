@@ -59,7 +59,8 @@ def find_layout(lines: Sequence[str], label: str | None, what: str, header: str 
     otherwise. A first column without a name holds row names (R, pandas) and is left out.
 
     Raises:
-        DataError: empty, not CSV, a column without a name, two of one name, values where names are expected.
+        DataError: empty, not CSV, a column without a name, two of one name, values where names are expected, numbers
+            that only spaces divide, or with decimal commas in a file without names.
         UsageError: no column of the name `label`.
     """
     lines = [lines[0].lstrip("\ufeff"), *lines[1:]] if lines else []
@@ -72,6 +73,8 @@ def find_layout(lines: Sequence[str], label: str | None, what: str, header: str 
     sample = _sample(lines[skip:], delimiter, what, skip)
     if not sample:
         raise DataError(f"{what} is empty; expected a line of column names and lines of numbers")
+    if said is None:
+        _refuse_spaces(sample, what)
     notes = [f"{len(comments)} line{'s' * (len(comments) > 1)} of comments (#) passed over"] if comments else []
     (start, end, first), rows = sample[0], [cells for _, _, cells in sample[1:]]
     first = [as_seen(cell) for cell in first]
@@ -105,7 +108,10 @@ def find_layout(lines: Sequence[str], label: str | None, what: str, header: str 
     if empty_end:
         left_out.add(len(columns))
         columns = [*columns, ""]
-    return Layout(delimiter, columns, frozenset(left_out), empty_end, heading, start, end, tuple(notes))
+    layout = Layout(delimiter, columns, frozenset(left_out), empty_end, heading, start, end, tuple(notes))
+    if heading and _with_commas(heading, rows):
+        raise bad_cell(heading, layout, None, start, what)
+    return layout
 
 
 def records(lines: Iterable[str], delimiter: str, what: str, skipped: int = 0) -> Iterator[tuple[int, int, list[str]]]:
@@ -259,6 +265,28 @@ def _counts(first: Sequence[str]) -> bool:
 
 def _only_quoted(lines: Sequence[str], line: int) -> bool:
     return '"' in lines[line - 1] and len(lines) > line and not any('"' in other for other in lines[line:])
+
+
+def _refuse_spaces(sample: Sequence[tuple[int, int, list[str]]], what: str) -> None:
+    """Lines that only spaces divide, each into as many numbers, below a line of as many names or none."""
+    rows = [cells[0].split() for _, _, cells in sample if len(cells) == 1]
+    if len(rows) < len(sample) or len(rows[0]) < 2 or len({*map(len, rows)}) > 1:
+        return
+    first = 0 if all(map(is_number, rows[0])) else 1
+    if rows[first:] and all(is_number(cell) for row in rows[first:] for cell in row):
+        line, _, cells = sample[first]
+        raise NotNumbers(
+            f"{what}, line {line}: {cells[0].strip()[:60]!r} holds several numbers; separate them by comma, semicolon, "
+            "tab or |, not by spaces (numpy.savetxt does it with delimiter=',')"
+        )
+
+
+def _with_commas(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a first line is numbers of which one has a comma, as the one below it has: data, and no names."""
+    below = rows[0] if rows else ()
+    return any(
+        "," in cell and "," in other and _ROUGHLY.fullmatch(other) for cell, other in zip(first, below, strict=False)
+    )
 
 
 def _refuse_data(first: Sequence[str], rows: Sequence[Sequence[str]], line: int, what: str) -> None:

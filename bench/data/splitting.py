@@ -29,13 +29,17 @@ def part_size(name: str, size: Any, n: int) -> int:
     """Number of rows that `size` asks of `n`: a fraction in (0, 1) is rounded up, a whole number is a count.
 
     Raises:
-        UsageError: `size` is neither, or is negative.
+        UsageError: `size` is neither, is negative, or is the float 1.0, which may be one row or all.
 
     >>> part_size("test", 0.2, n=99), part_size("test", 7, n=99)
     (20, 7)
     """
     if isinstance(size, bool) or not isinstance(size, (int, float)) or not 0 <= size < math.inf:
         raise UsageError(f"{name}={size!r}: give a fraction below 1 or a whole number of rows")
+    if size == 1 and isinstance(size, float):  # all rows, or one that a float parameter made 1.0
+        raise UsageError(
+            f"{name}=1.0 may be one row or all; give a fraction below 1 or a whole number of rows from 2 on"
+        )
     if size < 1:
         return math.ceil(size * n - 1e-9)  # the offset undoes rounding, as in 0.07 * 100 = 7.000000000000001
     if size != int(size):

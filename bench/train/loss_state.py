@@ -4,15 +4,18 @@ A stack calls the loss of one model for all seeds, a recording does not call it 
 parameters and buffers, and so does a model that is loaded. What else a loss changes (an attribute, a list, a global)
 or binds anew (a buffer: what it is bound to is not what the stack holds) would therefore give other numbers in each of
 them. `Watch` compares what lies on the variant's modules before and after each call that is really made, and at
-some of them, and between intervals, all data that its code reaches; `refuse_differences` compares models of several
-seeds.
+some of them, and between intervals, all data that its code reaches, and around some the global generators of Python
+and numpy (torch's is refused by `bench.train.stack`); `refuse_differences` compares models of several seeds.
 """
 
 from __future__ import annotations
 
+import array
 import collections
+import functools
 import inspect
 import itertools
+import pickle
 import random
 import sys
 import types
@@ -56,8 +59,12 @@ class Watch:
         """`variant.loss(*arguments)`.
 
         Raises:
-            PluginError: it binds, adds or deletes something on a module, moves a parameter, or changes other data.
+            PluginError: it binds, adds or deletes something on a module, moves a parameter, changes other data, or
+                draws from a global generator.
         """
+        self._calls += 1
+        trial = self._calls & (self._calls - 1) == 0
+        drawn = _global_generators() if trial else {}
         before = [dict(table) for _, table in self._tables]
         times = [written_times(tensor) for _, table in self._parameters for tensor in table.values()]
         result = self._variant.loss(*arguments)
@@ -67,10 +74,15 @@ class Watch:
                     raise self._error(f"binds {path}{name} anew")
         if times != [written_times(tensor) for _, table in self._parameters for tensor in table.values()]:
             raise self._error("writes into a parameter, which only the optimiser may move")
-        self._calls += 1
-        if self._calls & (self._calls - 1) == 0:
+        if trial:
+            self._compare_generators(drawn)
             self.compare()
         return result
+
+    def _compare_generators(self, before: dict[str, bytes]) -> None:
+        for name, state in _global_generators().items():
+            if state != before[name]:
+                raise self._error(f"draws from the global generator of {name} (noise comes from its argument draw)")
 
     def compare(self) -> None:
         """Raise `PluginError` where data that the variant's code reaches are not what they were at first."""
@@ -85,6 +97,11 @@ class Watch:
 
 
 _GONE = object()
+
+
+def _global_generators() -> dict[str, bytes]:
+    """The states of the generators that Python and numpy draw from unless another is named."""
+    return {"random": pickle.dumps(random.getstate()), "numpy.random": pickle.dumps(np.random.get_state())}
 
 
 def refuse_differences(models: Sequence[Variant]) -> None:
@@ -178,11 +195,24 @@ class _Walk:
         elif isinstance(value, (types.FunctionType, types.MethodType)):
             self.function(path, getattr(value, "__func__", value))
         elif isinstance(value, nn.Module):
-            for name, tensor in [*value.named_parameters(), *value.named_buffers()]:
-                self(f"{path}.{name}", tensor)
+            self._module(path, value)
+        elif isinstance(value, functools.partial):
+            self._attributes(path, {"func": value.func, "args": value.args, "keywords": value.keywords})
+        elif isinstance(value, types.SimpleNamespace):
+            self._attributes(path, vars(value))
         elif not isinstance(value, (type, types.ModuleType)) and not self._foreign(type(value).__module__):
-            for name, one in getattr(value, "__dict__", {}).items():
-                self(f"{path}.{name}", one)
+            self._attributes(path, {**_slots(value), **getattr(value, "__dict__", {})})
+
+    def _module(self, path: str, module: nn.Module) -> None:
+        """A module that is no child of the variant: its tensors, and what the plugin's own modules keep beside them."""
+        self._attributes(path, {**dict(module.named_parameters()), **dict(module.named_buffers())})
+        for name, inner in module.named_modules(prefix=path):
+            if not self._foreign(type(inner).__module__):
+                self._attributes(name, {key: one for key, one in vars(inner).items() if key not in _OWN})
+
+    def _attributes(self, path: str, attributes: Mapping[str, Any]) -> None:
+        for name, one in attributes.items():
+            self(f"{path}.{name}", one)
 
     def _mark(self, value: Any) -> Any:
         if isinstance(value, Tensor):
@@ -192,10 +222,16 @@ class _Walk:
             return _digest(value)
         if isinstance(value, torch.Generator):
             return _digest(value.get_state().numpy())
+        if isinstance(value, (bytearray, array.array)):
+            return len(value), zlib.crc32(value)
         if isinstance(value, random.Random):
             return hash(value.getstate())
-        if isinstance(value, np.random.Generator):
-            return repr(value.bit_generator.state)
+        if isinstance(value, np.random.RandomState):
+            return zlib.crc32(pickle.dumps(value.get_state(legacy=False)))
+        if isinstance(value, (np.random.Generator, np.random.BitGenerator)):
+            return zlib.crc32(pickle.dumps(getattr(value, "bit_generator", value).state))
+        if isinstance(value, np.random.SeedSequence):
+            return repr(value)
         return repr(value) if type(value).__module__ == "itertools" else None
 
     def _foreign(self, module: str | None) -> bool:
@@ -251,6 +287,17 @@ class _Walk:
                 self(f"{kind.__name__}.{name}", method)
             if not callable(value) and not name.startswith("__") and not hasattr(value, "__get__"):
                 self(f"{kind.__name__}.{name}", value)
+
+
+def _slots(value: Any) -> dict[str, Any]:
+    """What is kept in slots (`__slots__`, `@dataclass(slots=True)`) of an object's class and of those above it."""
+    slots = [
+        name
+        for kind in type(value).__mro__
+        for name, slot in vars(kind).items()
+        if isinstance(slot, types.MemberDescriptorType)
+    ]
+    return {name: getattr(value, name) for name in slots if hasattr(value, name)}
 
 
 def _functions(value: Any) -> list[Callable]:

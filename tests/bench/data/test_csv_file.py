@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench.data import csv_file
 from bench.data.csv_file import Wanted, read_csv
 from bench.errors import DataError, UsageError
+from datasets.file import load
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(40, 3))
@@ -184,9 +185,34 @@ def test_decimal_commas_without_names_are_named_on_line_1(read):
         read("a;b\n1;1.037,5\n")
 
 
-def test_numbers_divided_by_spaces_are_named(read):
-    with pytest.raises(DataError, match="holds several numbers; separate them by comma"):
-        read("1.5 2\n3.5 4\n" * 5)
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_decimal_commas_of_three_digits_without_names_are_named_on_line_1(tmp_path, mark):
+    path = tmp_path / "rows.csv"
+    path.write_text("".join(f"2,{n}{mark}{n % 7}\n" for n in range(224, 264)))
+    with pytest.raises(DataError, match=r"line 1, column 1 \('column1'\): '2,224' .* write 2\.224 or 2224$"):
+        load(path)
+    path.write_text(f"1,000{mark}2,000\n" + "".join(f"{n}{mark}{n % 7}\n" for n in range(40)))
+    assert load(path).train.shape[1:] == (2,)  # what no row below is written like may be names
+
+
+@pytest.mark.parametrize("gap", [" ", "   "])
+@pytest.mark.parametrize("above, line", [("", 1), ("a b c\n", 2), ("# a b c\n", 2), ("# by hand\na b c\n", 3)])
+@pytest.mark.parametrize("few", [False, True])
+def test_numbers_divided_by_spaces_are_named(tmp_path, above, line, gap, few):
+    path, stream = tmp_path / "rows.csv", io.StringIO()
+    np.savetxt(stream, np.rint(ROWS) if few else ROWS, fmt="%.3f", delimiter=gap)
+    path.write_text(above + stream.getvalue())
+    first = stream.getvalue().partition("\n")[0]
+    with pytest.raises(DataError) as caught:
+        load(path)
+    assert f"'rows.csv', line {line}: '{first}' holds several numbers; separate them by comma" in str(caught.value)
+    assert "savetxt" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_one_column_of_texts_with_spaces_is_no_table_of_numbers(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("size\n" + "".join(f"{n % 3} {'to' if n % 4 else 'up'} 9\n" for n in range(40)))
+    assert load(path).train.shape[1:] == (6,)
 
 
 @pytest.mark.parametrize("names", ["2019,2020,2021", '"2019","2020","2021"', "7000,3000,9000.0"])

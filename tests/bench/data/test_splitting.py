@@ -30,6 +30,14 @@ def test_fractions_are_rounded_up_without_binary_dust():
     assert part_size("test", 0.001, 100) == 1
     assert part_size("test", 0, 100) == 0
     assert part_size("test", 30.0, 100) == 30
+    assert part_size("test", 1, 100) == 1
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+@pytest.mark.parametrize("one", [1.0, np.float64(1)])
+def test_a_share_of_one_is_not_taken_for_one_row(name, one):
+    with pytest.raises(UsageError, match=f"^{name}=1.0 may be one row or all; give a fraction below 1 or a number "):
+        partition(100, **{name: one})
 
 
 def test_seeds_shuffle():

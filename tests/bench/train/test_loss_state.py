@@ -1,8 +1,11 @@
 """State of a loss lies in buffers, with the same numbers alone, stacked, recorded and resumed; else it is refused."""
 
+import array
 import collections
 import dataclasses
+import functools
 import itertools
+import random
 import sys
 import types
 
@@ -57,6 +60,26 @@ class Plain(Variant):
 class Box:
     def __init__(self):
         self.n = 0
+
+
+class Slotted:
+    __slots__ = ("__n", "unset")
+
+    def __init__(self):
+        self.__n = 0
+
+    def tick(self):
+        self.__n += 1
+
+
+class SlottedBelow(Slotted):
+    """Of two classes, of which the upper keeps slots."""
+
+
+@dataclasses.dataclass(slots=True)
+class SlottedData:
+    n: int = 0
+    late: list = dataclasses.field(default_factory=list)
 
 
 class Counting(torch.nn.Module):
@@ -133,6 +156,37 @@ FAULTS = {
     "own generator": (
         own("rng", lambda: np.random.default_rng(0)), lambda self, z: self.rng.random(), "self.rng",
     ),
+    "slot": (own("box", Slotted), lambda self, z: self.box.tick(), "self.box._Slotted__n"),
+    "slot of a parent": (own("box", SlottedBelow), lambda self, z: self.box.tick(), "self.box._Slotted__n"),
+    "slot that was empty": (own("box", Slotted), lambda self, z: setattr(self.box, "unset", 1), "self.box.unset"),
+    "dataclass with slots": (
+        own("box", SlottedData), lambda self, z: setattr(self.box, "n", self.box.n + 1), "self.box.n",
+    ),
+    "list in a slot": (own("box", SlottedData), lambda self, z: self.box.late.append(1), "self.box.late"),
+    "namespace": (
+        own("box", lambda: types.SimpleNamespace(n=0)), lambda self, z: setattr(self.box, "n", self.box.n + 1),
+        "self.box.n",
+    ),
+    "partial": (
+        own("tick", lambda: functools.partial(list.append, [])), lambda self, z: self.tick(1), "self.tick.args[0]",
+    ),
+    "bytes in place": (
+        own("seen", lambda: bytearray(2)), lambda self, z: self.seen.__setitem__(0, self.seen[0] + 1), "self.seen",
+    ),
+    "array of Python": (
+        own("seen", lambda: array.array("d", [0])), lambda self, z: self.seen.__setitem__(0, self.seen[0] + 1),
+        "self.seen",
+    ),
+    "module in a list": (
+        own("gates", lambda: [Counting()]), lambda self, z: self.gates[0](z), "self.gates[0].calls",
+    ),
+    "earlier generator": (own("rng", lambda: np.random.RandomState(0)), lambda self, z: self.rng.rand(), "self.rng"),
+    "bits of a generator": (own("rng", lambda: np.random.PCG64(0)), lambda self, z: self.rng.random_raw(), "self.rng"),
+    "seeds spawned": (
+        own("seeds", lambda: np.random.SeedSequence(0)), lambda self, z: self.seeds.spawn(1), "self.seeds",
+    ),
+    "Python's generator": (None, lambda self, z: random.random(), "the global generator of random"),
+    "numpy's generator": (None, lambda self, z: np.random.rand(), "the global generator of numpy.random"),
     "global": (None, count_in_a_global, "the global TOTAL"),
     "global list": (None, lambda self, z: SEEN.append(1), "the global SEEN"),
     "global in a helper": (None, through_a_helper, "the global SEEN"),

@@ -153,7 +153,12 @@ def _whole(picture: Any, name: str, tags: Any, bits: int, depths: Depths) -> np.
 
 def _floats(picture: Any, name: str) -> np.ndarray:
     values = np.asarray(picture).astype(np.float64)
-    if not (values.min() >= 0 and values.max() <= 1):  # also where one is NaN
+    if missing := int(np.isnan(values).sum()):
+        raise DataError(
+            f"{name!r}: {missing} of {values.size} pixels of a {picture.format} picture are NaN; say what they show "
+            "(0 is black, 1 white), or remove the picture"
+        )
+    if values.min() < 0 or values.max() > 1:
         raise DataError(
             f"{name!r}: a {picture.format} picture of floating-point values from {values.min():g} to {values.max():g}; "
             "only 0 to 1 are read: rescale them, or save it with 8 or 16 bits"

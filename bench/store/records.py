@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bench.errors import UsageError
 from bench.files import file_error, file_errors, open_own, safe_id
@@ -177,7 +177,7 @@ class Damage:
     Attributes:
         lines: (line number, what is wrong) of each that could not be read.
         withdrawn: ids of the cells whose latest line is one of these; what earlier lines say of them is out of date.
-        unmarked: readable lines without a checksum, as earlier versions wrote them.
+        unmarked: readable lines without a checksum, as earlier versions wrote them, in a file where none has one.
     """
 
     lines: list[tuple[int, str]] = field(default_factory=list)
@@ -204,15 +204,21 @@ class Damage:
 def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
     """Every readable record of `path` in file order; unreadable lines are noted in `damage`.
 
+    A record without a checksum is believed where no record has one; beside others that have one it may be an edited one
+    that was stripped of it.
+
     Raises:
         UsageError: the file cannot be read, or was written by a newer version.
     """
     with file_errors("read", path), open_regular(path, _MOST_BYTES) as stream:
+        sealed_file = _has_sealed(stream)
         for number, line in enumerate(iter(lambda: stream.readline(_MOST_LINE), b""), 1):
             if not line.strip():
                 continue
             try:
                 record = decode(line)
+                if sealed_file and record["checksum"] is None:
+                    raise ValueError("without a checksum, which other records here carry")
             except ValueError as error:
                 cut = "" if line.endswith(b"\n") else "cut short; "
                 damage.lines.append((number, cut + printable(error, 120)))
@@ -221,6 +227,13 @@ def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
             damage.withdrawn.discard(record["cell_id"])
             damage.unmarked += record["checksum"] is None
             yield record
+
+
+def _has_sealed(stream: BinaryIO) -> bool:
+    """Whether any line ends in its own checksum; `stream` is at its start before and after."""
+    found = any(is_sealed(line) for line in iter(lambda: stream.readline(_MOST_LINE), b""))
+    stream.seek(0)
+    return found
 
 
 def _named_cell(line: bytes) -> set[str]:

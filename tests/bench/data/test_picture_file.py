@@ -94,7 +94,15 @@ def test_tiffs_of_every_depth(tmp_path, content):
         (RAMP.astype(np.float32) * 4, r"'a\.tif': a TIFF picture of floating-point values from 0 to 960; only 0 to 1"),
         (RAMP.astype(np.float32) / 200, "from 0 to 1.2"),
         (RAMP.astype(np.float32) / 255 - 0.5, "from -0.5 to"),
-        (np.full((16, 16), np.nan, dtype=np.float32), "from nan to nan"),
+        (
+            np.full((16, 16), np.nan, dtype=np.float32),
+            "256 of 256 pixels of a TIFF picture are NaN; say what they show",
+        ),
+        (
+            np.where(RAMP == 16, np.nan, RAMP).astype(np.float32),
+            r"'a\.tif': 16 of 256 pixels of a TIFF picture are NaN",
+        ),
+        (np.where(RAMP == 16, np.inf, 0).astype(np.float32), "from 0 to inf"),
         (RAMP.astype(np.int32) - 1, r"'a\.tif': a TIFF picture of whole numbers from -1 to 239; only 0 to 65535"),
         (RAMP.astype(np.int32) * 1000, "from 0 to 240000"),
     ],

@@ -10,6 +10,7 @@ import bench
 from bench.errors import UsageError
 from bench.reports.csv_tables import export
 from bench.reports.model import load_report
+from bench.runs.resume import History
 from bench.store import records
 from bench.store.checksums import is_sealed, is_whole, mark_of, sealed, seems_whole
 from bench.store.run_store import RunStore
@@ -113,6 +114,27 @@ def test_records_of_earlier_versions_are_read_and_it_is_said_once(run):
         "3 record(s) carry no checksum, as earlier versions wrote none: edits are not seen"
     ]
     assert sum("no checksum" in note for note in load_report(run).notes) == 1
+
+
+@pytest.mark.parametrize("line", [0, 1, 2])
+def test_a_record_stripped_of_its_checksum_beside_others_is_named_and_done_again(run, line):
+    edit(run, line, "0.25", "0.15")
+    path = run / "cells.jsonl"
+    lines = path.read_text().splitlines()
+    lines[line] = json.dumps({k: v for k, v in json.loads(lines[line]).items() if k != "checksum"})
+    path.write_text("\n".join(lines) + "\n")
+    said = f"line {line + 1}: without a checksum, which other records here carry"
+    with pytest.warns(UserWarning, match=said):
+        frame = bench.load(run)
+    assert set(frame.seed) == {0, 1, 2} - {line} and set(frame.value) == {0.25}
+    assert any(said in note for note in load_report(run).notes)
+    store = RunStore.open(run)
+    history = History.read(store)
+    assert CELLS[line].cell_id not in history.latest and len(history.latest) == 2  # which is trained
+    assert not any("earlier versions" in note for note in history.notes)
+    with RunStore.create(run, FakeSpec(), plan=CELLS) as store:
+        store.append(record(CELLS[line], {"test_mse": measurement(0.3, False)}))
+    assert set(RunStore.open(run).records()) == {cell.cell_id for cell in CELLS}
 
 
 def test_a_record_that_is_read_can_be_written_again_under_its_own_checksum():

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.analysis.pareto import Pareto
+from bench.reports.figures.pareto_places import HEIGHT, WIDTH, plot_of
 from bench.reports.figures.style import INK, colour_of, new_figure
-from bench.reports.views.pareto_svg import HEIGHT, WIDTH, plot_of
 
 #: Pixels of the page that make an inch.
 _PER_INCH = 90.0

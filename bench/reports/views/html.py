@@ -21,6 +21,7 @@ from bench.analysis.sections import Section
 from bench.analysis.verdicts import LEVELS, excluded, family_line, verdicts
 from bench.reports import throughput
 from bench.reports.boards import BOARD_NOTE, OVER_NOTE, PAIRS_NOTE
+from bench.reports.figures.pareto_places import Plot, plot_of
 from bench.reports.figures.style import colour_of
 from bench.reports.header import uses_arrays
 from bench.reports.model import Report
@@ -40,7 +41,6 @@ from bench.reports.rows import (
 from bench.reports.studies.claim_evidence import NOTE
 from bench.reports.studies.published_numbers import COLUMNS, rows
 from bench.reports.views.figure_files import MOST_SECTIONS, FigureFile
-from bench.reports.views.pareto_svg import Plot, plot_of
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: A chart is embedded as SVG up to this size, above as PNG.

@@ -60,7 +60,7 @@ def test_known_plugins_are_checked_by_name_and_parameters(call):
         ("split['test'] = rows[:0]", "the test part has no rows"),
         ("split['test'] = np.zeros((5, 3), np.float32)", "rows of shape (3,) where train has (2,)"),
         (
-            "split = {k: v if k == 'description' else v[:, None] for k, v in split.items()}",
+            "split = {k: v if k == 'description' else v[:, None, None, None] for k, v in split.items()}",
             "expected (N, D), (N, C, T) or (N, C, H, W)",
         ),
         ("split['test'] = rows.astype(float)", "float64"),

@@ -45,7 +45,7 @@ def test_what_keeps_the_contract_is_returned():
         ({"train": None}, "train: a NoneType"),
         ({"train": ROWS[:6].astype(np.float64)}, "train: values of type float64; expected float32"),
         ({"train": ROWS[:6, 0]}, r"train: shape \(6,\)"),
-        ({"train": ROWS[:6, :, None]}, r"train: shape \(6, 3, 1\)"),
+        ({"train": ROWS[:6, :, None, None, None]}, r"train: shape \(6, 3, 1, 1, 1\)"),
         ({"test": ROWS[8:, :2]}, r"test: rows of shape \(2,\) where train has \(3,\)"),
         ({"train": with_value(np.nan)}, "train: row 4, column 1 is nan"),
         ({"train": with_value(np.inf)}, "train: row 4, column 1 is inf"),

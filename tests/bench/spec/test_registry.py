@@ -179,7 +179,7 @@ def test_resolution_gives_canonical_names_and_labels():
         ("variant", "stochasticae", "did you mean stochastic-ae"),
         ("variant", "vae[bta=1]", "did you mean beta?"),
         ("dataset", "digit", "unknown data set 'digit'; did you mean digits?"),
-        ("variant", "control:pac", "unknown control 'pac'; did you mean pca?"),
+        ("variant", "control:pac", "unknown control 'pac'; did you mean pca or ppca?"),
         ("variant", "control:pca[n=1]", "takes no parameters"),
     ],
 )

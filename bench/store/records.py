@@ -205,19 +205,20 @@ def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
     """Every readable record of `path` in file order; unreadable lines are noted in `damage`.
 
     A record without a checksum is believed where no record has one; beside others that have one it may be an edited one
-    that was stripped of it.
+    that was stripped of it, which is said until its cell is done again.
 
     Raises:
         UsageError: the file cannot be read, or was written by a newer version.
     """
     with file_errors("read", path), open_regular(path, _MOST_BYTES) as stream:
-        sealed_file = _has_sealed(stream)
+        sealed_file, stripped = _has_sealed(stream), dict[str, list[int]]()
         for number, line in enumerate(iter(lambda: stream.readline(_MOST_LINE), b""), 1):
             if not line.strip():
                 continue
             try:
                 record = decode(line)
                 if sealed_file and record["checksum"] is None:
+                    stripped.setdefault(record["cell_id"], []).append(number)
                     raise ValueError("without a checksum, which other records here carry")
             except ValueError as error:
                 cut = "" if line.endswith(b"\n") else "cut short; "
@@ -225,6 +226,8 @@ def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
                 damage.withdrawn |= _named_cell(line)
                 continue
             damage.withdrawn.discard(record["cell_id"])
+            if mended := stripped.pop(record["cell_id"], ()):  # done again since: nothing is lost
+                damage.lines[:] = [one for one in damage.lines if one[0] not in mended]
             damage.unmarked += record["checksum"] is None
             yield record
 

@@ -96,11 +96,11 @@ def test_tiffs_of_every_depth(tmp_path, content):
         (RAMP.astype(np.float32) / 255 - 0.5, "from -0.5 to"),
         (
             np.full((16, 16), np.nan, dtype=np.float32),
-            "256 of 256 pixels of a TIFF picture are NaN; say what they show",
+            "256 of 256 pixels of a TIFF picture are NaN; say what",
         ),
         (
             np.where(RAMP == 16, np.nan, RAMP).astype(np.float32),
-            r"'a\.tif': 16 of 256 pixels of a TIFF picture are NaN",
+            r"'a\.tif': 16 of 256 pixels of a TIFF .* NaN",
         ),
         (np.where(RAMP == 16, np.inf, 0).astype(np.float32), "from 0 to inf"),
         (RAMP.astype(np.int32) - 1, r"'a\.tif': a TIFF picture of whole numbers from -1 to 239; only 0 to 65535"),

@@ -36,7 +36,7 @@ def test_fractions_are_rounded_up_without_binary_dust():
 @pytest.mark.parametrize("name", ["validation", "test"])
 @pytest.mark.parametrize("one", [1.0, np.float64(1)])
 def test_a_share_of_one_is_not_taken_for_one_row(name, one):
-    with pytest.raises(UsageError, match=f"^{name}=1.0 may be one row or all; give a fraction below 1 or a number "):
+    with pytest.raises(UsageError, match=f"^{name}=1.0 may be one row or all; give a fraction below 1 or a whole "):
         partition(100, **{name: one})
 
 

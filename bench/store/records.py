@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from bench.errors import UsageError
 from bench.files import file_error, file_errors, open_own, safe_id
@@ -232,7 +232,7 @@ def read_records(path: Path, damage: Damage) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def _has_sealed(stream: BinaryIO) -> bool:
+def _has_sealed(stream: IO[bytes]) -> bool:
     """Whether any line ends in its own checksum; `stream` is at its start before and after."""
     found = any(is_sealed(line) for line in iter(lambda: stream.readline(_MOST_LINE), b""))
     stream.seek(0)

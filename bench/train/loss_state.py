@@ -229,7 +229,7 @@ class _Walk:
         if isinstance(value, np.random.RandomState):
             return zlib.crc32(pickle.dumps(value.get_state(legacy=False)))
         if isinstance(value, (np.random.Generator, np.random.BitGenerator)):
-            return zlib.crc32(pickle.dumps(getattr(value, "bit_generator", value).state))
+            return zlib.crc32(pickle.dumps(getattr(value, "bit_generator", value).state))  # type: ignore[union-attr]  # a BitGenerator, or a Generator that has one
         if isinstance(value, np.random.SeedSequence):
             return repr(value)
         return repr(value) if type(value).__module__ == "itertools" else None

@@ -50,9 +50,9 @@ def splits_of(dataset: Call, splits: int) -> list[Call]:
 
 
 def refuse_shared_splits(datasets: Sequence[Call], splits: int) -> None:
-    """Raise `UsageError` where two data sets of a run would have a split in common."""
+    """Raise `UsageError` where two data sets of a run would have a split in common; one that is named twice is one."""
     seen: dict[Call, Call] = {}
-    for dataset in datasets:
+    for dataset in dict.fromkeys(datasets):
         for call in splits_of(dataset, splits):
             if call in seen:
                 raise UsageError(

@@ -43,6 +43,11 @@ def test_cells_of_a_stack_stand_together_and_data_sets_follow_each_other(registr
     assert [cell.dataset.name for cell in spec.cells(registry)] == ["digits"] * 6 + ["linear-gaussian"] * 6
 
 
+def test_what_is_asked_for_twice_is_done_once(registry):
+    spec = spec_of("vae", "VAE[beta=1]", dataset=["digits", "digits", "digits[split_seed=0]"], seeds=[0, 1])
+    assert len(spec.cells(registry)) == 2
+
+
 def test_ids_depend_on_what_is_asked_of_the_cell_and_on_nothing_else(registry):
     base = spec_of("vae", seeds=2)
     ids = [cell.cell_id for cell in base.cells(registry)]

@@ -52,6 +52,7 @@ class Anomalies(Metric):
             formula="area under the ROC curve; score: the model's own, or ||decode(mu(x)) - x||^2",
             core=True,
             primary=True,
+            smallest_effect=0.005,
         ),
         Value(
             "anomaly_auroc_error",

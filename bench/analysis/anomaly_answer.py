@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bench.analysis.eligibility import CONTROL
 from bench.analysis.stats import Interval, mean_interval
 from bench.text import printable
 
 METRIC = "anomaly_auroc"
-CONTROL = "control:"
 #: Differences of AUROC below this are not worth a word, however sure.
 SMALLEST = 0.005
 

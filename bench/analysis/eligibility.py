@@ -11,11 +11,11 @@ import numpy as np
 from bench.analysis.catalogue import Metric
 from bench.analysis.stats import GREATEST_FVU, LEAST_DIVERSITY, mean_interval
 from bench.contracts.metric import NEEDS
+from bench.spec.registry import CONTROL as CONTROL
 
 if TYPE_CHECKING:
     from bench.analysis.sections import Row
 
-CONTROL = "control:"
 #: Metrics of what is sampled from the prior.
 _PRIOR = re.compile(r"_prior(?=_|$)")
 OTHER_VARIANCE = (

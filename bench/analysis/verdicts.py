@@ -128,6 +128,8 @@ def _against_baselines(section: Section, metric: str, leader: int) -> str:
         return ""
     best = max(rows, key=lambda row: sign * section.cells[row, metric].mean)
     other, name = section.cells[best, metric], f"{section.rows[best].label} ({section.cells[best, metric].text})"
+    if own.n < LEAST_SEEDS:
+        return f"; the best that is no autoencoder is {name}"
     ends = [tuple(sorted(sign * end for end in _ends(cell))) for cell in (own, other)]
     if ends[0][0] > ends[1][1]:
         return f"; it beats the best that is no autoencoder, {name}"

@@ -20,7 +20,7 @@ WRONG = 1
 #: Bytes below which a run may not find room for its files.
 LITTLE_ROOM = 1 << 30
 #: Extras: what each is for, by the module that shows whether it is there.
-EXTRAS = {"dask": "distributed", "tensorboard": "tensorboard", "docs": "mkdocs", "test": "pytest"}
+EXTRAS = {"dask": "distributed", "tensorboard": "tensorboard", "flows": "zuko", "docs": "mkdocs", "test": "pytest"}
 
 
 @click.command("doctor", cls=OnceCommand, short_help="What there is to run with, and what is wrong with it.")
@@ -123,10 +123,11 @@ def of_folder(folder: Path) -> Iterator[str]:
 
 def of_plugins() -> Iterator[str]:
     """Installed plugins that cannot be used."""
+    from bench.spec.plugin_file import KINDS
     from bench.spec.registry import Registry
 
     registry = Registry.discover()
-    for kind in ("variant", "dataset", "metric"):
+    for kind in KINDS:
         infos = [*(registry.info(kind, name) for name in registry.names(kind)), *registry.refused(kind)]
         for info in (info for info in infos if info.broken):
             yield f"the {kind} {info.name} ({info.origin}) cannot be used: {info.broken}"

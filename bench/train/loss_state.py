@@ -82,7 +82,10 @@ class Watch:
     def _compare_generators(self, before: dict[str, bytes]) -> None:
         for name, state in _global_generators().items():
             if state != before[name]:
-                raise self._error(f"draws from the global generator of {name} (noise comes from its argument draw)")
+                what = f"moves the global generator of {name}: draw from its argument draw, and seed nothing"
+                raise self._error(what)
+                    f"moves the global generator of {name}: draw from its argument draw instead, and seed nothing"
+                )
 
     def compare(self) -> None:
         """Raise `PluginError` where data that the variant's code reaches are not what they were at first."""

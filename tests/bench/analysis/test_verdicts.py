@@ -216,5 +216,10 @@ def test_a_winner_is_held_against_the_best_that_is_no_autoencoder(tmp_path, base
     assert line.winner == "a" and words in line.certainty
 
 
+def test_a_single_seed_beats_no_baseline(tmp_path):
+    (line,) = verdicts(planted(tmp_path / "run", {"a": [1.0], "b": [3.0], "control:pca": [2.0]}))
+    assert "; the best that is no autoencoder is control:pca (2" in line.certainty and "beats" not in line.certainty
+
+
 def test_without_a_baseline_nothing_is_said_of_one(said):
     assert "no autoencoder" not in said(1.0, 2.0, 3.0).certainty

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import completion, doctor, group, show
+from bench.spec.plugin_file import KINDS, PluginInfo
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -83,13 +84,13 @@ def test_the_doctor_finds_what_is_planted(monkeypatch, tmp_path):
     assert ["are free" in line for line in doctor.of_folder(tmp_path)] == [True]
 
 
-def test_a_broken_installed_plugin_is_found(monkeypatch):
-    from bench.spec.plugin_file import PluginInfo
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_installed_plugin_is_found(kind, monkeypatch):
     from bench.spec.registry import Registry
 
-    broken = PluginInfo("mine", "variant", None, entry_point="pkg:Mine", broken="line 3: invalid syntax")
-    monkeypatch.setattr(Registry, "refused", lambda self, kind: [broken] if kind == "variant" else [])
-    assert list(doctor.of_plugins()) == ["the variant mine (pkg:Mine) cannot be used: line 3: invalid syntax"]
+    broken = PluginInfo("mine", kind, None, entry_point="pkg:Mine", broken="line 3: invalid syntax")
+    monkeypatch.setattr(Registry, "refused", lambda self, asked: [broken] if asked == kind else [])
+    assert list(doctor.of_plugins()) == [f"the {kind} mine (pkg:Mine) cannot be used: line 3: invalid syntax"]
 
 
 def completed(monkeypatch, capsys, *words):

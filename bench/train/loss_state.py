@@ -84,8 +84,6 @@ class Watch:
             if state != before[name]:
                 what = f"moves the global generator of {name}: draw from its argument draw, and seed nothing"
                 raise self._error(what)
-                    f"moves the global generator of {name}: draw from its argument draw instead, and seed nothing"
-                )
 
     def compare(self) -> None:
         """Raise `PluginError` where data that the variant's code reaches are not what they were at first."""

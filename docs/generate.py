@@ -19,10 +19,10 @@ sys.path.insert(0, str(ROOT))
 
 import click  # noqa: E402
 
+from bench.analysis.sweeps import measured_as  # noqa: E402
 from bench.cli import group  # noqa: E402
 from bench.cli.list import declared  # noqa: E402
 from bench.spec.registry import Registry  # noqa: E402
-from bench.validity.kinds import measured_as  # noqa: E402
 
 _SIGNS = {"✓": "sees", "·": "blind to", "~": "unsteady under", "✗": "won by"}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 # ten times as slow where something else has taken a core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -67,6 +68,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if any(item.path.is_relative_to(root / name) for name in SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def same_draws():
+    """A test that draws without a seed of its own sees the same numbers whenever and wherever it runs."""
+    torch.manual_seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(autouse=True)

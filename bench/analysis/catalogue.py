@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.scales import LINEAR, Scale, scale_of
+from bench.analysis.sweeps import seen_text
 from bench.contracts.metric import source_tag
 from bench.spec.call import format_value
 from bench.store.measurements import MetricInfo
@@ -52,6 +53,13 @@ class Metric:
     gauge: str = ""
     needs: tuple[str, ...] = ()
     scale: Scale = LINEAR
+    sees: tuple[str, ...] = ()
+
+    @property
+    def explanation(self) -> str:
+        """What it is, and what validity sweeps found it to see and not to see; "" where nothing is known."""
+        swept = seen_text(self, self.family)
+        return " ".join([self.summary, *([f"Sweeps: {swept}."] if swept else [])]) if self.summary else ""
 
     @property
     def question(self) -> str:
@@ -105,6 +113,7 @@ def _metric(info: MetricInfo, said: Mapping[str, Any]) -> Metric:
         said.get("gauge", ""),
         tuple(said.get("needs", ())),
         scale_of(said),
+        tuple(map(printable, said.get("sees", ()))),
     )
 
 

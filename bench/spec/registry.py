@@ -24,10 +24,12 @@ from bench.spec.call import Call, format_value, parse_call, split_list
 from bench.spec.path_given import path_given
 from bench.spec.plugin_file import KINDS, PluginInfo, describe_file, kebab, read_source
 from bench.spec.plugin_path import folders_open, refuse_shadowed
-from bench.spec.plugin_sources import entry_point_infos, python_files
+from bench.spec.plugin_sources import entry_point_infos, installed_entry_points, python_files
 from bench.spec.signature import fill_parameters
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from bench.contracts.metric import Value
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -269,12 +271,16 @@ class Registry:
             raise
         return module
 
+    @cached_property
+    def _installed(self) -> EntryPoints:
+        return installed_entry_points()
+
     def _table(self, kind: str) -> dict[str, PluginInfo]:
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
         if kind not in self._tables:
             table = {info.name: info for path in builtin_files(kind) if (info := describe_file(path, kind))}
-            for info in entry_point_infos(kind):
+            for info in entry_point_infos(kind, self._installed):
                 if clash := _clash(info, table):
                     self._refused.append(PluginInfo(info.name, info.kind, info.path, info.entry_point, broken=clash))
                 else:

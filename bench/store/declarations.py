@@ -29,13 +29,12 @@ def checked(metrics: Any, path: Path) -> dict[str, dict[str, Any]]:
 def _is_declaration(entry: Any) -> bool:
     if not isinstance(entry, Mapping):
         return False
-    needs, effect = entry.get("needs"), entry.get("smallest_effect")
+    lists, effect = (entry.get("needs"), entry.get("sees", ())), entry.get("smallest_effect")
     return (
         all(isinstance(entry.get(key), str) for key in _TEXTS)
         and all(isinstance(entry.get(key), bool) for key in _SWITCHES)
         and (entry.get("higher_is_better") is None or isinstance(entry["higher_is_better"], bool))
         and entry.get("scale", "") in ("", *SCALES)
         and isinstance(effect, (int, float, type(None)))
-        and isinstance(needs, (list, tuple))
-        and all(isinstance(need, str) for need in needs)
+        and all(isinstance(one, (list, tuple)) and all(isinstance(text, str) for text in one) for one in lists)
     )

@@ -11,6 +11,7 @@ import torch
 from bench.cores import Reading, undisturbed
 from bench.errors import UsageError, unknown_name
 from bench.losses import ReconstructionCost
+from bench.memory import refuse_more_than_there_is
 from bench.store.environment import cpu_model
 from bench.store.throughput_table import BUSY, COLUMNS
 from bench.text import printable
@@ -197,12 +198,8 @@ def _check_memory(shape: Shape, device: torch.device) -> None:
     """Raise `MemoryError` before an allocation that a CPU's memory cannot hold (the system might kill the process)."""
     if device.type != "cpu":
         return
-    import psutil
-
     needed = 4 * shape.batch_size * (_BUFFERS * shape.dim + 2 * _BUFFERS * shape.latent_dim)
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise MemoryError(f"needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; use a smaller batch")
+    refuse_more_than_there_is(needed, "this shape", "use a smaller batch")
 
 
 def _failure(error: Exception) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.analysis.sweeps import direction, kind_of, measured_as
 from bench.contracts.dataset import Split
 from bench.contracts.metric import Metric, Value
 from bench.errors import UsageError
 from bench.evaluate.evaluate import evaluate
 from bench.validity.judge import GAUGE, Curve
-from bench.validity.kinds import direction, kind_of, measured_as
 from bench.validity.models import REPLICATES, Bench, Level, kinds_of_sweeps
 
 LEAST_ROWS = 100

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.analysis.sweeps import SWEEPS
 from bench.contracts.dataset import PARTS, Split
 from bench.contracts.model import Model
 from bench.evaluate.control_models import LARGEST_IDENTITY, generator_of, pca
@@ -17,7 +18,6 @@ from bench.evaluate.reference_data import SharedData
 from bench.losses import ReconstructionCost
 from bench.seeding import derived_seed
 from bench.validity.degradations import IMAGES_ONLY, OF_ROWS, OF_SAMPLES, Material, averaging
-from bench.validity.kinds import SWEEPS
 
 SQUARED = ReconstructionCost("squared")
 #: Latent dimension of the models whose codes are degraded.

@@ -81,6 +81,13 @@ def test_tables_of_workers_and_busy_machines():
     assert "| `aebench run` | 51.0 (50.0 – 52.0), 1.00 × | 61.2 (60.0 – 63.0), 1.20 × |" in text
 
 
+@pytest.mark.parametrize("size", ["digits", "conv"])
+def test_a_worker_trains(size):
+    step, seeds = script("workers").stepper(size)
+    step()
+    assert seeds == {"digits": 5, "conv": 1}[size]
+
+
 def test_pieces_for_a_gpu_are_kept_failures_named_and_the_rest_done_by_the_next_call(tmp_path, monkeypatch, capsys):
     gpu, asked = script("gpu"), []
 

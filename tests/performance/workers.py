@@ -128,7 +128,8 @@ def stepper(name: str):
     rows = Rows(np.random.default_rng(0).random((ROWS, *shape), dtype=np.float32), None, CPU)
     none = Rows(np.zeros((0, *shape), dtype=np.float32), None, CPU)
     seeds = range(size["seeds"])
-    run = _Run([model(seed) for seed in seeds], list(seeds), rows, none, TrainPlan(10**6, BATCH), CPU)
+    plan = TrainPlan(10**6, BATCH, optimizer_params={"lr": 1e-3})
+    run = _Run([model(seed) for seed in seeds], list(seeds), rows, none, plan, CPU)
     return run.one_step, len(seeds)
 
 

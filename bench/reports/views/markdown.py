@@ -253,7 +253,7 @@ def _details(section: Section, figures: Sequence[FigureFile], boards: Boards) ->
     for family, metrics in section.families().items():
         lines += [f"### {escape(family[:1].upper() + family[1:])}", ""]
         lines += _numbers(section, metrics, boards.shown(section))
-        explained = [f"`{metric.name}`: {escape(metric.summary)}" for metric in metrics if metric.summary]
+        explained = [f"`{metric.name}`: {escape(metric.explanation)}" for metric in metrics if metric.explanation]
         lines += [*(f"- {text}" for text in dict.fromkeys(explained)), ""]
     lines += _costs(section)
     return lines

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import UsageError
+from bench.memory import available_memory
 from bench.runs.cells.task import CellResult, StackTask
 from bench.runs.engines.child_main import CheckTask
 from bench.runs.engines.code_versions import code_facts, differences
-from bench.runs.engines.limits import SHARE, available_memory
+from bench.runs.engines.limits import SHARE
 from bench.runs.engines.process_pool import Crew
 from bench.runs.engines.shared_arrays import PackedSplit
 

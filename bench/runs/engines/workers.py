@@ -15,8 +15,9 @@ from pathlib import Path
 
 from bench.cores import usable_cores
 from bench.errors import UsageError
+from bench.memory import available_memory
 from bench.runs.cells.task import group_size
-from bench.runs.engines.limits import SHARE, available_memory
+from bench.runs.engines.limits import SHARE
 from bench.spec.run import CellSpec, RunOptions
 from bench.spec.training import TrainSettings
 

@@ -36,7 +36,8 @@ def test_every_module_of_the_package_is_a_command(call):
     assert code == 0
     assert [line.split()[0] for line in out.split("Commands:")[1].strip().splitlines()] == names
     for name in names:
-        assert cli.group.get_command(click.Context(cli.group), name).name == name
+        command = cli.group.get_command(click.Context(cli.group), name)
+        assert command.name == name and command.short_help and command.short_help in out
         assert call(name, "--help")[0] == 0
 
 

@@ -50,7 +50,8 @@ def test_what_is_decoded_is_projected_once():
             assert torch.equal(loss, variant.cost(variant.decoder(variant.encoder(x)), x))
         assert not model.euclidean
         own = TrainedModel(variant, np.zeros(()), np.ones(()), {})
-        assert np.array_equal(own.decode(z.numpy()), model.decode(z).detach().numpy())
+        # Other numbers of rows go through at once, so that the last bit may differ; projected twice, all would.
+        np.testing.assert_allclose(own.decode(z.numpy()), model.decode(z).detach().numpy(), rtol=1e-6)
 
 
 def test_a_variant_without_a_projection_is_euclidean_unless_its_codes_are_discrete():

@@ -272,6 +272,14 @@ def test_annealed_row(toolbox, gaussian_split):
     assert 0 <= measured["ais_gap"].value < 0.5
 
 
+def test_the_error_of_the_gap_is_its_spread_over_repetitions(toolbox, gaussian_split):
+    few, annealed = dataclasses.replace(gaussian_split, test=gaussian_split.test[:40]), Annealed()
+    annealed.temperatures = 4
+    found = [toolbox.evaluate(toolbox.linear_vae(S2), few, annealed, seed=seed)["ais_gap"] for seed in range(24)]
+    spread = np.std([gap.value for gap in found], ddof=1)
+    assert np.mean([gap.error for gap in found]) == pytest.approx(spread, rel=0.5)
+
+
 def test_bernoulli_floor_and_continuous_bernoulli_by_quadrature():
     from scipy.integrate import quad
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 from runs import execute, records, table
 
-from bench.runs.cells import training
+from bench.runs.cells import model_memory, training
+from bench.spec.call import parse_call
+from bench.spec.training import TrainSettings
 from bench.train.device import out_of_memory
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -71,3 +73,21 @@ def test_a_seed_that_never_fits_fails_alone_with_a_clear_reason(tmp_path, monkey
     again = execute(tmp_path / "run", variant=["vae", "ae"], seeds=[0, 1, 2, 3])
     assert (again.n_run, again.n_failed) == (2, 0)
     assert set(table(tmp_path / "run").status) == {"ok"}
+
+
+def test_a_network_that_memory_cannot_hold_is_refused_before_it_is_built(tmp_path):
+    execute(tmp_path / "run", variant=["ae"], seeds=2, network="mlp[hidden=[99999999999]]")
+    for record in records(tmp_path / "run").values():
+        assert record["status"] == "oom"
+        assert "training mlp[hidden=[99999999999]," in record["reason"] and "26822.1 GiB" in record["reason"]
+        assert record["reason"].endswith("GiB are free; take a smaller network")
+
+
+def test_the_memory_of_a_network_is_that_of_its_weights_gradients_and_moments(monkeypatch):
+    asked = []
+    monkeypatch.setattr(model_memory, "refuse_more_than_there_is", lambda size, *words: asked.append(size))
+    settings = TrainSettings(latent_dim=3, network=parse_call("mlp[hidden=[10]]"))
+    model_memory.refuse_too_large(settings, (7,), "cpu")
+    model_memory.refuse_too_large(settings, (7,), "cuda")
+    weights = (7 * 10 + 10) + (10 * 3 + 3) + (3 * 10 + 10) + (10 * 7 + 7)
+    assert asked == [4 * 4 * weights]

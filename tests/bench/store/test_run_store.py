@@ -74,6 +74,20 @@ def test_a_torn_last_line_is_set_aside_and_the_rest_survives(tmp_path, cut):
         assert (tmp_path / "run" / "cells.jsonl.torn").read_bytes() == lines[-1][:-cut] + b"\n"
 
 
+def test_a_folder_read_while_it_is_written_holds_the_records_that_are_whole_and_is_left_alone(tmp_path):
+    with new_store(tmp_path) as store:
+        for cell in CELLS:
+            store.append(record(cell))
+    path = tmp_path / "run" / "cells.jsonl"
+    whole = path.read_bytes()
+    ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
+    for cut in sorted({*range(0, len(whole), 17), *ends, *(end - 1 for end in ends)}):
+        path.write_bytes(whole[:cut])
+        expected = sum(cut >= end - 1 for end in ends)  # a record without its newline is whole
+        assert len(RunStore.open(tmp_path / "run").records()) == expected, cut
+        assert path.read_bytes() == whole[:cut] and not (tmp_path / "run" / "cells.jsonl.torn").exists()
+
+
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
     with new_store(tmp_path) as store:
         for cell in CELLS:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.analysis.sweeps import kind_of, measured_as
 from bench.contracts.metric import Estimate, Metric, Value
 from bench.errors import UsageError
 from bench.evaluate.neighbours import nearest
@@ -16,7 +17,6 @@ from bench.metrics.interpolation import Interpolation
 from bench.metrics.reconstruction import Reconstruction
 from bench.validity.document import failures, frame, markdown
 from bench.validity.judge import SEES, WON, judged
-from bench.validity.kinds import kind_of, measured_as
 from bench.validity.measure import entries, sweep_all
 
 ROOT = Path(__file__).resolve().parents[3]

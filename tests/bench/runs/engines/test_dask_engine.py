@@ -1,6 +1,7 @@
 """`--engine dask`: the local engine's numbers on real worker processes, one of which is killed in the middle."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from faulty import write_plugins
-from runs import ROOT, assert_same_tables, execute, n_records, records, resolved, table, wait_for
+from runs import ROOT, assert_same_tables, execute, finish, n_records, records, resolved, start, table, wait_for
 
 from bench.data.split_arrays import split_arrays
 from bench.errors import UsageError
@@ -254,6 +255,20 @@ def test_a_stack_that_is_lost_again_and_again_is_killed_at_last(monkeypatch):
     one.lost = 1
     (result,) = engine._outcome(one, alone)
     assert result.record["status"] == "killed" and "each time that it ran" in result.record["reason"]
+
+
+def test_sigterm_keeps_what_is_done_and_leaves_the_cluster_as_it_was(tmp_path, running):
+    (tmp_path / "slow.py").write_text(SLOW)
+    settings = {"variant": "slow[scale=[1,2,3]]", "plugins": tmp_path / "slow.py", "engine": f"dask={running.file}"}
+    process = start(tmp_path / "run", **settings)
+    wait_for(lambda: n_records(tmp_path / "run") >= 1)
+    process.send_signal(signal.SIGTERM)
+    code, _, err = finish(process, timeout=60)
+    assert code == 143 and "Traceback" not in err
+    assert "ended by SIGTERM; the same command again goes on where it stopped" in err
+    assert set(table(tmp_path / "run").status) == {"ok"}
+    assert 1 <= n_records(tmp_path / "run") < 6
+    assert [worker.poll() for worker in running.workers] == [None, None]
 
 
 def test_a_worker_killed_in_the_middle_costs_no_cell(tmp_path, running):

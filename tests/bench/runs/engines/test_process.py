@@ -144,22 +144,6 @@ def test_a_child_and_what_it_started_end_together():
     assert child.death() == ("killed", "again")
 
 
-@pytest.mark.parametrize(("version", "limit"), [(2, "3000000000"), (1, "3000000000"), (2, "max")])
-def test_available_memory_knows_the_containers_limit(tmp_path, monkeypatch, version, limit):
-    monkeypatch.setattr(limits, "_GROUPS", tmp_path)
-    monkeypatch.setattr(limits.psutil, "virtual_memory", lambda: SimpleNamespace(available=8_000_000_000))
-    (tmp_path / "memory").mkdir()
-    names = ("memory.max", "memory.current", "memory.stat", "inactive_file")
-    if version == 1:
-        folder = "memory/memory."
-        names = (f"{folder}limit_in_bytes", f"{folder}usage_in_bytes", f"{folder}stat", "total_inactive_file")
-    for name, text in zip(names, (limit, "1500000000", f"anon 7\n{names[3]} 500000000\n"), strict=False):
-        (tmp_path / name).write_text(text)
-    expected = 8_000_000_000 if limit == "max" else 2_000_000_000
-    assert limits.available_memory() == expected
-    assert limits.memory_ceiling(2) == int(expected * limits.SHARE / 2)
-
-
 def test_used_memory_leaves_mapped_files_out_and_a_dead_process_uses_none(tmp_path):
     np.save(tmp_path / "large.npy", np.ones(8_000_000))
     used = {}

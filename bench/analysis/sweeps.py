@@ -10,8 +10,21 @@ mixture, since the statistic is the same.
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from bench.contracts.metric import Value
+
+
+class Declared(Protocol):
+    """What is known of a value: of one that a plugin declares, and of one that a run has stored."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+    @property
+    def sees(self) -> tuple[str, ...]: ...
+
 
 #: Sweeps by kind of model.
 SWEEPS = {
@@ -43,7 +56,7 @@ UNSWEPT = {
 _SOURCE = re.compile(r"_(fit|mixture)(?=_|$)")
 
 
-def kind_of(value: Value, family: str) -> str | None:
+def kind_of(value: Declared, family: str) -> str | None:
     """The kind of sweeps that a value is measured on, or None."""
     if value.name.startswith(OF_PATHS):
         return "paths"
@@ -69,7 +82,7 @@ def direction(value: Value) -> bool | None:
     return WOULD_BE.get(longest)
 
 
-def seen_text(value: Value, family: str) -> str:
+def seen_text(value: Declared, family: str) -> str:
     """What a value was found to see and not to see, in words; "" where it makes no claim."""
     if value.name in UNSWEPT:
         return f"none: {UNSWEPT[value.name]}"

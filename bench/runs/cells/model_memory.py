@@ -1,0 +1,29 @@
+"""Refuses a model whose training memory cannot hold, before it is built: the system would kill the whole run."""
+
+from __future__ import annotations
+
+import torch
+
+from bench.memory import refuse_more_than_there_is
+from bench.networks.factories import NETWORKS, networks_named
+from bench.spec.training import TrainSettings
+
+#: Copies of the weights that a training holds: the weights, their gradients and Adam's two moments.
+COPIES = 4
+
+
+def refuse_too_large(settings: TrainSettings, data_shape: tuple[int, ...], device: str) -> None:
+    """Raise `MemoryError` where one seed's networks alone need more memory than is free.
+
+    Sizes are those of built-in networks, built without storage; a user's network may not stand that. A GPU whose memory
+    does not suffice says so itself.
+    """
+    if device != "cpu" or settings.network.name not in NETWORKS:
+        return
+    with torch.device("meta"):
+        pair = networks_named(settings.network.name, settings.network.params)(
+            data_shape, settings.latent_dim, settings.latent_dim
+        )
+    size = sum(parameter.nbytes for network in pair for parameter in network.parameters())
+    what = f"training {settings.network} on data of shape {data_shape} (weights, gradients and Adam's moments)"
+    refuse_more_than_there_is(COPIES * size, what, "take a smaller network")

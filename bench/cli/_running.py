@@ -54,8 +54,10 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     click.echo(f"{cells}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
     for line in outcome.findings[:FINDINGS]:
         click.echo(line)
-    if not good and not outcome.n_failed:
-        click.echo("no cell has a result: every one was skipped, for the reasons above and in the report", err=True)
+    if outcome.n_skipped == outcome.n_cells:
+        reasons = dict.fromkeys(printable(record["reason"]) for record in outcome.store.records().values())
+        more = f" ({len(reasons) - 1} more in the report)" if len(reasons) > 1 else ""
+        click.echo(f"no cell has a result, every one was skipped: {next(iter(reasons))}{more}", err=True)
     more = len(outcome.findings) - FINDINGS
     what = "results and report" if more <= 0 else f"{more} more data sets and everything else"
     click.echo(f"{what}: {outcome.directory}")

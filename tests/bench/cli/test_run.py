@@ -51,10 +51,12 @@ def test_without_arguments_the_default_run_is_carried_out(call, executed):
 
 
 def test_a_run_without_any_result_is_no_success(call, executed):
-    executed.outcome |= {"n_cells": 2, "n_skipped": 2}
+    said = [{"reason": "conv needs pictures"}, {"reason": "conv needs pictures"}, {"reason": "it needs labels"}]
+    store = types.SimpleNamespace(records=lambda: dict(enumerate(said)))
+    executed.outcome |= {"n_cells": 2, "n_skipped": 2, "store": store}
     code, out, err = call("run")
     assert code == 1 and "2 cells: 2 skipped" in out
-    assert err == "no cell has a result: every one was skipped, for the reasons above and in the report\n"
+    assert err == ("no cell has a result, every one was skipped: conv needs pictures (1 more in the report)\n")
     executed.outcome |= {"n_cells": 3}
     code, out, err = call("run")
     assert (code, err) == (0, "") and "3 cells: 1 with results, 2 skipped" in out

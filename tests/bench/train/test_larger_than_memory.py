@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-FEW, MANY, COLUMNS = 12_000, 96_000, 2048
-#: 688 MB more, in a sparse file. Both have more rows than an evaluation keeps in memory (10,000).
+FEW, MANY, COLUMNS = 12_000, 96_000, 1024
+#: 344 MB more, in a sparse file. Both have more rows than an evaluation keeps in memory (10,000).
 MORE_BYTES = 4 * (MANY - FEW) * COLUMNS
 
 RUN = """

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 import click  # noqa: E402
 
-from bench.analysis.sweeps import measured_as  # noqa: E402
+from bench.analysis.validity_sweeps import measured_as  # noqa: E402
 from bench.cli import group  # noqa: E402
 from bench.cli.list import declared  # noqa: E402
 from bench.spec.registry import Registry  # noqa: E402

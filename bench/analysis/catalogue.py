@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.scales import LINEAR, Scale, scale_of
-from bench.analysis.sweeps import seen_text
+from bench.analysis.validity_sweeps import seen_text
 from bench.contracts.metric import source_tag
 from bench.spec.call import format_value
 from bench.store.measurements import MetricInfo

@@ -86,7 +86,7 @@ def _set_of(value: Value) -> str:
 
 def declared(info: PluginInfo, value: Value) -> dict[str, str]:
     """What a metric declares of one of its values, by the words of `aebench list metrics -v`; "" where it is silent."""
-    from bench.analysis.sweeps import seen_text
+    from bench.analysis.validity_sweeps import seen_text
 
     direction = {True: "higher is better", False: "lower is better", None: "descriptive"}[value.higher_is_better]
     return {

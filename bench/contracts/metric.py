@@ -68,7 +68,7 @@ class Value:
         vector: whether `compute` returns one number per latent dimension (or bin) under this name.
         primary: whether the short table of a report shows it.
         target: the value that is best, where neither the highest nor the lowest is (the direction is then None).
-        sees: names of the validity sweeps (`bench.analysis.sweeps`) that it was found to see and is held to.
+        sees: names of the validity sweeps (`bench.analysis.validity_sweeps`) that it was found to see and is held to.
         scale: on which differences count: "linear", "log" (ratios, as of errors), or "excess over 1" (ratios of
             value - 1); "" for what the range suggests (`bench.analysis.scales`).
         smallest_effect: the least difference worth a mark on that scale: in the value's unit for "linear", a share for

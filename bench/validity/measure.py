@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.sweeps import direction, kind_of, measured_as
+from bench.analysis.validity_sweeps import direction, kind_of, measured_as
 from bench.contracts.dataset import Split
 from bench.contracts.metric import Metric, Value
 from bench.errors import UsageError

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.analysis.sweeps import SWEEPS
+from bench.analysis.validity_sweeps import SWEEPS
 from bench.contracts.dataset import PARTS, Split
 from bench.contracts.model import Model
 from bench.evaluate.control_models import LARGEST_IDENTITY, generator_of, pca

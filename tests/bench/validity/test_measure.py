@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.analysis.sweeps import kind_of, measured_as
+from bench.analysis.validity_sweeps import kind_of, measured_as
 from bench.contracts.metric import Estimate, Metric, Value
 from bench.errors import UsageError
 from bench.evaluate.neighbours import nearest

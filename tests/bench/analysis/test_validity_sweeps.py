@@ -3,7 +3,7 @@
 import json
 
 from bench.analysis.catalogue import catalogue, declarations
-from bench.analysis.sweeps import UNSWEPT, seen_text
+from bench.analysis.validity_sweeps import UNSWEPT, seen_text
 from bench.spec.registry import Registry
 from bench.store.measurements import MetricInfo
 

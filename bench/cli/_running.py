@@ -10,6 +10,7 @@ import click
 
 from bench.errors import UsageError
 from bench.spec.config import combine, read_config
+from bench.spec.networks import spoken, words_of
 from bench.spec.presets import for_member, read_preset
 from bench.spec.request import ResolvedRun, resolve
 from bench.spec.training import DEFAULT_BATCH
@@ -105,7 +106,7 @@ def describe_plan(run: ResolvedRun) -> str:
     train = spec.train
     unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs or 0)
     batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
-    how = f"batch {batch}, L = {train.latent_dim}, {train.network}, {train.recon} cost, {train.optimizer}"
+    how = f"batch {batch}, L = {train.latent_dim}, {_networks(run)}, {train.recon} cost, {train.optimizer}"
     chosen = run.registry.metrics_for(spec.evaluated, spec.samplers)
     lines = {
         "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),
@@ -120,6 +121,10 @@ def describe_plan(run: ResolvedRun) -> str:
         "directory": str(run.directory),
     }
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())
+
+
+def _networks(run: ResolvedRun) -> str:
+    return spoken({words_of(data)[0]: str(run.spec.train_on(data).network) for data in run.spec.datasets})
 
 
 def _state(run: ResolvedRun, trusted: bool) -> list[str]:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.analysis.numbers import count, number
+from bench.errors import BenchError
+from bench.spec.call import parse_call
+from bench.spec.networks import network_of, read_networks, spoken, words_of
 from bench.spec.training import SETTINGS, TrainSettings
 from bench.store.measurements import RunData
 from bench.text import printable
@@ -86,7 +89,7 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines = [
         (
             "Networks",
-            f"{spec.get('network', '?')}, latent dimension L = {spec.get('latent-dim', '?')}; the same for all",
+            f"{_networks(spec)}, latent dimension L = {spec.get('latent-dim', '?')}; the same for all",
         ),
         ("Reconstruction cost", f"{recon}: {convention}" if convention else recon),
         (
@@ -101,6 +104,17 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         said = "random splits of each data set, every seed on each; sizes, checksum, λ and s² are those of the first"
         lines.append(("Splits", f"{spec['splits']} {said}"))
     return [(name, printable(text)) for name, text in lines]
+
+
+def _networks(spec: Mapping[str, Any]) -> str:
+    """The network, or which data sets have which."""
+    said = str(spec.get("network", "?"))
+    try:
+        named = read_networks(said)
+        datasets = [parse_call(text) for text in _texts(spec.get("dataset"))]
+        return spoken({words_of(one)[0]: str(network_of(named, one)) for one in datasets}) if datasets else said
+    except (BenchError, KeyError):  # a spec of other times or hands
+        return said
 
 
 def _precision(spec: Mapping[str, Any]) -> str:

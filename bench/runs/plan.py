@@ -20,21 +20,24 @@ _LISTED = 3
 def checks_for(
     cells: Sequence[CellSpec], known: Collection[str] = (), checksums: Mapping[tuple[str, int], str] | None = None
 ) -> list[Check]:
-    """One check for every variant, then for every data set, among the cells that have to be trained.
+    """One check for every variant and network, then for every data set and batch, of cells that are to be trained.
 
     Args:
         known: ids of cells that have results already, so that their data need not even be loaded.
         checksums: what data must be, by label and split number; every split of these is looked at.
     """
-    checks: dict[tuple, Check] = {}
+    checks: list[Check] = []
+    seen: set[tuple] = set()
     alone = len({cell.dataset_label for cell in cells}) == 1
     for kind in ("variant", "dataset"):
         for cell in cells:
-            key = (kind, getattr(cell, kind))
-            if key not in checks and not cell.is_control and cell.cell_id not in known:
+            with_it = ("network", cell.train.network) if kind == "variant" else (cell.dataset, cell.train.batch_size)
+            news = {(kind, getattr(cell, kind)), with_it} - seen
+            if news and not cell.is_control and cell.cell_id not in known:
+                seen |= news
                 expected = (checksums or {}).get((cell.dataset_label, cell.split_number))
-                checks[key] = Check(kind, cell, alone, expected if kind == "dataset" else None)
-    return list(checks.values())
+                checks.append(Check(kind, cell, alone, expected if kind == "dataset" else None))
+    return checks
 
 
 def plan_tasks(

@@ -36,7 +36,7 @@ def preview(run: ResolvedRun, trusted: bool = True) -> list[str]:
     Args:
         trusted: whether plugins and networks from outside the package may be run to find that out.
     """
-    with folders_open(run.spec.plugins, here=":" in run.spec.train.network.name):
+    with folders_open(run.spec.plugins, here=run.spec.own_networks):
         return _preview(run, trusted)
 
 

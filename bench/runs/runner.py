@@ -81,7 +81,7 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     """
     with (
         StopRequest(run.options.max_minutes) as stop,
-        folders_open(run.spec.plugins, here=":" in run.spec.train.network.name),
+        folders_open(run.spec.plugins, here=run.spec.own_networks),
     ):
         return _execute(run, arrays, stop)
 

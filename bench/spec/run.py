@@ -14,10 +14,11 @@ from bench.contracts.checks import number_in, whole_number
 from bench.errors import UsageError, unknown_name
 from bench.spec.call import Call, as_grid, format_call, parse_call
 from bench.spec.hypothesis import checked_hypotheses, parse_hypothesis
+from bench.spec.networks import Named, format_networks, network_of, read_networks, refuse_stray
 from bench.spec.registry import CONTROL, Registry
 from bench.spec.selection import checked, needed
 from bench.spec.splits import read_splits, refuse_shared_splits, splits_of
-from bench.spec.training import TrainSettings
+from bench.spec.training import TrainSettings, filled_network
 from bench.spec.values import MOST_CELLS, READERS, normal_key, read_jobs, read_rows
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
@@ -101,7 +102,8 @@ class RunSpec:
         name: of the preset, the configuration file or the data sets; part of the output folder's name only.
         variants, datasets: calls with grids expanded.
         seeds: distinct, not negative.
-        train: the same for all cells.
+        train: the same for all cells, but for `networks`.
+        networks: (word for data sets, network) of those that do not have `train.network` (`bench.spec.networks`).
         splits: random splits of each data set, crossed with the seeds.
         metrics: "core", "all", or names separated by commas.
         samplers: fitted to the codes of training data after training, as further sources of what metrics decode.
@@ -132,8 +134,10 @@ class RunSpec:
     splits: int = 1
     likelihood_rows: int | str = "auto"
     samplers: tuple[Call, ...] = ()
+    networks: Named = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "networks", tuple((word, filled_network(call)) for word, call in self.networks))
         object.__setattr__(self, "splits", read_splits(self.splits))
         object.__setattr__(self, "likelihood_rows", read_rows(self.likelihood_rows))
         for name, what in (("variants", "variant"), ("datasets", "data set"), ("seeds", "seed")):
@@ -152,7 +156,7 @@ class RunSpec:
 
         Raises:
             UsageError: unknown names (with the nearest ones), parameters, metrics; wrong types; a baseline that is not
-                among the variants; several splits of a data set that has one.
+                among the variants; several splits of a data set that has one; a network for no data set.
             PluginError: a plugin that is asked for is broken.
         """
         variants = tuple(registry.resolve("variant", call) for call in self.variants)
@@ -160,6 +164,7 @@ class RunSpec:
         samplers = registry.samplers_for(self.samplers)
         registry.metrics_for(self.metrics, samplers)
         refuse_shared_splits(datasets, self.splits)
+        refuse_stray(self.networks, datasets)
         baseline = None
         if self.baseline is not None:
             wanted = registry.resolve("variant", parse_call(self.baseline))
@@ -189,6 +194,24 @@ class RunSpec:
         variants of each data set."""
         return cells_of(self.validate(registry), registry)
 
+    @property
+    def all_networks(self) -> Named:
+        """The default network, whose word is "", then the others."""
+        return (("", self.train.network), *self.networks)
+
+    @property
+    def own_networks(self) -> bool:
+        """Whether a network is a user's `module:factory`."""
+        return any(":" in call.name for _, call in self.all_networks)
+
+    def train_on(self, dataset: Call) -> TrainSettings:
+        """How the cells of a data set are trained."""
+        return self.train.replace(network=network_of(self.all_networks, dataset)) if self.networks else self.train
+
+    def training(self) -> dict[str, Any]:
+        """What a configuration file writes of the training, as `TrainSettings.to_dict`."""
+        return self.train.to_dict() | {"network": format_networks(self.all_networks)}
+
     def to_dict(self) -> dict[str, Any]:
         """The spec as a configuration file writes it (`spec.yaml`): plain values, readable by `from_dict`."""
         return {
@@ -197,7 +220,7 @@ class RunSpec:
             "dataset": [format_call(as_grid(call)) for call in self.datasets],
             "seeds": list(self.seeds),
             **({"splits": self.splits} if self.splits > 1 else {}),
-            **self.train.to_dict(),
+            **self.training(),
             "metrics": self.metrics,
             **({"samplers": [format_call(call) for call in self.samplers]} if self.samplers else {}),
             **({} if self.likelihood_rows == "auto" else {"likelihood_rows": self.likelihood_rows}),
@@ -223,6 +246,10 @@ class RunSpec:
                 raise unknown_name("key", str(key), (known.replace("_", "-") for known in SPEC_KEYS))
             if value is not None:
                 given[name] = value
+        if "network" in given:
+            named = dict(read_networks(given.pop("network")))
+            given |= {"network": default} if (default := named.pop("", None)) else {}
+            given["networks"] = tuple(named.items())
         train = TrainSettings(**{key: given.pop(key) for key in _TRAIN_KEYS if key in given})
         for key, read in READERS.items():
             if key in given:
@@ -238,7 +265,7 @@ class RunSpec:
     def hash(self) -> str:
         """8 hex digits of what the run computes; name, device and plugin paths do not count."""
         ignored = ("name", "device", "plugins")
-        values = self.to_dict() | self.train.identity()
+        values = self.to_dict() | self.train.identity() | {"network": self.training()["network"]}
         return _digest({key: value for key, value in values.items() if key not in ignored})[:8]
 
 
@@ -306,8 +333,9 @@ def cells_of(spec: RunSpec, registry: Registry) -> list[CellSpec]:
             f"seeds; one run has at most {MOST_CELLS:,}: give fewer seeds, or make several runs"
         )
     return [
-        CellSpec(row, part, seed, spec.train, registry.label("variant", row), registry.label("dataset", data), number)
+        CellSpec(row, part, seed, train, registry.label("variant", row), registry.label("dataset", data), number)
         for data in spec.datasets
+        for train in [spec.train_on(data)]
         for row in rows
         for number, part in enumerate(splits_of(data, spec.splits))
         for seed in (spec.seeds if _needs_all_seeds(row) else spec.seeds[:1])

@@ -84,7 +84,8 @@ class TrainSettings:
 
     Attributes:
         latent_dim: L.
-        network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`.
+        network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`; a run can have others for
+            some of its data sets (`bench.spec.networks`).
         recon: `squared`, `bernoulli`, `gaussian[scale=…]`, `laplace[scale=…]`, `student-t[df=…,scale=…]` or
             `continuous-bernoulli`.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`, with `lr` and what else it has.
@@ -107,7 +108,9 @@ class TrainSettings:
     latent_dim: int = field(default=8, metadata=_about("Dimension of the code (8).", "L", int))
     network: Call = field(
         default_factory=lambda: Call("mlp"),
-        metadata=_about("'mlp[hidden=[256]]', 'conv[channels=[32,64]]' or module:factory.", "NAME[p=v]"),
+        metadata=_about(
+            "'mlp[hidden=[256]]', conv, module:factory …, or one per data set: 'mlp,windows=conv1d'.", "NAMES"
+        ),
     )
     recon: Call = field(
         default_factory=lambda: Call("squared"),
@@ -193,7 +196,7 @@ def _fill(kind: str, call: Call, known: dict[str, dict[str, Parameter]], *also: 
     return fill_parameters(call.name, call, known[call.name])
 
 
-def _network(call: Call) -> Call:
+def filled_network(call: Call) -> Call:
     """Built-in networks get all their parameters; a `module:factory` is called with what is given."""
     if ":" in call.name:
         return call
@@ -231,6 +234,6 @@ def _schedule(call: Call) -> Call:
     return filled
 
 
-_CALLS = {"network": _network, "recon": _recon, "optimizer": _optimizer, "schedule": _schedule}
+_CALLS = {"network": filled_network, "recon": _recon, "optimizer": _optimizer, "schedule": _schedule}
 #: Every setting of a training by its name, in the order in which the command line shows them.
 SETTINGS: dict[str, Setting] = {item.name: item.metadata["setting"] for item in fields(TrainSettings)}

@@ -13,7 +13,7 @@ from bench.spec.config import combine, read_config
 from bench.spec.networks import spoken, words_of
 from bench.spec.presets import for_member, read_preset
 from bench.spec.request import ResolvedRun, resolve
-from bench.spec.training import DEFAULT_BATCH
+from bench.spec.training import DEFAULT_BATCH, latent_words
 from bench.text import printable
 
 #: Exit code of the command when some cells failed, or none has a result.
@@ -40,7 +40,8 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     if run.on_arrays:
         raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
     if run.options.dry_run:
-        click.echo(describe_plan(run))
+        run, values = _as_it_would_run(run, trusted=config is None)
+        click.echo(describe_plan(run, values))
         for line in _state(run, trusted=config is None):
             click.echo(line)
         return 0, None, False
@@ -99,14 +100,19 @@ def _lacks_device(preset: Mapping[str, Any], config: str | None, given: Mapping[
     return not torch.cuda.is_available()
 
 
-def describe_plan(run: ResolvedRun) -> str:
-    """The planned cells of a run in words: counts, rows, data, seeds, length, directory."""
+def describe_plan(run: ResolvedRun, values: Mapping[str, int] | None = None) -> str:
+    """The planned cells of a run in words: counts, rows, data, seeds, length, directory.
+
+    Args:
+        values: in a row of each data set, by label, where L follows them.
+    """
     spec, cells = run.spec, run.cells
     trained = [cell for cell in cells if not cell.is_control]
     train = spec.train
     unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs or 0)
     batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
-    how = f"batch {batch}, L = {train.latent_dim}, {_networks(run)}, {train.recon} cost, {train.optimizer}"
+    latent = latent_words(values or {}) if spec.follows else f"L = {train.latent_dim}"
+    how = f"batch {batch}, {latent}, {_networks(run)}, {train.recon} cost, {train.optimizer}"
     chosen = run.registry.metrics_for(spec.evaluated, spec.samplers)
     lines = {
         "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),
@@ -125,6 +131,13 @@ def describe_plan(run: ResolvedRun) -> str:
 
 def _networks(run: ResolvedRun) -> str:
     return spoken({words_of(data)[0]: str(run.spec.train_on(data).network) for data in run.spec.datasets})
+
+
+def _as_it_would_run(run: ResolvedRun, trusted: bool) -> tuple[ResolvedRun, Mapping[str, int]]:
+    """The run with L of each data set, as far as it is known without running anybody's code unasked."""
+    from bench.runs.preview import as_it_would_run
+
+    return as_it_would_run(run, trusted)
 
 
 def _state(run: ResolvedRun, trusted: bool) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bench.analysis.numbers import count, number
 from bench.errors import BenchError
 from bench.spec.call import parse_call
 from bench.spec.networks import network_of, read_networks, spoken, words_of
-from bench.spec.training import SETTINGS, TrainSettings
+from bench.spec.run import FOLLOWS
+from bench.spec.training import SETTINGS, TrainSettings, latent_words
 from bench.store.measurements import RunData
 from bench.text import printable
 
@@ -77,8 +79,12 @@ def uses_arrays(spec: Mapping[str, Any]) -> bool:
     return any(text.partition("[")[0] == "arrays" for text in _texts(spec.get("dataset")))
 
 
-def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How every cell was trained, as (name, text)."""
+def training(spec: Mapping[str, Any], values: Mapping[str, int] = MappingProxyType({})) -> list[tuple[str, str]]:
+    """How every cell was trained, as (name, text).
+
+    Args:
+        values: in a row of each data set, by name.
+    """
     spec = {str(key).replace("_", "-"): value for key, value in spec.items()}
     recon = str(spec.get("recon", "squared"))
     convention = CONVENTIONS.get(recon.partition("[")[0], "")
@@ -89,7 +95,7 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines = [
         (
             "Networks",
-            f"{_networks(spec)}, latent dimension L = {spec.get('latent-dim', '?')}; the same for all",
+            f"{_networks(spec)}, latent dimension {_latent(spec, values)}; the same for all",
         ),
         ("Reconstruction cost", f"{recon}: {convention}" if convention else recon),
         (
@@ -115,6 +121,15 @@ def _networks(spec: Mapping[str, Any]) -> str:
         return spoken({words_of(one)[0]: str(network_of(named, one)) for one in datasets}) if datasets else said
     except (BenchError, KeyError):  # a spec of other times or hands
         return said
+
+
+def _latent(spec: Mapping[str, Any], values: Mapping[str, int]) -> str:
+    """L, or what it is on each data set where nobody chose it."""
+    asked = spec.get("latent-dim", "?")
+    if asked != FOLLOWS:
+        return f"L = {asked}"
+    said = latent_words(values)
+    return said if " on " not in said else f"{said}, where nobody chose it: 8, or half of a row's values below 16"
 
 
 def _precision(spec: Mapping[str, Any]) -> str:

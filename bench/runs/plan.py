@@ -10,7 +10,8 @@ from bench.runs.cells.task import Check, StackTask, group_size
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import Verdict
 from bench.seeding import seed_groups
-from bench.spec.run import CellSpec
+from bench.spec.run import FOLLOWS, CellSpec
+from bench.spec.training import DEFAULT_LATENT_DIM
 from bench.store.run_store import RunStore
 
 #: Names that a note lists before it counts.
@@ -101,8 +102,9 @@ def notes(
     """
     lines = []
     if before is not None and before != now:
-        changed = [key.replace("_", "-") for key in {**now, **before} if before.get(key) != now.get(key)]
-        lines.append(f"the directory holds a run with another {listed(changed)}; only what changed is done anew")
+        changed = [key.replace("_", "-") for key in {**now, **before} if _said(before, key) != _said(now, key)]
+        if changed:
+            lines.append(f"the directory holds a run with another {listed(changed)}; only what changed is done anew")
     for verdict, text in (
         (Verdict.CHANGED, "trained again, as their code or data changed"),
         (Verdict.DAMAGED, "trained again, as their files are gone or damaged"),
@@ -118,6 +120,12 @@ def notes(
                 f"{len(these)} {'cell is' if len(these) == 1 else 'cells are'} {text}: {listed(list(labels))}{because}"
             )
     return lines
+
+
+def _said(spec: Mapping[str, Any], key: str) -> Any:
+    """An entry of a spec; L that follows the data is the default, of which cells differ where the data are small."""
+    value = spec.get(key)
+    return DEFAULT_LATENT_DIM if key == "latent-dim" and value == FOLLOWS else value
 
 
 def listed(names: Sequence[str]) -> str:

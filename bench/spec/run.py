@@ -18,7 +18,7 @@ from bench.spec.networks import Named, format_networks, network_of, read_network
 from bench.spec.registry import CONTROL, Registry
 from bench.spec.selection import checked, needed
 from bench.spec.splits import read_splits, refuse_shared_splits, splits_of
-from bench.spec.training import TrainSettings, filled_network
+from bench.spec.training import DEFAULT_LATENT_DIM, TrainSettings, filled_network
 from bench.spec.values import MOST_CELLS, READERS, normal_key, read_jobs, read_rows
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
@@ -29,6 +29,8 @@ ENGINES = ("local", "dask")
 _SEED_LIMIT = 1 << 62
 #: Values that every cell records, because marks depend on them.
 FACTS = ("collapsed", "blurred")
+#: What a configuration file says where L follows the data.
+FOLLOWS = "auto"
 _TRAIN_KEYS = tuple(TrainSettings.__dataclass_fields__)
 #: Keys of a configuration, in snake_case.
 SPEC_KEYS = (
@@ -102,7 +104,9 @@ class RunSpec:
         name: of the preset, the configuration file or the data sets; part of the output folder's name only.
         variants, datasets: calls with grids expanded.
         seeds: distinct, not negative.
-        train: the same for all cells, but for `networks`.
+        train: the same for all cells, but for `networks` and for L where it follows the data.
+        follows: whether nobody chose L, so that each data set has its own (`bench.spec.training.latent_dim_for`); True
+            where None is given and `train` has the default.
         networks: (word for data sets, network) of those that do not have `train.network` (`bench.spec.networks`).
         splits: random splits of each data set, crossed with the seeds.
         metrics: "core", "all", or names separated by commas.
@@ -135,8 +139,11 @@ class RunSpec:
     likelihood_rows: int | str = "auto"
     samplers: tuple[Call, ...] = ()
     networks: Named = ()
+    follows: bool | None = None
 
     def __post_init__(self) -> None:
+        if self.follows is None:
+            object.__setattr__(self, "follows", self.train.latent_dim == DEFAULT_LATENT_DIM)
         object.__setattr__(self, "networks", tuple((word, filled_network(call)) for word, call in self.networks))
         object.__setattr__(self, "splits", read_splits(self.splits))
         object.__setattr__(self, "likelihood_rows", read_rows(self.likelihood_rows))
@@ -210,7 +217,8 @@ class RunSpec:
 
     def training(self) -> dict[str, Any]:
         """What a configuration file writes of the training, as `TrainSettings.to_dict`."""
-        return self.train.to_dict() | {"network": format_networks(self.all_networks)}
+        latent = {"latent-dim": FOLLOWS} if self.follows else {}
+        return self.train.to_dict() | {"network": format_networks(self.all_networks)} | latent
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as a configuration file writes it (`spec.yaml`): plain values, readable by `from_dict`."""
@@ -246,6 +254,9 @@ class RunSpec:
                 raise unknown_name("key", str(key), (known.replace("_", "-") for known in SPEC_KEYS))
             if value is not None:
                 given[name] = value
+        given["follows"] = given.get("latent_dim", FOLLOWS) == FOLLOWS
+        if given["follows"]:
+            given.pop("latent_dim", None)
         if "network" in given:
             named = dict(read_networks(given.pop("network")))
             given |= {"network": default} if (default := named.pop("", None)) else {}

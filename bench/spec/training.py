@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -53,8 +54,39 @@ SCHEDULES = {
 #: Number formats of products in training; parameters, losses and all of the evaluation are float32 in each.
 PRECISIONS = ("float32", "tf32", "bf16")
 DEFAULT_STEPS = 1500
+#: L where nobody chooses it and a row has twice as many values (`latent_dim_for`).
+DEFAULT_LATENT_DIM = 8
 #: Examples per step where nothing else is said, and a quarter of the training rows are more.
 DEFAULT_BATCH = 128
+
+
+def latent_dim_for(values: int) -> int:
+    """L where nobody chooses it: 8, or half of a row's values where those are fewer than 16, but at least 1.
+
+    Half, because λ_auto needs variance beyond the first L principal components, and a code of as many numbers as the
+    data has nothing to leave out.
+
+    >>> [latent_dim_for(values) for values in (1, 2, 4, 13, 64)]
+    [1, 1, 2, 6, 8]
+    """
+    return max(1, min(DEFAULT_LATENT_DIM, values // 2))
+
+
+def latent_words(values: Mapping[str, int]) -> str:
+    """L by data set in words, where it follows the data.
+
+    Args:
+        values: in a row of each data set, by name.
+
+    >>> latent_words({"iris": 4, "digits": 64})
+    'L = 2 on iris (4 values), 8 on digits (64 values)'
+    >>> latent_words({"digits": 64})
+    'L = 8'
+    """
+    latent = {name: latent_dim_for(n) for name, n in values.items()}
+    if set(latent.values()) <= {DEFAULT_LATENT_DIM}:
+        return f"L = {DEFAULT_LATENT_DIM}"
+    return "L = " + ", ".join(f"{latent[name]} on {name} ({n} values)" for name, n in values.items())
 
 
 @dataclass(frozen=True)
@@ -83,7 +115,7 @@ class TrainSettings:
     """The training of every cell of a run.
 
     Attributes:
-        latent_dim: L.
+        latent_dim: L; that of a run which does not choose it follows the data (`latent_dim_for`).
         network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`; a run can have others for
             some of its data sets (`bench.spec.networks`).
         recon: `squared`, `bernoulli`, `gaussian[scale=…]`, `laplace[scale=…]`, `student-t[df=…,scale=…]` or
@@ -105,7 +137,10 @@ class TrainSettings:
 
     epochs: int | None = field(default=None, metadata=_about("Length of training in epochs.", "N", int))
     steps: int | None = field(default=None, metadata=_about("Length of training in steps (1500).", "N", int))
-    latent_dim: int = field(default=8, metadata=_about("Dimension of the code (8).", "L", int))
+    latent_dim: int = field(
+        default=DEFAULT_LATENT_DIM,
+        metadata=_about("Dimension of the code (8, or half of a row's values where those are less).", "L", int),
+    )
     network: Call = field(
         default_factory=lambda: Call("mlp"),
         metadata=_about(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.errors import UsageError
+from bench.spec.call import format_value
 from bench.spec.config import combine, read_config
 from bench.spec.networks import spoken, words_of
 from bench.spec.presets import for_member, read_preset
 from bench.spec.request import ResolvedRun, resolve
+from bench.spec.sweep import split_label
 from bench.spec.training import DEFAULT_BATCH, latent_words
 from bench.text import printable
 
@@ -110,17 +112,15 @@ def describe_plan(run: ResolvedRun, values: Mapping[str, int] | None = None) -> 
     trained = [cell for cell in cells if not cell.is_control]
     train = spec.train
     unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs or 0)
-    batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
-    latent = latent_words(values or {}) if spec.follows else f"L = {train.latent_dim}"
-    how = f"batch {batch}, {latent}, {_networks(run)}, {train.recon} cost, {train.optimizer}"
     chosen = run.registry.metrics_for(spec.evaluated, spec.samplers)
     lines = {
         "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),
-        "variants": ", ".join(dict.fromkeys(cell.variant_label for cell in cells)),
+        "variants": ", ".join(dict.fromkeys(split_label(cell.variant_label)[0] for cell in cells)),
+        **({"settings": _settings(run)} if spec.sweeps else {}),
         "data sets": ", ".join(dict.fromkeys(cell.dataset_label for cell in cells)),
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
         **({"splits": f"{spec.splits} of each data set"} if spec.splits > 1 else {}),
-        "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
+        "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {_how(run, values or {})}",
         "metrics": ", ".join(f"{name} ({len(values)})" for name, values in chosen),
         **({"samplers": ", ".join(map(str, spec.samplers))} if spec.samplers else {}),
         "workers": _workers(run),
@@ -129,8 +129,34 @@ def describe_plan(run: ResolvedRun, values: Mapping[str, int] | None = None) -> 
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())
 
 
+def _settings(run: ResolvedRun) -> str:
+    """How many settings every variant has, and what varies."""
+    found = {}
+    for data in run.spec.datasets:
+        words = [words for _, words in run.spec.settings_on(data)]
+        keys = dict.fromkeys(key for one in words for key in one)
+        axes = [f"{key} {_or(format_value(one[key]) for one in words if key in one)}" for key in keys]
+        found[words_of(data)[0]] = f"{len(words)} of every variant ({'; '.join(axes)})" if keys else "1"
+    return f"{spoken(found)}; validation chooses"
+
+
 def _networks(run: ResolvedRun) -> str:
-    return spoken({words_of(data)[0]: str(run.spec.train_on(data).network) for data in run.spec.datasets})
+    datasets = run.spec.datasets
+    return spoken({words_of(data)[0]: " or ".join(map(str, run.spec.networks_on(data))) for data in datasets})
+
+
+def _how(run: ResolvedRun, values: Mapping[str, int]) -> str:
+    """Batch, L, networks, cost and optimiser in words."""
+    spec, train, axes = run.spec, run.spec.train, dict(run.spec.axes)
+    batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
+    latent = latent_words(values) if spec.follows else f"L = {_or(axes.get('latent_dim', [train.latent_dim]))}"
+    optimizer = _or(axes.get("optimizer", [train.optimizer]))
+    batches, schedule = _or(axes.get("batch_size", [batch])), f"{train.schedule} schedule"
+    return f"batch {batches}, {latent}, {_networks(run)}, {train.recon} cost, {optimizer}, {schedule}"
+
+
+def _or(values: Iterable[Any]) -> str:
+    return " or ".join(map(str, dict.fromkeys(values)))
 
 
 def _as_it_would_run(run: ResolvedRun, trusted: bool) -> tuple[ResolvedRun, Mapping[str, int]]:

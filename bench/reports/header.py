@@ -10,9 +10,9 @@ from typing import Any
 from bench.analysis.numbers import count, number
 from bench.errors import BenchError
 from bench.spec.call import parse_call
-from bench.spec.networks import network_of, read_networks, spoken, words_of
-from bench.spec.run import FOLLOWS
+from bench.spec.networks import networks_on, read_networks, spoken, words_of
 from bench.spec.training import SETTINGS, TrainSettings, latent_words
+from bench.spec.training_keys import FOLLOWS
 from bench.store.measurements import RunData
 from bench.text import printable
 
@@ -67,7 +67,9 @@ def command(spec: Mapping[str, Any]) -> str:
 
 
 def _option(key: str, spec: Mapping[str, Any]) -> list[str]:
-    return [f"--{key}", str(spec[key])] if spec.get(key) not in (None, "", "auto") else []
+    value = spec.get(key)
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [f"--{key}", text] if value not in (None, "", "auto") else []
 
 
 def _texts(value: Any) -> list[str]:
@@ -92,6 +94,7 @@ def training(spec: Mapping[str, Any], values: Mapping[str, int] = MappingProxyTy
     stopping = spec.get("early-stopping")
     stop = f", early stopping on validation loss after {stopping} epochs without gain" if stopping else ""
     seeds = spec.get("seeds")
+    batch = _several(spec.get("batch-size")) or "min(128, a quarter of the training rows)"
     lines = [
         (
             "Networks",
@@ -101,7 +104,7 @@ def training(spec: Mapping[str, Any], values: Mapping[str, int] = MappingProxyTy
         (
             "Training",
             f"{spec.get('optimizer', '?')}, {spec.get('schedule', '?')} schedule, {length}, "
-            f"batch {spec.get('batch-size') or 'min(128, a quarter of the training rows)'}, {_precision(spec)}{stop}",
+            f"batch {batch}, {_precision(spec)}{stop}",
         ),
     ]
     if isinstance(seeds, list):
@@ -118,16 +121,21 @@ def _networks(spec: Mapping[str, Any]) -> str:
     try:
         named = read_networks(said)
         datasets = [parse_call(text) for text in _texts(spec.get("dataset"))]
-        return spoken({words_of(one)[0]: str(network_of(named, one)) for one in datasets}) if datasets else said
+        found = {words_of(one)[0]: " or ".join(map(str, networks_on(named, one))) for one in datasets}
+        return spoken(found) if found else said
     except (BenchError, KeyError):  # a spec of other times or hands
         return said
+
+
+def _several(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value or "")
 
 
 def _latent(spec: Mapping[str, Any], values: Mapping[str, int]) -> str:
     """L, or what it is on each data set where nobody chose it."""
     asked = spec.get("latent-dim", "?")
     if asked != FOLLOWS:
-        return f"L = {asked}"
+        return f"L = {_several(asked)}"
     said = latent_words(values)
     return said if " on " not in said else f"{said}, where nobody chose it: 8, or half of a row's values below 16"
 

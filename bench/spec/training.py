@@ -96,6 +96,7 @@ class Setting:
     Attributes:
         help: one line. metavar: what stands for its value there.
         kind: int or str, or bool for a switch. short: a letter that stands for it, or "".
+        several: whether several values of it can be given, each a setting of its own (`bench.spec.sweep`).
         repeated: whether the command line of a run names it even where it has its default.
     """
 
@@ -104,6 +105,7 @@ class Setting:
     kind: type = str
     short: str = ""
     repeated: bool = True
+    several: bool = False
 
 
 def _about(*words: Any, **more: Any) -> dict[str, Setting]:
@@ -139,7 +141,9 @@ class TrainSettings:
     steps: int | None = field(default=None, metadata=_about("Length of training in steps (1500).", "N", int))
     latent_dim: int = field(
         default=DEFAULT_LATENT_DIM,
-        metadata=_about("Dimension of the code (8, or half of a row's values where those are less).", "L", int),
+        metadata=_about(
+            "Dimension of the code (8, or half of a row's values if less); 2,4,8: each.", "L", int, several=True
+        ),
     )
     network: Call = field(
         default_factory=lambda: Call("mlp"),
@@ -152,7 +156,8 @@ class TrainSettings:
         metadata=_about("squared, bernoulli, laplace, 'gaussian[scale=1]' …", "COST"),
     )
     optimizer: Call = field(
-        default_factory=lambda: Call("adam"), metadata=_about("'adam[lr=3e-3]', adamw, sgd or rmsprop.", "NAME[p=v]")
+        default_factory=lambda: Call("adam"),
+        metadata=_about("'adam[lr=3e-3]', adamw, sgd or rmsprop; several, with commas: each.", "NAMES"),
     )
     schedule: Call = field(
         default_factory=lambda: Call("cosine"),
@@ -163,7 +168,9 @@ class TrainSettings:
     )
     batch_size: int | None = field(
         default=None,
-        metadata=_about("Examples per step (128, at most a quarter of the rows).", "B", int, short="b"),
+        metadata=_about(
+            "Examples per step (128, at most a quarter of the rows); 64,128: each.", "B", int, "b", several=True
+        ),
     )
     precision: str = field(
         default="float32",
@@ -239,6 +246,11 @@ def filled_network(call: Call) -> Call:
     return Call(filled.name, {key: value for key, value in filled.params.items() if LATER.get(key) != value})
 
 
+def parameter_of(call: Call, key: str) -> Any:
+    """The value of a parameter of a network or optimiser, where its default is not written, too."""
+    return call.params.get(key, LATER.get(key))
+
+
 def _recon(call: Call) -> Call:
     filled = _fill("reconstruction cost", call, COSTS)
     for name, value in filled.params.items():
@@ -246,7 +258,8 @@ def _recon(call: Call) -> Call:
     return filled
 
 
-def _optimizer(call: Call) -> Call:
+def filled_optimizer(call: Call) -> Call:
+    """An optimiser with all its parameters; `UsageError` for one that is out of range."""
     filled = _fill("optimizer", call, OPTIMIZERS)
     number_in(f"{call.name} lr", filled.params["lr"], 0.0, open_low=True)
     for name in ("weight_decay", "eps"):
@@ -269,6 +282,11 @@ def _schedule(call: Call) -> Call:
     return filled
 
 
-_CALLS = {"network": filled_network, "recon": _recon, "optimizer": _optimizer, "schedule": _schedule}
-#: Every setting of a training by its name, in the order in which the command line shows them.
-SETTINGS: dict[str, Setting] = {item.name: item.metadata["setting"] for item in fields(TrainSettings)}
+_CALLS = {"network": filled_network, "recon": _recon, "optimizer": filled_optimizer, "schedule": _schedule}
+_RATES = Setting("Learning rate, in the place of the optimizer's own; 1e-3,3e-4: each.", "RATE")
+#: Every setting of a training by its name, in the order in which the command line shows them; `lr` is the optimiser's.
+SETTINGS: dict[str, Setting] = {
+    name: setting
+    for item in fields(TrainSettings)
+    for name, setting in ((item.name, item.metadata["setting"]), *([("lr", _RATES)] * (item.name == "optimizer")))
+}

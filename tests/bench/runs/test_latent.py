@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from runs import SMALL, execute, records
+from runs import SMALL, execute
 
 from bench.api import run as bench_run
 from bench.cli._running import describe_plan
@@ -14,6 +14,7 @@ from bench.runs.preview import as_it_would_run
 from bench.spec.request import resolve
 from bench.spec.run import RunSpec
 from bench.spec.training import latent_dim_for
+from bench.store.run_store import RunStore
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -37,7 +38,8 @@ def run(folder, files, *names, **settings):
 
 
 def cells_of(folder):
-    return {record["dataset_label"].rpartition("/")[2].rstrip("]"): record for record in records(folder).values()}
+    found = RunStore.open(folder).records().values()
+    return {record["dataset_label"].rpartition("/")[2].rstrip("]"): record for record in found}
 
 
 def test_half_of_the_values_but_at_least_one_and_at_most_eight():
@@ -63,10 +65,10 @@ def test_every_data_set_has_its_own_and_its_cells_the_ids_of_an_l_that_is_asked_
 
 def test_an_l_that_is_asked_for_is_taken_as_given(tmp_path, files):
     outcome = run(tmp_path / "run", files, "t4.csv", latent_dim=8)
-    (record,) = records(tmp_path / "run").values()
+    (record,) = RunStore.open(tmp_path / "run").records().values()
     assert outcome.n_skipped == 1 and "smaller --latent-dim" in record["reason"]
     followed = run(tmp_path / "run", files, "t4.csv")
-    assert followed.n_run == 1 and len(records(tmp_path / "run")) == 2
+    assert followed.n_run == 1 and len(RunStore.open(tmp_path / "run").records()) == 2
 
 
 def test_a_run_that_is_called_again_knows_l_without_looking_at_the_data(tmp_path, files, monkeypatch):
@@ -103,7 +105,7 @@ class _Nothing:
 
 def test_the_plan_says_l_by_data_set(tmp_path, files):
     request = resolve({**SMALL, **SHORT, "latent_dim": None, "output": tmp_path / "run",
-                       "dataset": [str(files / "t4.csv"), "digits", str(tmp_path / "gone.csv")]})  # fmt: skip
+                       "dataset": [str(files / "t4.csv"), "digits", f"file[path={tmp_path}/gone.csv]"]})  # fmt: skip
     planned, values = as_it_would_run(request)
     assert list(values.values()) == [64, 4]  # what cannot be loaded has no width
     assert "t4.csv] (4 values)" in (text := describe_plan(planned, values)) and "8 on digits (64 values)" in text

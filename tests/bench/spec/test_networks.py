@@ -3,16 +3,17 @@
 import itertools
 
 import pytest
-from runs import execute, records
+from runs import execute
 
 from bench.api import run as bench_run
 from bench.errors import UsageError
 from bench.model_loading import load_model
 from bench.reports import header
 from bench.spec.call import Call, parse_call
-from bench.spec.networks import format_networks, network_of, read_networks, words_of
+from bench.spec.networks import format_networks, networks_on, read_networks, words_of
 from bench.spec.registry import Registry
 from bench.spec.run import RunSpec
+from bench.store.run_store import RunStore
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_words_mean_plugins_and_files():
     file, folder = Call("file", {"path": "/data/iris.csv"}), Call("image-folder", {"path": "cats/"})
     assert words_of(file) == ("iris", "iris.csv", "file") and words_of(folder) == ("cats", "image-folder")
     named = read_networks("mlp,iris=conv1d,image_folder=conv")
-    assert [network_of(named, one).name for one in (file, folder, Call("digits"))] == ["conv1d", "conv", "mlp"]
+    assert [networks_on(named, one)[0].name for one in (file, folder, Call("digits"))] == ["conv1d", "conv", "mlp"]
 
 
 def test_cells_of_a_data_set_have_the_ids_of_a_run_with_its_network_alone(registry):
@@ -100,7 +101,7 @@ def test_each_data_set_trains_its_network_and_load_model_builds_that_one(tmp_pat
                       network=networks)  # fmt: skip
     assert outcome.n_failed == 0
     widths = {}
-    for record in records(tmp_path / "run").values():
+    for record in RunStore.open(tmp_path / "run").records().values():
         model = load_model(tmp_path / "run", "ae", dataset=record["dataset_label"])
         widths[record["dataset"]] = next(model.variant.encoder.parameters()).shape[0]
     assert widths == {"linear-gaussian": 3, "ring": 7}

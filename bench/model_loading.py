@@ -24,6 +24,7 @@ from bench.spec.call import Call, format_call, parse_call
 from bench.spec.plugin_file import kebab
 from bench.spec.plugin_path import open_folders
 from bench.spec.registry import Registry
+from bench.spec.sweep import labelled, split_label
 from bench.spec.training import TrainSettings
 from bench.store import versions
 from bench.store.documents import is_count, is_seed
@@ -50,7 +51,7 @@ def load_model(
 
     Args:
         run: the run's directory.
-        variant: its label in the report, e.g. "vae" or "vae[beta=5]".
+        variant: its label in the report, e.g. "vae", "vae[beta=5]" or, of a sweep, "vae{L=4}".
         seed: which seed.
         dataset: the data set's label, needed only when the run has several.
         split: which split of the data, where the run has several.
@@ -119,7 +120,7 @@ def _planned(store: RunStore) -> list[dict[str, Any]]:
     wanted = records if plan is None else [cell["cell_id"] for cell in plan]
     found = [records[cell_id] for cell_id in wanted if cell_id in records]
     named = {} if plan is None else {cell["cell_id"]: cell for cell in plan}
-    keys = ("dataset_label", "split_number")
+    keys = ("variant_label", "dataset_label", "split_number")
     return [record | {key: named[record["cell_id"]][key] for key in keys if named} for record in found]
 
 
@@ -250,9 +251,11 @@ def _as_labelled(variant: str) -> str:
 
     What is not a built-in variant's or an installed one's call stays as it is.
     """
+    base, setting = split_label(variant)
     try:
-        registry, call = Registry.discover(), parse_call(variant)
-        return registry.label("variant", registry.resolve("variant", call)) if call.params else variant
+        registry, call = Registry.discover(), parse_call(base)
+        label = registry.label("variant", registry.resolve("variant", call)) if call.params else base
+        return labelled(label, setting)
     except BenchError:
         return variant
 

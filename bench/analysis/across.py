@@ -16,6 +16,7 @@ import pandas as pd
 from bench.analysis.catalogue import Metric
 from bench.analysis.control_scale import NEEDS_CONTROLS, scores
 from bench.analysis.numbers import between
+from bench.analysis.sections import is_setting, over_data_sets
 from bench.analysis.stats import CONFIDENCE, Interval, paired_iqm_p, probability_of_improvement, stratified_bootstrap
 
 if TYPE_CHECKING:
@@ -103,7 +104,11 @@ def across(sections: Sequence[Section]) -> Across | None:
     """What can be said over the data sets of a run; None for fewer than two data sets, or no variant on two."""
     if len(sections) < 2:
         return None
-    places = [{row.label: place for place, row in enumerate(s.rows) if not row.is_control} for s in sections]
+    sections = [over_data_sets(section) for section in sections]
+    places = [
+        {row.label: place for place, row in enumerate(s.rows) if not row.is_control and not is_setting(row)}
+        for s in sections
+    ]
     count = Counter(label for place in places for label in place)
     variants = [label for label in count if count[label] > 1]
     if not variants:

@@ -21,6 +21,7 @@ import numpy as np
 from bench.analysis.catalogue import Metric, catalogue
 from bench.analysis.changes import Change, Tested, judge, measure
 from bench.analysis.design import Design, overlap_of
+from bench.analysis.one_name import chosen_names, shared_names
 from bench.analysis.speeds import Speed, different_machines
 from bench.analysis.stats import (
     mean_interval,
@@ -69,7 +70,8 @@ def compare(
         metrics: names to compare; None for the primary metrics, or all with a direction where none is primary.
         across_machines: compare speeds even of different hardware.
         extra: metrics that are compared in any case.
-        across_settings: match cells by variant, data set, split and seed, whatever else differs; the notes name it.
+        across_settings: match cells by variant, data set, split and seed, whatever else differs; the notes name it. Of
+            a sweep beside a run without one, the setting that validation chose is the variant.
 
     Raises:
         UsageError: not a run, no common cell, or a metric that neither run has.
@@ -83,6 +85,11 @@ def compare(
     _check_names(known, [*(metrics or ()), *extra])
     chosen = _primary(listed) if metrics is None else metrics
     names = list(dict.fromkeys([*chosen, *extra]))
+    runs = list(shared_names(*runs))
+    about: list[str] = []
+    for mine, its in ((0, 1), (1, 0)) if across_settings else ():
+        runs[mine], said = chosen_names(runs[mine], runs[its], listed, stores[mine].spec)
+        about += [f"{('BASE', 'NEW')[mine]}: {line}" for line in said]
     sides = [_Side(run, names, across_settings) for run in runs]
     if not set(sides[0].cells) & set(sides[1].cells):
         other = "variants, data sets or seeds differ"
@@ -94,7 +101,7 @@ def compare(
     judge(changes, {name: bool(info.higher_is_better) for name, info in known.items()})
     speed_reason = None if across_machines else different_machines(stores, runs)
     speeds = [] if speed_reason else _speeds(labels, *sides)
-    notes = [f"BASE: {note}" for note in runs[0].notes] + [f"NEW: {note}" for note in runs[1].notes]
+    notes = [f"BASE: {note}" for note in runs[0].notes] + [f"NEW: {note}" for note in runs[1].notes] + about
     notes += settings_that_differ(stores[0].spec, stores[1].spec) if across_settings else []
     hashes = [_metric_hashes(store) for store in stores]
     if hashes[0] and hashes[1] and hashes[0] != hashes[1]:

@@ -20,6 +20,7 @@ from bench.analysis.numbers import FRESH, p_value, seeds_text, with_interval
 from bench.analysis.scales import LINEAR
 from bench.analysis.selection import criterion_of
 from bench.analysis.stats import Interval
+from bench.analysis.sweeps import COLLAPSED, at_edge
 
 if TYPE_CHECKING:
     from bench.analysis.sections import Row
@@ -61,6 +62,7 @@ class Grid:
     """Settings of one variant on one data set.
 
     Attributes:
+        warnings: that the choice lies at an edge of the grid, that every setting is collapsed; also in the sentence.
         criterion: its name, "" where nothing can be compared; explanation: what it is and why.
         sentence: which setting is chosen and how sure that is, or why none is. separated: chosen beyond seed noise.
         unit: what the settings' values are counted in, "seed" or "split".
@@ -75,6 +77,7 @@ class Grid:
     separated: bool
     higher_is_better: bool = False
     unit: str = "seed"
+    warnings: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -151,9 +154,18 @@ def _grid(
         sentence = "No setting is chosen: fewer than two settings have results."
     else:
         sentence = _sentence(settings, lead)
+    warnings = _warnings(settings, lead.leader)
+    sentence += "".join(f" ⚠ {text[:1].upper()}{text[1:]}." for text in warnings)
     separated = lead.leader is not None and lead.marks.get(lead.leader) == "best"
     said = (criterion.metric, criterion.explanation)
-    return Grid(dataset, variant, *said, settings, sentence, separated, criterion.higher_is_better, design.unit)
+    more = (separated, criterion.higher_is_better, design.unit, warnings)
+    return Grid(dataset, variant, *said, settings, sentence, *more)
+
+
+def _warnings(settings: Sequence[Setting], chosen: int | None) -> tuple[str, ...]:
+    done = [setting.row for setting in settings if setting.row.n_ok]
+    lost = [COLLAPSED] if done and all(row.collapsed for row in done) else []
+    return (*lost, *([] if chosen is None else at_edge([setting.row.label for setting in settings], chosen)))
 
 
 def _sentence(settings: list[Setting], lead: Lead) -> str:

@@ -145,12 +145,13 @@ def _one(asked: Hypothesis, name: str, section: Section, declared: str) -> Teste
     better_label, worse_label = printable(asked.better), printable(asked.worse)
     one = Tested(printable(str(asked)), section.label, better_label, worse_label, printable(name), unit, direction,
                  over, declared=declared)  # fmt: skip
-    rows = {row.label: index for index, row in enumerate(section.rows)}
-    if missing := [label for label in (one.better, one.worse) if label not in rows]:
+    places = {label: section.place_of(label) for label in (one.better, one.worse)}
+    if missing := [label for label, place in places.items() if place is None]:
         return replace(one, why=f"there is no result of {missing[0]}")
+    better, worse = (place for place in places.values() if place is not None)
+    one = replace(one, better=section.rows[better].label, worse=section.rows[worse].label)
     if metric is None or metric.higher_is_better is None:
         return replace(one, why="no cell has a number" if metric is None else "the metric ranks nobody")
-    better, worse = rows[one.better], rows[one.worse]
     if why := _not_comparable(section, name, better, worse):
         return replace(one, why=why)
     column = _column(section, name)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.analysis.purposes import Purpose, metric_of
-from bench.analysis.sections import Section
+from bench.analysis.sections import Section, over_data_sets
 
 
 def improvement(sections: Sequence[Section], purpose: Purpose, labels: Sequence[str]) -> np.ndarray:
@@ -23,7 +23,7 @@ def improvement(sections: Sequence[Section], purpose: Purpose, labels: Sequence[
         metric = metric_of(section, purpose)
         if metric is None:
             continue
-        place = {row.label: index for index, row in enumerate(section.rows)}
+        place = {row.label: index for one in (over_data_sets(section), section) for index, row in enumerate(one.rows)}
         values = section.design.units(section.values[metric.name])
         rows = np.stack([values[place[v]] if v in place else np.full(values.shape[1], np.nan) for v in labels])
         tables.append(_chances(rows if metric.higher_is_better else -rows))

@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 from bench.analysis.catalogue import Metric
 from bench.analysis.pairs import ALPHA, Column
 from bench.analysis.purposes import PURPOSES, metric_of
-from bench.analysis.sections import TOO_FEW, Section
+from bench.analysis.sections import TOO_FEW, Section, is_setting, over_data_sets
 from bench.analysis.stats import CONFIDENCE, LEAST_SEEDS, two_sided_t
 
 DRAWS = 1000
@@ -114,6 +114,7 @@ def board_over(sections: Sequence[Section]) -> Board | None:
     """The leaderboard over data sets, of variants that have a rank on every one; None for fewer than two data sets."""
     if len(sections) < 2:
         return None
+    sections = [over_data_sets(section) for section in sections]
     found = [_draws_of(section, place) for place, section in enumerate(sections)]
     columns, metrics = {}, {}
     for purpose in PURPOSES:
@@ -128,7 +129,7 @@ def board_over(sections: Sequence[Section]) -> Board | None:
         columns[purpose.name] = (labels, means, drawn, least, _not_apart(labels, means, drawn, least, degrees))
     entries = _entries(columns)
     there = {entry.label for entry in entries}
-    everybody = dict.fromkeys(row.label for s in sections for row in s.rows if not row.is_control)
+    everybody = dict.fromkeys(row.label for s in sections for row in s.rows if not (row.is_control or is_setting(row)))
     unranked = {label: _where_not(label, sections) for label in everybody if label not in there}
     return Board(metrics, entries, unranked, len(sections))
 

@@ -101,8 +101,9 @@ def cost(section: Section, purpose: Purpose, row: int) -> str:
 
 
 def setting(section: Section, purpose: Purpose, row: int) -> str:
-    """That validation data chose the setting, where there were several."""
-    return "validation data chose this setting" if row in section.chosen else ""
+    """That validation data chose the setting, where there were several, and what is to be known of the choice."""
+    grid = next((grid for grid in section.grids if grid.chosen is not None and grid.chosen.index == row), None)
+    return "" if grid is None else "; ".join(("validation data chose this setting", *(f"⚠ {w}" for w in grid.warnings)))
 
 
 #: Sentences beside an answer on one data set; each is given the section, the purpose and the row taken.

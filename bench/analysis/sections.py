@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from bench.analysis.numbers import number, with_interval
 from bench.analysis.pairs import Column, Family
 from bench.analysis.selection import selected
 from bench.analysis.stats import Interval
+from bench.spec.sweep import split_label
 from bench.store.measurements import RunData
 from bench.text import printable
 
@@ -112,6 +113,11 @@ class Section:
         """Rows that validation data choose among the settings of their variant."""
         return {grid.chosen.index for grid in self.grids if grid.chosen is not None}
 
+    def place_of(self, label: str) -> int | None:
+        """The row that a variant's label means; see the function of that name."""
+        labels = [row.label for row in self.rows]
+        return place_of(label, labels, self.grids)
+
     @property
     def primary(self) -> list[Metric]:
         """Metrics of the short table."""
@@ -152,7 +158,7 @@ def section_of(data: RunData, label: str, known: Mapping[str, Metric], spec: Map
         values,
         {},
         {},
-        _baseline(variants, rows, spec),
+        _baseline(rows, spec, grids),
         {},
         _costs(cells, variants),
         grids,
@@ -275,12 +281,36 @@ def _cell(interval: Interval, mark: str, reason: str, flagged: bool, why: str) -
     return Cell(text, *ends, interval.n, mark, reason, bool(flagged), why if interval.n else "")
 
 
-def _baseline(variants: list[str], rows: list[Row], spec: Mapping[str, Any]) -> int | None:
-    """The row that others are compared with: the spec's baseline, else the first variant."""
-    named = spec.get("baseline")
-    if named in variants:
-        return variants.index(named)
-    return next((index for index, row in enumerate(rows) if not row.is_control), None) if len(rows) > 1 else None
+def _baseline(rows: list[Row], spec: Mapping[str, Any], grids: Sequence[Grid]) -> int | None:
+    """The row that others are compared with: the spec's baseline, else the first variant; of a sweep as `place_of`."""
+    labels, named = [row.label for row in rows], spec.get("baseline")
+    place = place_of(printable(named), labels, grids) if isinstance(named, str) else None
+    first = next((split_label(row.label)[0] for row in rows if not row.is_control), None) if len(rows) > 1 else None
+    return place if place is not None or first is None else place_of(first, labels, grids)
+
+
+def place_of(label: str, labels: Sequence[str], grids: Sequence[Grid]) -> int | None:
+    """The row that a variant's label means: its own or, of a sweep, the one that validation chose, else the first."""
+    if label in labels:
+        return labels.index(label)
+    own = [place for place, other in enumerate(labels) if split_label(other)[0] == label]
+    chosen = {grid.chosen.index for grid in grids if grid.chosen is not None}
+    return next((place for place in own if place in chosen), own[0] if own else None)
+
+
+def over_data_sets(section: Section) -> Section:
+    """`section` with the chosen setting of a sweep under its variant's name, which it has over data sets."""
+    names = {grid.chosen.index: grid.variant for grid in section.grids if grid.chosen is not None}
+    rows = [
+        replace(row, label=names[place]) if place in names and is_setting(row) else row
+        for place, row in enumerate(section.rows)
+    ]
+    return replace(section, rows=rows)
+
+
+def is_setting(row: Row) -> bool:
+    """Whether a row is one of several settings of the training."""
+    return bool(split_label(row.label)[1])
 
 
 def _costs(cells: pd.DataFrame, variants: list[str]) -> list[dict[str, float]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.errors import UsageError
+from bench.spec.call import format_value
 from bench.spec.config import combine, read_config
+from bench.spec.networks import spoken, words_of
 from bench.spec.presets import for_member, read_preset
 from bench.spec.request import ResolvedRun, resolve
-from bench.spec.training import DEFAULT_BATCH
+from bench.spec.sweep import split_label
+from bench.spec.training import DEFAULT_BATCH, latent_words
 from bench.text import printable
 
 #: Exit code of the command when some cells failed, or none has a result.
@@ -39,7 +42,8 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     if run.on_arrays:
         raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
     if run.options.dry_run:
-        click.echo(describe_plan(run))
+        run, values = _as_it_would_run(run, trusted=config is None)
+        click.echo(describe_plan(run, values))
         for line in _state(run, trusted=config is None):
             click.echo(line)
         return 0, None, False
@@ -100,28 +104,68 @@ def _lacks_device(preset: Mapping[str, Any], config: str | None, given: Mapping[
     return not torch.cuda.is_available()
 
 
-def describe_plan(run: ResolvedRun) -> str:
-    """The planned cells of a run in words: counts, rows, data, seeds, length, directory."""
+def describe_plan(run: ResolvedRun, values: Mapping[str, int] | None = None) -> str:
+    """The planned cells of a run in words: counts, rows, data, seeds, length, directory.
+
+    Args:
+        values: in a row of each data set, by label, where L follows them.
+    """
     spec, cells = run.spec, run.cells
     trained = [cell for cell in cells if not cell.is_control]
     train = spec.train
     unit, each = ("steps", train.steps) if train.steps else ("epochs", train.epochs or 0)
-    batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
-    how = f"batch {batch}, L = {train.latent_dim}, {train.network}, {train.recon} cost, {train.optimizer}"
     chosen = run.registry.metrics_for(spec.evaluated, spec.samplers)
     lines = {
         "cells": f"{len(cells)}" + (f", {len(cells) - len(trained)} of them controls" if spec.controls else ""),
-        "variants": ", ".join(dict.fromkeys(cell.variant_label for cell in cells)),
+        "variants": ", ".join(dict.fromkeys(split_label(cell.variant_label)[0] for cell in cells)),
+        **({"settings": _settings(run)} if spec.sweeps else {}),
         "data sets": ", ".join(dict.fromkeys(cell.dataset_label for cell in cells)),
         "seeds": f"{len(spec.seeds)}: {printable(', '.join(map(str, spec.seeds)), 100)}",
         **({"splits": f"{spec.splits} of each data set"} if spec.splits > 1 else {}),
-        "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {how}, {train.schedule} schedule",
+        "training": f"{each} {unit} each, {len(trained) * each:,} {unit} in all; {_how(run, values or {})}",
         "metrics": ", ".join(f"{name} ({len(values)})" for name, values in chosen),
         **({"samplers": ", ".join(map(str, spec.samplers))} if spec.samplers else {}),
         "workers": _workers(run),
         "directory": str(run.directory),
     }
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())
+
+
+def _settings(run: ResolvedRun) -> str:
+    """How many settings every variant has, and what varies."""
+    found = {}
+    for data in run.spec.datasets:
+        words = [words for _, words in run.spec.settings_on(data)]
+        keys = dict.fromkeys(key for one in words for key in one)
+        axes = [f"{key} {_or(format_value(one[key]) for one in words if key in one)}" for key in keys]
+        found[words_of(data)[0]] = f"{len(words)} of every variant ({'; '.join(axes)})" if keys else "1"
+    return f"{spoken(found)}; validation chooses"
+
+
+def _networks(run: ResolvedRun) -> str:
+    datasets = run.spec.datasets
+    return spoken({words_of(data)[0]: " or ".join(map(str, run.spec.networks_on(data))) for data in datasets})
+
+
+def _how(run: ResolvedRun, values: Mapping[str, int]) -> str:
+    """Batch, L, networks, cost and optimiser in words."""
+    spec, train, axes = run.spec, run.spec.train, dict(run.spec.axes)
+    batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
+    latent = latent_words(values) if spec.follows else f"L = {_or(axes.get('latent_dim', [train.latent_dim]))}"
+    optimizer = _or(axes.get("optimizer", [train.optimizer]))
+    batches, schedule = _or(axes.get("batch_size", [batch])), f"{train.schedule} schedule"
+    return f"batch {batches}, {latent}, {_networks(run)}, {train.recon} cost, {optimizer}, {schedule}"
+
+
+def _or(values: Iterable[Any]) -> str:
+    return " or ".join(map(str, dict.fromkeys(values)))
+
+
+def _as_it_would_run(run: ResolvedRun, trusted: bool) -> tuple[ResolvedRun, Mapping[str, int]]:
+    """The run with L of each data set, as far as it is known without running anybody's code unasked."""
+    from bench.runs.preview import as_it_would_run
+
+    return as_it_would_run(run, trusted)
 
 
 def _state(run: ResolvedRun, trusted: bool) -> list[str]:

@@ -22,3 +22,18 @@ class WholeNumber(click.ParamType):
 
 
 WHOLE = WholeNumber()
+
+
+class WholeNumbers(WholeNumber):
+    """One whole number, or several separated by commas, which become a list."""
+
+    name = "integers"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        if isinstance(value, (int, list)):
+            return value
+        found = [super(WholeNumbers, self).convert(part, param, context) for part in value.split(",")]
+        return found[0] if len(found) == 1 else found
+
+
+WHOLE_LIST = WholeNumbers()

@@ -9,7 +9,7 @@ import click
 
 from bench.cli import _names
 from bench.cli._once import OnceCommand
-from bench.cli._whole import WHOLE
+from bench.cli._whole import WHOLE, WHOLE_LIST
 from bench.spec.training import SETTINGS, Setting
 
 #: Whole numbers are read strictly.
@@ -19,9 +19,8 @@ _TYPES: dict[type, Any] = {int: WHOLE}
 def _option(name: str, setting: Setting) -> Callable[[Any], Any]:
     """The option that gives a setting of the training."""
     words = [f"-{setting.short}"] if setting.short else []
-    kind: dict[str, Any] = (
-        {"is_flag": True, "default": None} if setting.kind is bool else {"type": _TYPES.get(setting.kind, setting.kind)}
-    )
+    one = WHOLE_LIST if setting.several else _TYPES.get(setting.kind, setting.kind)
+    kind: dict[str, Any] = {"is_flag": True, "default": None} if setting.kind is bool else {"type": one}
     metavar: dict[str, Any] = {} if setting.kind is bool else {"metavar": setting.metavar}
     return click.option(*words, f"--{name.replace('_', '-')}", **kind, **metavar, help=setting.help)
 

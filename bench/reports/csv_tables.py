@@ -18,6 +18,8 @@ from bench.analysis.stats import t_quantile
 from bench.files import atomic_file
 from bench.reports.beside import shown
 from bench.reports.model import sections_of
+from bench.spec.call import format_value
+from bench.spec.sweep import key_of, split_label
 from bench.store.measurements import RunData
 from bench.store.run_store import RunStore
 from bench.text import spreadsheet_safe
@@ -35,8 +37,6 @@ SUMMARY_COLUMNS = ("dataset", "dataset_params", "variant", "variant_params", "da
                    "unit", "higher_is_better", "n", "mean", "sd", "low", "high", "min", "max", "n_flagged", "n_missing",
                    "n_failed", "kl_weight", "decoder_variance", "reason", "mark", "no_mark", "chosen")  # fmt: skip
 HISTORY_COLUMNS = ("cell_id", "variant", "dataset", "seed", "part", "term", "step", "epoch", "value")
-#: Further columns of a run with several splits of its data.
-_OF_SPLITS = ("split_number",)
 _WHOLE = {"peak_rss", "peak_cuda", "n_params", "flops", "num_threads"}
 
 
@@ -59,9 +59,12 @@ def results_frame(data: RunData, select: str = AUTO) -> pd.DataFrame:
 
     chosen_by, select_values = of_cells(data, select)
     columns: dict[str, Any] = {}
-    names = result_columns(data)
+    more = _more_columns(data)
+    names = (*RESULT_COLUMNS, *more)
     for name in names:
-        if name == "metric":
+        if name in more:
+            columns[name] = more[name].to_numpy()[row_of_cell]
+        elif name == "metric":
             columns[name] = measured(data.metric, [metric.name for metric in data.metrics], "")
         elif name == "unit":
             columns[name] = measured(data.metric, [metric.unit for metric in data.metrics], "")
@@ -86,8 +89,21 @@ def results_frame(data: RunData, select: str = AUTO) -> pd.DataFrame:
 
 
 def result_columns(data: RunData) -> tuple[str, ...]:
-    """The columns of `results.csv`: `RESULT_COLUMNS`, and the split's number where the run has several."""
-    return (*RESULT_COLUMNS, *(_OF_SPLITS if data.cells["split_number"].nunique() > 1 else ()))
+    """The columns of `results.csv`: `RESULT_COLUMNS`, the split's number of several, and each setting that varies."""
+    return (*RESULT_COLUMNS, *_more_columns(data))
+
+
+def _more_columns(data: RunData) -> pd.DataFrame:
+    """Columns by cell beside `RESULT_COLUMNS`: the split of several, and settings that have several values."""
+    more: dict[str, Any] = {}
+    if data.cells["split_number"].nunique() > 1:
+        more["split_number"] = data.cells["split_number"].to_numpy()
+    found = [split_label(label)[1] for label in data.cells["variant_label"]]
+    for word in dict.fromkeys(word for words in found for word in words):
+        name = f"setting_{word}" if key_of(word) in RESULT_COLUMNS else key_of(word)
+        values = [words.get(word) for words in found]
+        more[name] = [format_value(value) if isinstance(value, list) else value for value in values]
+    return pd.DataFrame(more)
 
 
 def _result_rows(data: RunData) -> tuple[np.ndarray, np.ndarray]:
@@ -119,9 +135,11 @@ def write_results(data: RunData, path: Path, select: str = AUTO) -> Path:
     cells, measurements = _result_rows(data)
     ends = np.searchsorted(cells, np.arange(len(data.cells)), side="right")
     chosen = [f"{_quote(name)},{_number(float(value))}" for name, value in zip(*of_cells(data, select), strict=True)]
-    columns_ = result_columns(data)
-    for name in columns_[len(RESULT_COLUMNS) :]:
-        chosen = [f"{text},{value}" for text, value in zip(chosen, _texts(data.cells, name), strict=True)]
+    more = _more_columns(data)
+    columns_ = (*RESULT_COLUMNS, *more)
+    for name in more:
+        values = map(_quote, _texts(more, name)) if more[name].dtype == object else _texts(more, name)
+        chosen = [f"{text},{value}" for text, value in zip(chosen, values, strict=True)]
 
     def of_cell(c: int, rows: np.ndarray) -> str:
         """All lines of a cell; joined, because a million short writes cost more than what they write."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bench.analysis.numbers import count, number
-from bench.spec.training import SETTINGS, TrainSettings
+from bench.errors import BenchError
+from bench.spec.call import parse_call
+from bench.spec.networks import networks_on, read_networks, spoken, words_of
+from bench.spec.training import SETTINGS, TrainSettings, latent_words
+from bench.spec.training_keys import FOLLOWS
 from bench.store.measurements import RunData
 from bench.text import printable
 
@@ -62,7 +67,9 @@ def command(spec: Mapping[str, Any]) -> str:
 
 
 def _option(key: str, spec: Mapping[str, Any]) -> list[str]:
-    return [f"--{key}", str(spec[key])] if spec.get(key) not in (None, "", "auto") else []
+    value = spec.get(key)
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [f"--{key}", text] if value not in (None, "", "auto") else []
 
 
 def _texts(value: Any) -> list[str]:
@@ -74,8 +81,12 @@ def uses_arrays(spec: Mapping[str, Any]) -> bool:
     return any(text.partition("[")[0] == "arrays" for text in _texts(spec.get("dataset")))
 
 
-def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How every cell was trained, as (name, text)."""
+def training(spec: Mapping[str, Any], values: Mapping[str, int] = MappingProxyType({})) -> list[tuple[str, str]]:
+    """How every cell was trained, as (name, text).
+
+    Args:
+        values: in a row of each data set, by name.
+    """
     spec = {str(key).replace("_", "-"): value for key, value in spec.items()}
     recon = str(spec.get("recon", "squared"))
     convention = CONVENTIONS.get(recon.partition("[")[0], "")
@@ -83,16 +94,17 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
     stopping = spec.get("early-stopping")
     stop = f", early stopping on validation loss after {stopping} epochs without gain" if stopping else ""
     seeds = spec.get("seeds")
+    batch = _several(spec.get("batch-size")) or "min(128, a quarter of the training rows)"
     lines = [
         (
             "Networks",
-            f"{spec.get('network', '?')}, latent dimension L = {spec.get('latent-dim', '?')}; the same for all",
+            f"{_networks(spec)}, latent dimension {_latent(spec, values)}; the same for all",
         ),
         ("Reconstruction cost", f"{recon}: {convention}" if convention else recon),
         (
             "Training",
             f"{spec.get('optimizer', '?')}, {spec.get('schedule', '?')} schedule, {length}, "
-            f"batch {spec.get('batch-size') or 'min(128, a quarter of the training rows)'}, {_precision(spec)}{stop}",
+            f"batch {batch}, {_precision(spec)}{stop}",
         ),
     ]
     if isinstance(seeds, list):
@@ -101,6 +113,31 @@ def training(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         said = "random splits of each data set, every seed on each; sizes, checksum, λ and s² are those of the first"
         lines.append(("Splits", f"{spec['splits']} {said}"))
     return [(name, printable(text)) for name, text in lines]
+
+
+def _networks(spec: Mapping[str, Any]) -> str:
+    """The network, or which data sets have which."""
+    said = str(spec.get("network", "?"))
+    try:
+        named = read_networks(said)
+        datasets = [parse_call(text) for text in _texts(spec.get("dataset"))]
+        found = {words_of(one)[0]: " or ".join(map(str, networks_on(named, one))) for one in datasets}
+        return spoken(found) if found else said
+    except (BenchError, KeyError):  # a spec of other times or hands
+        return said
+
+
+def _several(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+
+
+def _latent(spec: Mapping[str, Any], values: Mapping[str, int]) -> str:
+    """L, or what it is on each data set where nobody chose it."""
+    asked = spec.get("latent-dim", "?")
+    if asked != FOLLOWS:
+        return f"L = {_several(asked)}"
+    said = latent_words(values)
+    return said if " on " not in said else f"{said}, where nobody chose it: 8, or half of a row's values below 16"
 
 
 def _precision(spec: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +126,7 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
     hypotheses, about_hypotheses = tested(store.spec, declared(directory), sections)
     lines = [(f"Data: {section.label}", section.data_line) for section in sections[:12]]
     environments, doubts = _environments(store)
-    lines += [] if store.of_table else header.training(store.spec)
+    lines += [] if store.of_table else header.training(store.spec, _values(own))
     lines += header.environment_lines({**seen.environments, **environments}, data)
     counts = {str(status): int(n) for status, n in own.cells["status"].value_counts().items()}
     started = own.cells["started_at"].dropna()
@@ -157,6 +158,16 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
         hypotheses=hypotheses,
         history=history,
     )
+
+
+def _values(data: RunData) -> dict[str, int]:
+    """Values in a row of each data set that some cell tells the size of, by label."""
+    found = {}
+    for label, text in zip(data.cells["dataset_label"], data.cells["split"], strict=True):
+        shape = json.loads(text).get("data_shape")
+        if label not in found and isinstance(shape, list) and all(isinstance(n, int) for n in shape):
+            found[printable(label)] = math.prod(shape)
+    return found
 
 
 def _environments(store: RunStore) -> tuple[dict[str, dict[str, Any]], list[str]]:

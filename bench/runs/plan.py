@@ -11,6 +11,8 @@ from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import Verdict
 from bench.seeding import seed_groups
 from bench.spec.run import CellSpec
+from bench.spec.training import DEFAULT_LATENT_DIM
+from bench.spec.training_keys import FOLLOWS
 from bench.store.run_store import RunStore
 
 #: Names that a note lists before it counts.
@@ -20,21 +22,24 @@ _LISTED = 3
 def checks_for(
     cells: Sequence[CellSpec], known: Collection[str] = (), checksums: Mapping[tuple[str, int], str] | None = None
 ) -> list[Check]:
-    """One check for every variant, then for every data set, among the cells that have to be trained.
+    """One check for every variant and network, then for every data set and batch, of cells that are to be trained.
 
     Args:
         known: ids of cells that have results already, so that their data need not even be loaded.
         checksums: what data must be, by label and split number; every split of these is looked at.
     """
-    checks: dict[tuple, Check] = {}
+    checks: list[Check] = []
+    seen: set[tuple] = set()
     alone = len({cell.dataset_label for cell in cells}) == 1
     for kind in ("variant", "dataset"):
         for cell in cells:
-            key = (kind, getattr(cell, kind))
-            if key not in checks and not cell.is_control and cell.cell_id not in known:
+            with_it = ("network", cell.train.network) if kind == "variant" else (cell.dataset, cell.train.batch_size)
+            news = {(kind, getattr(cell, kind)), with_it} - seen
+            if news and not cell.is_control and cell.cell_id not in known:
+                seen |= news
                 expected = (checksums or {}).get((cell.dataset_label, cell.split_number))
-                checks[key] = Check(kind, cell, alone, expected if kind == "dataset" else None)
-    return list(checks.values())
+                checks.append(Check(kind, cell, alone, expected if kind == "dataset" else None))
+    return checks
 
 
 def plan_tasks(
@@ -98,8 +103,9 @@ def notes(
     """
     lines = []
     if before is not None and before != now:
-        changed = [key.replace("_", "-") for key in {**now, **before} if before.get(key) != now.get(key)]
-        lines.append(f"the directory holds a run with another {listed(changed)}; only what changed is done anew")
+        changed = [key.replace("_", "-") for key in {**now, **before} if _said(before, key) != _said(now, key)]
+        if changed:
+            lines.append(f"the directory holds a run with another {listed(changed)}; only what changed is done anew")
     for verdict, text in (
         (Verdict.CHANGED, "trained again, as their code or data changed"),
         (Verdict.DAMAGED, "trained again, as their files are gone or damaged"),
@@ -115,6 +121,12 @@ def notes(
                 f"{len(these)} {'cell is' if len(these) == 1 else 'cells are'} {text}: {listed(list(labels))}{because}"
             )
     return lines
+
+
+def _said(spec: Mapping[str, Any], key: str) -> Any:
+    """An entry of a spec; L that follows the data is the default, of which cells differ where the data are small."""
+    value = spec.get(key)
+    return DEFAULT_LATENT_DIM if key == "latent-dim" and value == FOLLOWS else value
 
 
 def listed(names: Sequence[str]) -> str:

@@ -6,11 +6,13 @@ nothing is written.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, Incompatible, one_line
+from bench.runs import latent
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.plan import listed
 from bench.runs.references import differences
@@ -36,8 +38,34 @@ def preview(run: ResolvedRun, trusted: bool = True) -> list[str]:
     Args:
         trusted: whether plugins and networks from outside the package may be run to find that out.
     """
-    with folders_open(run.spec.plugins, here=":" in run.spec.train.network.name):
+    with folders_open(run.spec.plugins, here=run.spec.own_networks):
         return _preview(run, trusted)
+
+
+def as_it_would_run(run: ResolvedRun, trusted: bool = True) -> tuple[ResolvedRun, dict[str, int]]:
+    """`run` with L of each data set where it follows the data, and the values in their rows as far as they are known.
+
+    Data that cannot be loaded have the default here; `preview` says why they cannot.
+    """
+    with folders_open(run.spec.plugins, here=run.spec.own_networks):
+        there = (run.directory / "cells.jsonl").is_file() and not run.options.force
+        history = History.read(RunStore.open(run.directory)) if there and run.spec.follows else None
+        known = latent.known_values(run, history, Fingerprints.of(run.spec, run.registry))
+        for label, cell in latent.first_cells(run).items():
+            if label not in known and (trusted or not foreign(run.registry, "dataset", cell.dataset.name)):
+                known |= _looked_up(run.registry, label, cell)
+        return latent.following(run, known), known
+
+
+def _looked_up(registry: Registry, label: str, cell: CellSpec) -> dict[str, int]:
+    if failures(registry, [("dataset", cell.dataset)]):
+        return {}
+    from bench.runs.cells.isolation import contained
+    from bench.runs.cells.worker_state import Workshop  # it loads torch
+
+    with contextlib.suppress(Exception, SystemExit), contained():
+        return {label: Workshop(registry).split(cell).dimension}
+    return {}
 
 
 def _preview(run: ResolvedRun, trusted: bool) -> list[str]:

@@ -7,14 +7,17 @@ evaluated again when just the metrics did.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.files import file_errors
 from bench.provenance.data_files import DataFile
 from bench.runs.fingerprints import PLACE, TRAINING_FACTS, Fingerprints
+from bench.spec.call import Call, format_call
 from bench.spec.run import CellSpec
+from bench.store.documents import is_count
 from bench.store.run_store import RunStore
 from bench.store.versions import version_of
 
@@ -39,6 +42,14 @@ class Verdict(enum.Enum):
     RETRY = "retry"
 
 
+class Size(NamedTuple):
+    """Values in a row of some data, with the code of their data set and their files as they were then."""
+
+    values: int
+    code: str | None
+    data_hash: str | None
+
+
 @dataclass(frozen=True)
 class History:
     """What the records of earlier calls say, without their measurements, so that it stays small.
@@ -47,6 +58,7 @@ class History:
         latest: cell_id → the latest record of that cell, reduced to `REMEMBERED` and to "incomplete" (a metric failed).
         earlier: cell_id → the latest such record of each version that is not the latest, by `version_of`.
         groups: stack_id → groups of seeds that have trained in one stack so far.
+        sizes: data set as text → what its latest record with data says of their size.
         data_files: data_hash → the files that data were read from; None for an entry that is damaged.
         mark: size and time of the file that was read; None where there was none.
         notes: what of the file is not believed, in words.
@@ -55,6 +67,7 @@ class History:
     latest: dict[str, dict[str, Any]] = field(default_factory=dict)
     earlier: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     groups: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
+    sizes: dict[str, Size] = field(default_factory=dict)
     data_files: dict[str, list[DataFile] | None] = field(default_factory=dict)
     mark: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
@@ -74,6 +87,9 @@ class History:
             if before is not None and version_of(before) != version_of(record):
                 history.earlier.setdefault(cell_id, {})[version_of(before)] = before
             history.latest[cell_id] = kept | {"incomplete": has_failed_metric(record)}
+            if shape := _shape(record):
+                size = Size(math.prod(shape), record["code"].get("data set"), record.get("data_hash"))
+                history.sizes[format_call(Call(record["dataset"], record["dataset_params"]))] = size
             seeds = tuple(record.get("stack_seeds") or ())
             groups = history.groups.setdefault(record["stack_id"], [])
             if len(seeds) > 1 and seeds not in groups:
@@ -82,6 +98,11 @@ class History:
             history.latest.pop(cell_id, None)
         history.notes.extend(store.damage.notes())
         return history
+
+
+def _shape(record: Mapping[str, Any]) -> list[int]:
+    shape = record["split"].get("data_shape")
+    return shape if isinstance(shape, list) and shape and all(map(is_count, shape)) else []
 
 
 def has_failed_metric(record: Mapping[str, Any]) -> bool:

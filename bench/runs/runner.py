@@ -20,7 +20,7 @@ from bench.errors import Terminated
 from bench.files import refuse_impossible, refuse_unwritable
 from bench.reports import report_run
 from bench.reports.stamp import findings_of_current
-from bench.runs import references
+from bench.runs import latent, references
 from bench.runs.cells import training_state
 from bench.runs.cells.task import StackTask, label_of
 from bench.runs.engines import Engine, LocalEngine, make_engine
@@ -81,13 +81,13 @@ def execute(run: ResolvedRun, arrays: Split | None = None) -> RunOutcome:
     """
     with (
         StopRequest(run.options.max_minutes) as stop,
-        folders_open(run.spec.plugins, here=":" in run.spec.train.network.name),
+        folders_open(run.spec.plugins, here=run.spec.own_networks),
     ):
         return _execute(run, arrays, stop)
 
 
 def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOutcome:
-    spec, options, registry, cells, directory = run.spec, run.options, run.registry, run.cells, run.directory
+    spec, options, registry, directory = run.spec, run.options, run.registry, run.directory
     if options.tensorboard:
         need_tensorboard()
     refuse_impossible(directory)
@@ -96,10 +96,16 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
     beside = references.differences(run) if run.against is not None else []
     fingerprints = Fingerprints.of(spec, registry)
     _refuse_samplers(run)
-    history, known = _known(directory, options.force, fingerprints, cells)
+    history = _history(directory, options.force)
+    values = latent.known_values(run, history, fingerprints, arrays)
+    run = latent.following(run, values)
+    known = _done(directory, history, fingerprints, run.cells)
     with make_engine(run, arrays, known) as engine:
         _refuse_what_is_not_there(spec, engine)
-        said = engine.check(checks_for(cells, known, references.checksums(run)))
+        values |= latent.values_by_look(run, values, engine)
+        run = latent.following(run, values)
+        cells = run.cells
+        said = latent.said(values) + engine.check(checks_for(cells, known, references.checksums(run)))
         with RunStore.create(directory, spec, plan=cells) as store:
             references.keep(run, directory, beside)
             store.save_metrics(declarations(registry, spec.evaluated, spec.samplers))
@@ -144,7 +150,7 @@ def _execute(run: ResolvedRun, arrays: Split | None, stop: StopRequest) -> RunOu
             if findings is None:
                 _export(store)
             if n_run and not stop.requested and engine.name == "local":
-                measure_core(cast(LocalEngine, engine), directory, spec.train, store.data().data_shapes())
+                measure_core(cast(LocalEngine, engine), directory, cells[0].train, store.data().data_shapes())
     if findings is None:
         store.check_presence()
         if not options.quiet:
@@ -207,17 +213,20 @@ def _refuse_what_is_not_there(spec: RunSpec, engine: Engine) -> None:
         refuse_what_is_not_there(spec.train, engine.device, here=engine.name == "local")
 
 
-def _known(
-    directory: Path, force: bool, fingerprints: Fingerprints, cells: Sequence[CellSpec]
-) -> tuple[History | None, set[str]]:
-    """The history of the directory, and the cells with a valid result, so that their data need not even be loaded."""
-    if force or not (directory / "cells.jsonl").is_file():
-        return None, set()
+def _history(directory: Path, force: bool) -> History | None:
+    """The history of the directory, where there is one that counts."""
+    there = not force and (directory / "cells.jsonl").is_file()
+    return History.read(RunStore.open(directory)) if there else None
+
+
+def _done(directory: Path, history: History | None, fingerprints: Fingerprints, cells: Sequence[CellSpec]) -> set[str]:
+    """The cells with a valid result, so that their data need not even be loaded."""
+    if history is None:
+        return set()
     store = RunStore.open(directory)
-    history = History.read(store)
     verdicts = judge(cells, history, store, fingerprints)
     back = restorable(cells, history, store, fingerprints)
-    return history, back.keys() | {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
+    return back.keys() | {cell_id for cell_id, verdict in verdicts.items() if verdict is Verdict.DONE}
 
 
 def _run_all(

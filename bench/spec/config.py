@@ -15,6 +15,7 @@ import yaml
 from bench.errors import UsageError, unknown_name
 from bench.safe_yaml import MOST_YAML, parse_yaml
 from bench.spec.run import SPEC_KEYS, RunOptions, RunSpec
+from bench.spec.sweep import refuse_two_rates
 from bench.spec.values import normal_key
 from bench.untrusted import read_bytes
 
@@ -77,7 +78,10 @@ def _place(error: yaml.MarkedYAMLError) -> str:
 def combine(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """One layer of what the later ones say over the earlier ones; None says nothing.
 
-    Steps and epochs replace each other.
+    Steps and epochs replace each other; an optimiser replaces an earlier learning rate, which is a part of it.
+
+    Raises:
+        UsageError: a layer gives the learning rate twice.
     """
     combined: dict[str, Any] = {}
     for layer in layers:
@@ -85,6 +89,9 @@ def combine(*layers: Mapping[str, Any]) -> dict[str, Any]:
         if "steps" in given or "epochs" in given:
             combined.pop("steps", None)
             combined.pop("epochs", None)
+        if "optimizer" in given:
+            refuse_two_rates(given)
+            combined.pop("lr", None)
         combined |= given
     return combined
 

@@ -13,10 +13,10 @@ def keywords_of(names: Iterable[str], home: type, before: str) -> Callable[[Call
 
     Args:
         names: of keywords; None, their default, says nothing.
-        home: the class whose annotations are theirs.
+        home: the class whose annotations are theirs; what it does not annotate can be anything.
         before: the keyword of the function that they stand before.
     """
-    types = {name: home.__annotations__[name] for name in names}
+    types = {name: home.__annotations__.get(name, "Any") for name in names}
 
     def decorate(function: Callable) -> Callable:
         plain = inspect.signature(function)

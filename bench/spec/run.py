@@ -14,10 +14,13 @@ from bench.contracts.checks import number_in, whole_number
 from bench.errors import UsageError, unknown_name
 from bench.spec.call import Call, as_grid, format_call, parse_call
 from bench.spec.hypothesis import checked_hypotheses, parse_hypothesis
+from bench.spec.networks import Named, format_networks, networks_on, refuse_stray
 from bench.spec.registry import CONTROL, Registry
 from bench.spec.selection import checked, needed
 from bench.spec.splits import read_splits, refuse_shared_splits, splits_of
-from bench.spec.training import TrainSettings
+from bench.spec.sweep import Axes, Settings, count_of, labelled, settings_of, written
+from bench.spec.training import DEFAULT_LATENT_DIM, TrainSettings, filled_network
+from bench.spec.training_keys import FOLLOWS, TRAINING_KEYS, read_training
 from bench.spec.values import MOST_CELLS, READERS, normal_key, read_jobs, read_rows
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
@@ -28,7 +31,6 @@ ENGINES = ("local", "dask")
 _SEED_LIMIT = 1 << 62
 #: Values that every cell records, because marks depend on them.
 FACTS = ("collapsed", "blurred")
-_TRAIN_KEYS = tuple(TrainSettings.__dataclass_fields__)
 #: Keys of a configuration, in snake_case.
 SPEC_KEYS = (
     "name",
@@ -36,7 +38,7 @@ SPEC_KEYS = (
     "dataset",
     "seeds",
     "splits",
-    *_TRAIN_KEYS,
+    *TRAINING_KEYS,
     "metrics",
     "samplers",
     "likelihood_rows",
@@ -101,7 +103,11 @@ class RunSpec:
         name: of the preset, the configuration file or the data sets; part of the output folder's name only.
         variants, datasets: calls with grids expanded.
         seeds: distinct, not negative.
-        train: the same for all cells.
+        train: the same for all cells, but for `networks`, `axes` and L where it follows the data.
+        axes: settings of the training with several values (`bench.spec.sweep`); `train` has the first of each.
+        follows: whether nobody chose L, so that each data set has its own (`bench.spec.training.latent_dim_for`); True
+            where None is given and `train` has the default.
+        networks: (word for data sets, network) of those that do not have `train.network` (`bench.spec.networks`).
         splits: random splits of each data set, crossed with the seeds.
         metrics: "core", "all", or names separated by commas.
         samplers: fitted to the codes of training data after training, as further sources of what metrics decode.
@@ -132,8 +138,16 @@ class RunSpec:
     splits: int = 1
     likelihood_rows: int | str = "auto"
     samplers: tuple[Call, ...] = ()
+    networks: Named = ()
+    axes: Axes = ()
+    follows: bool | None = None
 
     def __post_init__(self) -> None:
+        if self.follows is None:
+            object.__setattr__(self, "follows", self.train.latent_dim == DEFAULT_LATENT_DIM)
+        networks = dict.fromkeys((word, filled_network(call)) for word, call in self.networks)
+        networks.pop(("", self.train.network), None)
+        object.__setattr__(self, "networks", tuple(networks))
         object.__setattr__(self, "splits", read_splits(self.splits))
         object.__setattr__(self, "likelihood_rows", read_rows(self.likelihood_rows))
         for name, what in (("variants", "variant"), ("datasets", "data set"), ("seeds", "seed")):
@@ -152,7 +166,7 @@ class RunSpec:
 
         Raises:
             UsageError: unknown names (with the nearest ones), parameters, metrics; wrong types; a baseline that is not
-                among the variants; several splits of a data set that has one.
+                among the variants; several splits of a data set that has one; a network for no data set.
             PluginError: a plugin that is asked for is broken.
         """
         variants = tuple(registry.resolve("variant", call) for call in self.variants)
@@ -160,6 +174,7 @@ class RunSpec:
         samplers = registry.samplers_for(self.samplers)
         registry.metrics_for(self.metrics, samplers)
         refuse_shared_splits(datasets, self.splits)
+        refuse_stray(self.networks, datasets)
         baseline = None
         if self.baseline is not None:
             wanted = registry.resolve("variant", parse_call(self.baseline))
@@ -182,12 +197,42 @@ class RunSpec:
     def evaluated(self) -> str:
         """`metrics` with what marks, a choice between settings and hypotheses need."""
         asked = (metric for text in self.hypotheses for metric in parse_hypothesis(text).metrics)
-        return ",".join((self.metrics, *FACTS, *needed(self.variants, self.select), *dict.fromkeys(asked)))
+        choice = needed(self.variants, self.select, self.sweeps)
+        return ",".join((self.metrics, *FACTS, *choice, *dict.fromkeys(asked)))
 
     def cells(self, registry: Registry) -> list[CellSpec]:
         """All cells, the seeds of a stack next to each other, then the splits of a variant; control models follow the
         variants of each data set."""
         return cells_of(self.validate(registry), registry)
+
+    @property
+    def all_networks(self) -> Named:
+        """The default network, whose word is "", then the others."""
+        return (("", self.train.network), *self.networks)
+
+    @property
+    def own_networks(self) -> bool:
+        """Whether a network is a user's `module:factory`."""
+        return any(":" in call.name for _, call in self.all_networks)
+
+    def settings_on(self, dataset: Call) -> Settings:
+        """How the cells of a data set are trained, one entry for each setting, with what tells it from the others."""
+        return settings_of(self.train, self.axes, self.networks_on(dataset))
+
+    def networks_on(self, dataset: Call) -> tuple[Call, ...]:
+        """The networks of a data set; several are settings of their own."""
+        return networks_on(self.all_networks, dataset)
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether a data set has several settings."""
+        return bool(self.axes) or any(len(self.networks_on(dataset)) > 1 for dataset in self.datasets)
+
+    def training(self) -> dict[str, Any]:
+        """What a configuration file writes of the training, as `TrainSettings.to_dict`."""
+        several = {key.replace("_", "-"): written(values) for key, values in self.axes}
+        latent = {"latent-dim": FOLLOWS} if self.follows else {}
+        return self.train.to_dict() | several | {"network": format_networks(self.all_networks)} | latent
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as a configuration file writes it (`spec.yaml`): plain values, readable by `from_dict`."""
@@ -197,7 +242,7 @@ class RunSpec:
             "dataset": [format_call(as_grid(call)) for call in self.datasets],
             "seeds": list(self.seeds),
             **({"splits": self.splits} if self.splits > 1 else {}),
-            **self.train.to_dict(),
+            **self.training(),
             "metrics": self.metrics,
             **({"samplers": [format_call(call) for call in self.samplers]} if self.samplers else {}),
             **({} if self.likelihood_rows == "auto" else {"likelihood_rows": self.likelihood_rows}),
@@ -216,19 +261,19 @@ class RunSpec:
         Raises:
             UsageError: an unknown key (with the nearest ones) or a value that cannot be read.
         """
-        given = {}
+        given: dict[str, Any] = {}
         for key, value in values.items():
             name = normal_key(key)
             if name not in SPEC_KEYS:
                 raise unknown_name("key", str(key), (known.replace("_", "-") for known in SPEC_KEYS))
             if value is not None:
                 given[name] = value
-        train = TrainSettings(**{key: given.pop(key) for key in _TRAIN_KEYS if key in given})
+        given |= read_training(given)
         for key, read in READERS.items():
             if key in given:
                 given[key] = read(key, given[key])
         renamed = {"variant": "variants", "dataset": "datasets", "hypothesis": "hypotheses"}
-        return cls(train=train, **{renamed.get(key, key): value for key, value in given.items()})
+        return cls(**{renamed.get(key, key): value for key, value in given.items()})
 
     def with_absolute_plugins(self) -> RunSpec:
         """This spec with absolute plugin paths, so that it means the same in another working directory."""
@@ -238,7 +283,8 @@ class RunSpec:
     def hash(self) -> str:
         """8 hex digits of what the run computes; name, device and plugin paths do not count."""
         ignored = ("name", "device", "plugins")
-        values = self.to_dict() | self.train.identity()
+        several = {key.replace("_", "-"): self.training()[key.replace("_", "-")] for key, _ in self.axes}
+        values = self.to_dict() | self.train.identity() | {"network": self.training()["network"]} | several
         return _digest({key: value for key, value in values.items() if key not in ignored})[:8]
 
 
@@ -299,19 +345,33 @@ def cells_of(spec: RunSpec, registry: Registry) -> list[CellSpec]:
     if spec.controls:
         controls = (Call(CONTROL + name) for name in registry.controls)
         rows += [control for control in controls if control not in rows]
-    asked = len(spec.datasets) * sum(len(spec.seeds) if _needs_all_seeds(row) else 1 for row in rows)
+    settings = {data: count_of(spec.axes, len(spec.networks_on(data))) for data in spec.datasets}
+    asked = sum(
+        (len(spec.seeds) if _needs_all_seeds(row) else 1) * (1 if row.name.startswith(CONTROL) else n)
+        for row in rows for n in settings.values()
+    )  # fmt: skip
     if asked > MOST_CELLS:
+        most = max(settings.values())
         raise UsageError(
             f"the run asks for {asked:,} cells: {len(rows)} rows, {len(spec.datasets)} data sets, {len(spec.seeds):,} "
-            f"seeds; one run has at most {MOST_CELLS:,}: give fewer seeds, or make several runs"
+            f"seeds{f', {most:,} settings' if most > 1 else ''}; one run has at most {MOST_CELLS:,}: give fewer seeds"
+            f"{' or settings' if most > 1 else ''}, or make several runs"
         )
     return [
-        CellSpec(row, part, seed, spec.train, registry.label("variant", row), registry.label("dataset", data), number)
+        CellSpec(row, part, seed, train, labelled(registry.label("variant", row), words),
+                 registry.label("dataset", data), number)
         for data in spec.datasets
         for row in rows
+        for train, words in _settings(spec, row, data)
         for number, part in enumerate(splits_of(data, spec.splits))
         for seed in (spec.seeds if _needs_all_seeds(row) else spec.seeds[:1])
-    ]
+    ]  # fmt: skip
+
+
+def _settings(spec: RunSpec, row: Call, data: Call) -> Settings:
+    """The settings of a row on a data set; a control model is not trained, and has the first one's L and cost."""
+    found = spec.settings_on(data)
+    return [(found[0][0], {})] if row.name.startswith(CONTROL) else found
 
 
 def _called(dataset: Call) -> str:

@@ -40,9 +40,13 @@ def checked(registry: Registry, select: str) -> str:
     raise UsageError(f"--select {shown} cannot choose: it is no val_* metric with a direction; give {' or '.join(can)}")
 
 
-def needed(variants: Sequence[Call], select: str | None) -> tuple[str, ...]:
-    """Metrics that a run must evaluate so that validation can choose; none where no variant has several settings."""
+def needed(variants: Sequence[Call], select: str | None, sweeps: bool = False) -> tuple[str, ...]:
+    """Metrics that a run must evaluate so that validation can choose; none where no variant has several settings.
+
+    Args:
+        sweeps: whether the training has several settings for each of the `variants`.
+    """
     names = [call.name for call in variants]
-    if len(set(names)) == len(names):
+    if len(set(names)) == len(names) and not sweeps:
         return ()
     return (select,) if select else (CALIBRATED, MEAN_ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -53,8 +54,39 @@ SCHEDULES = {
 #: Number formats of products in training; parameters, losses and all of the evaluation are float32 in each.
 PRECISIONS = ("float32", "tf32", "bf16")
 DEFAULT_STEPS = 1500
+#: L where nobody chooses it and a row has twice as many values (`latent_dim_for`).
+DEFAULT_LATENT_DIM = 8
 #: Examples per step where nothing else is said, and a quarter of the training rows are more.
 DEFAULT_BATCH = 128
+
+
+def latent_dim_for(values: int) -> int:
+    """L where nobody chooses it: 8, or half of a row's values where those are fewer than 16, but at least 1.
+
+    Half, because λ_auto needs variance beyond the first L principal components, and a code of as many numbers as the
+    data has nothing to leave out.
+
+    >>> [latent_dim_for(values) for values in (1, 2, 4, 13, 64)]
+    [1, 1, 2, 6, 8]
+    """
+    return max(1, min(DEFAULT_LATENT_DIM, values // 2))
+
+
+def latent_words(values: Mapping[str, int]) -> str:
+    """L by data set in words, where it follows the data.
+
+    Args:
+        values: in a row of each data set, by name.
+
+    >>> latent_words({"iris": 4, "digits": 64})
+    'L = 2 on iris (4 values), 8 on digits (64 values)'
+    >>> latent_words({"digits": 64})
+    'L = 8'
+    """
+    latent = {name: latent_dim_for(n) for name, n in values.items()}
+    if set(latent.values()) <= {DEFAULT_LATENT_DIM}:
+        return f"L = {DEFAULT_LATENT_DIM}"
+    return "L = " + ", ".join(f"{latent[name]} on {name} ({n} values)" for name, n in values.items())
 
 
 @dataclass(frozen=True)
@@ -64,6 +96,7 @@ class Setting:
     Attributes:
         help: one line. metavar: what stands for its value there.
         kind: int or str, or bool for a switch. short: a letter that stands for it, or "".
+        several: whether several values of it can be given, each a setting of its own (`bench.spec.sweep`).
         repeated: whether the command line of a run names it even where it has its default.
     """
 
@@ -72,6 +105,7 @@ class Setting:
     kind: type = str
     short: str = ""
     repeated: bool = True
+    several: bool = False
 
 
 def _about(*words: Any, **more: Any) -> dict[str, Setting]:
@@ -83,8 +117,9 @@ class TrainSettings:
     """The training of every cell of a run.
 
     Attributes:
-        latent_dim: L.
-        network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`.
+        latent_dim: L; that of a run which does not choose it follows the data (`latent_dim_for`).
+        network: `mlp[hidden=…,activation=…]`, another built-in network, or `module:factory`; a run can have others for
+            some of its data sets (`bench.spec.networks`).
         recon: `squared`, `bernoulli`, `gaussian[scale=…]`, `laplace[scale=…]`, `student-t[df=…,scale=…]` or
             `continuous-bernoulli`.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`, with `lr` and what else it has.
@@ -104,17 +139,25 @@ class TrainSettings:
 
     epochs: int | None = field(default=None, metadata=_about("Length of training in epochs.", "N", int))
     steps: int | None = field(default=None, metadata=_about("Length of training in steps (1500).", "N", int))
-    latent_dim: int = field(default=8, metadata=_about("Dimension of the code (8).", "L", int))
+    latent_dim: int = field(
+        default=DEFAULT_LATENT_DIM,
+        metadata=_about(
+            "Dimension of the code (8, or half of a row's values if less); 2,4,8: each.", "L", int, several=True
+        ),
+    )
     network: Call = field(
         default_factory=lambda: Call("mlp"),
-        metadata=_about("'mlp[hidden=[256]]', 'conv[channels=[32,64]]' or module:factory.", "NAME[p=v]"),
+        metadata=_about(
+            "'mlp[hidden=[256]]', conv, module:factory …, or one per data set: 'mlp,windows=conv1d'.", "NAMES"
+        ),
     )
     recon: Call = field(
         default_factory=lambda: Call("squared"),
         metadata=_about("squared, bernoulli, laplace, 'gaussian[scale=1]' …", "COST"),
     )
     optimizer: Call = field(
-        default_factory=lambda: Call("adam"), metadata=_about("'adam[lr=3e-3]', adamw, sgd or rmsprop.", "NAME[p=v]")
+        default_factory=lambda: Call("adam"),
+        metadata=_about("'adam[lr=3e-3]', adamw, sgd or rmsprop; several, with commas: each.", "NAMES"),
     )
     schedule: Call = field(
         default_factory=lambda: Call("cosine"),
@@ -125,7 +168,9 @@ class TrainSettings:
     )
     batch_size: int | None = field(
         default=None,
-        metadata=_about("Examples per step (128, at most a quarter of the rows).", "B", int, short="b"),
+        metadata=_about(
+            "Examples per step (128, at most a quarter of the rows); 64,128: each.", "B", int, "b", several=True
+        ),
     )
     precision: str = field(
         default="float32",
@@ -193,12 +238,17 @@ def _fill(kind: str, call: Call, known: dict[str, dict[str, Parameter]], *also: 
     return fill_parameters(call.name, call, known[call.name])
 
 
-def _network(call: Call) -> Call:
+def filled_network(call: Call) -> Call:
     """Built-in networks get all their parameters; a `module:factory` is called with what is given."""
     if ":" in call.name:
         return call
     filled = _fill("network", call, network_parameters(), "module:factory")
     return Call(filled.name, {key: value for key, value in filled.params.items() if LATER.get(key) != value})
+
+
+def parameter_of(call: Call, key: str) -> Any:
+    """The value of a parameter of a network or optimiser, where its default is not written, too."""
+    return call.params.get(key, LATER.get(key))
 
 
 def _recon(call: Call) -> Call:
@@ -208,7 +258,8 @@ def _recon(call: Call) -> Call:
     return filled
 
 
-def _optimizer(call: Call) -> Call:
+def filled_optimizer(call: Call) -> Call:
+    """An optimiser with all its parameters; `UsageError` for one that is out of range."""
     filled = _fill("optimizer", call, OPTIMIZERS)
     number_in(f"{call.name} lr", filled.params["lr"], 0.0, open_low=True)
     for name in ("weight_decay", "eps"):
@@ -231,6 +282,11 @@ def _schedule(call: Call) -> Call:
     return filled
 
 
-_CALLS = {"network": _network, "recon": _recon, "optimizer": _optimizer, "schedule": _schedule}
-#: Every setting of a training by its name, in the order in which the command line shows them.
-SETTINGS: dict[str, Setting] = {item.name: item.metadata["setting"] for item in fields(TrainSettings)}
+_CALLS = {"network": filled_network, "recon": _recon, "optimizer": filled_optimizer, "schedule": _schedule}
+_RATES = Setting("Learning rate, in the place of the optimizer's own; 1e-3,3e-4: each.", "RATE")
+#: Every setting of a training by its name, in the order in which the command line shows them; `lr` is the optimiser's.
+SETTINGS: dict[str, Setting] = {
+    name: setting
+    for item in fields(TrainSettings)
+    for name, setting in ((item.name, item.metadata["setting"]), *([("lr", _RATES)] * (item.name == "optimizer")))
+}

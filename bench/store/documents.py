@@ -46,6 +46,14 @@ def _are_seeds(value: Any) -> bool:
     return isinstance(value, list) and all(map(is_seed, value))
 
 
+def _are_counts(value: Any) -> bool:
+    return is_count(value) or (isinstance(value, list) and len(value) > 1 and all(map(is_count, value)))
+
+
+def _is_latent(value: Any) -> bool:
+    return value == "auto" or _are_counts(value)
+
+
 _TEXT = (_is_text, "text")
 _COUNT = (is_count, "a whole number of at least 1")
 _TEXTS = (_are_texts, "a list of texts")
@@ -54,7 +62,9 @@ _SPEC: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("name", "network", "recon", "optimizer", "schedule", "precision", "metrics", "baseline", "device"), _TEXT
     ),
-    **dict.fromkeys(("splits", "latent_dim", "steps", "epochs", "early_stopping", "batch_size"), _COUNT),
+    "latent_dim": (_is_latent, "whole numbers of at least 1, or auto"),
+    "batch_size": (_are_counts, "whole numbers of at least 1"),
+    **dict.fromkeys(("splits", "steps", "epochs", "early_stopping"), _COUNT),
     **dict.fromkeys(("variant", "dataset", "variants", "datasets", "hypothesis", "plugins", "samplers"), _TEXTS),
     **dict.fromkeys(("controls", "compile"), (_is_switch, "true or false")),
     "seeds": (_are_seeds, "a list of whole numbers of at least 0"),

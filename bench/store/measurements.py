@@ -202,9 +202,9 @@ def mixtures(data: RunData, environments: Mapping[str, Mapping[str, Any]]) -> li
 
 
 def _cell_row(record: dict[str, Any], planned: dict[str, Any]) -> dict[str, Any]:
-    """A cell that an earlier run of the directory made is called what the plan calls it: a split of its data set."""
+    """A cell that an earlier run of the directory made is called what the plan calls it: a split, a setting."""
     row = {name: record.get(name) for name in CELL_COLUMNS}
-    row |= {name: planned[name] for name in ("dataset_label", "split_number") if name in planned}
+    row |= {name: planned[name] for name in ("variant_label", "dataset_label", "split_number") if name in planned}
     row["split_number"] = row["split_number"] or 0
     for name in JSON_COLUMNS:
         row[name] = json.dumps(record[name], sort_keys=True, ensure_ascii=False)

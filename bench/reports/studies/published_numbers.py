@@ -196,7 +196,7 @@ def _difference(preset: str, stored: Mapping[str, Any], registry: Registry) -> s
         found = RunSpec.from_dict(stored).validate(registry)
     except BenchError as error:
         return f"its spec cannot be read ({error})"
-    ours, theirs = found.train.to_dict(), wanted.train.to_dict()
+    ours, theirs = found.training(), wanted.training()
     for key in sorted({*ours, *theirs}):
         if ours.get(key) != theirs.get(key):
             return f"{key} is {ours.get(key, 'not set')}, not {theirs.get(key, 'not set')}"

@@ -9,8 +9,10 @@ import pandas as pd
 
 from bench.analysis.leaderboard import is_many
 from bench.analysis.pareto import pareto
+from bench.analysis.sweeps import swept
 from bench.reports.figures import curves, points, style, tiles
 from bench.reports.figures.pareto import plot_pareto
+from bench.reports.figures.sweeps import any_value, plot_sweep
 from bench.reports.views.figure_data import PHASE, Material
 from bench.reports.views.figure_embedding import embedding
 
@@ -76,6 +78,21 @@ def _pareto(m: Material):
         "one betters in both."
     )
     yield "pareto", f"{found.x.name} against {found.y.name}", caption, figure, rows, False
+
+
+def _sweeps(m: Material):
+    section = m.section
+    for along in swept(section.grids):
+        metrics = [metric for metric in section.primary if any_value(section, along, metric)][:6]
+        if not metrics:
+            continue
+        figure, data = plot_sweep(section, along, metrics)
+        held = " Other settings are those that validation chose." if len(section.grids[0].settings) > 2 else ""
+        caption = (
+            f"Means over {section.design.repeats} with 95 % t intervals, a line per variant, on held-out data; a ring "
+            f"marks the setting that validation data chose.{held}"
+        )
+        yield f"sweep-{along.name}", f"What {along.name} does", caption, figure, data, False
 
 
 def _dots(m: Material):
@@ -276,6 +293,7 @@ def _phase_points(m: Material) -> pd.DataFrame | None:
 DRAWERS: tuple[Callable, ...] = (
     _tradeoff,
     _pareto,
+    _sweeps,
     _dots,
     _reconstructions,
     _samples,

@@ -17,6 +17,7 @@ from bench.networks.factories import networks_named
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import Check
 from bench.runs.cells.worker_state import Workshop, check_fit
+from bench.runs.latent import VALUES
 from bench.spec.call import Call
 from bench.spec.registry import Registry
 from bench.spec.run import CellSpec
@@ -32,7 +33,8 @@ def carry_out(check: Check, workshop: Workshop) -> list[str]:
     Too few rows are wrong where no other data are left; else they cost their own cells.
 
     Returns:
-        How a file of data was read and what the batch is, a line each; [] of anything else.
+        How a file of data was read and what the batch is, a line each; of a check of the kind `VALUES`, how many values
+        a row has; [] of anything else.
     """
     kind, cell, alone, expected = check
     try:
@@ -40,6 +42,8 @@ def carry_out(check: Check, workshop: Workshop) -> list[str]:
             if kind == "variant":
                 networks_named(cell.train.network.name, cell.train.network.params)
                 workshop.variant(cell)
+            elif kind == VALUES:
+                return [str(workshop.split(cell).dimension)]
             else:
                 split = workshop.split(cell)
                 _refuse_other_data(cell, split, expected)

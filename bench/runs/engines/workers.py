@@ -94,7 +94,7 @@ def _data_bytes(cells: Sequence[CellSpec]) -> int:
 
 def _only_here(cells: Sequence[CellSpec]) -> bool:
     """Whether the networks are those of the user's own script or notebook, which another process must not run again."""
-    return any(cell.train.network.name.startswith("__main__:") for cell in cells[:1])
+    return any(cell.train.network.name.startswith("__main__:") for cell in cells)
 
 
 def planned_seconds(cells: Sequence[CellSpec]) -> float:
@@ -119,7 +119,7 @@ def is_heavy(train: TrainSettings) -> bool:
 
 def _threads(cells: Sequence[CellSpec], device: str) -> int:
     """Threads per worker: one, but where a run of large models has fewer of them than there are cores."""
-    if device.startswith("cuda") or not cells or not is_heavy(cells[0].train):
+    if device.startswith("cuda") or not cells or not all(is_heavy(cell.train) for cell in cells):
         return 1
     return max(1, usable_cores() // len(cells))
 

@@ -40,7 +40,13 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
         raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
     if run.options.dry_run:
         click.echo(describe_plan(run))
-        for line in _state(run, trusted=config is None):
+        from bench.runs.preview import duration, look
+
+        trusted = config is None  # a file may name anybody's code, and runs none
+        seen = look(run, trusted)
+        for line in seen.lines:
+            click.echo(line)
+        for line in duration(run, seen, trusted):
             click.echo(line)
         return 0, None, False
     from bench.runs.runner import execute
@@ -120,13 +126,6 @@ def describe_plan(run: ResolvedRun) -> str:
         "directory": str(run.directory),
     }
     return "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items())
-
-
-def _state(run: ResolvedRun, trusted: bool) -> list[str]:
-    """What the directory holds of the run, and what will be skipped; a file may name anybody's code, and runs none."""
-    from bench.runs.preview import preview
-
-    return preview(run, trusted)
 
 
 def _workers(run: ResolvedRun) -> str:

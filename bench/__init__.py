@@ -2,7 +2,8 @@
 
 For users: `bench.run(...)` runs a benchmark and returns its results, `bench.load(run)` reads those of an earlier one,
 `bench.report(frame, out)` writes the report of any such frame, `bench.load_model(run, variant, seed)` gives a trained
-model back, `bench.Autoencoder` is a scikit-learn estimator, `bench.figures` plots results in notebooks.
+model back and `bench.best_model(run, purpose)` the recommended one, `bench.Autoencoder` is a scikit-learn estimator,
+`bench.figures` plots results in notebooks.
 
 For authors of plugins, everything that a variant, data set, metric or sampler needs: `Variant`, `GaussianVariant`,
 `ElboVariant`, `Split`, `split_arrays`, `Metric`, `Value`, `Sampler` and the rest of `__all__`; losses are in
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bench.estimator.autoencoder import Autoencoder
     from bench.evaluate import neighbours
     from bench.model_loading import load_model
+    from bench.trained.best import best_model
 
 _HOMES = {
     "bench.api": ("load", "reference", "report", "run"),
@@ -40,6 +42,7 @@ _HOMES = {
     "bench.errors": ("DataError", "Incompatible", "UsageError"),
     "bench.estimator.autoencoder": ("Autoencoder",),
     "bench.model_loading": ("load_model",),
+    "bench.trained.best": ("best_model",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = {"figures": "bench.figures", "neighbours": "bench.evaluate.neighbours"}
@@ -60,6 +63,7 @@ __all__ = [
     "UsageError",
     "Value",
     "Variant",
+    "best_model",
     "each",
     "figures",
     "load",

@@ -62,8 +62,8 @@ def run(
     Args:
         variants: one or several of `NAME[p=v]`, e.g. ["ae", "vae[beta=[0.5,1,2]]"].
         datasets: one or several of `NAME[p=v]`; not together with `data`.
-        data: one's own data instead: (N, D), (N, H, W) or (N, C, H, W), array, frame, tensor, or a ready
-            `bench.Split`; divided by seed 0 and scaled as `file[path=…]` does.
+        data: one's own data instead: (N, D), (N, H, W) or (N, C, H, W), array, tensor, frame of pandas or polars, table
+            of Arrow, or a ready `bench.Split`; divided by seed 0 and scaled as `file[path=…]` does.
         labels: (N,) for `data`, or None; where both are of pandas, with the same index.
         seeds: how many (10 means 0 … 9), or which.
         splits: random splits of the data, each with every seed; the frame then has a column `split_number`.
@@ -198,6 +198,7 @@ def _as_split(data: Any, labels: Any) -> Split:
         from bench.data.check_split import check_split
 
         return check_split(data, ARRAYS)
+    from bench.data.frames import plain_frame, plain_labels
     from bench.data.split_arrays import split_arrays
 
-    return split_arrays(data, labels)
+    return split_arrays(plain_frame(data), plain_labels(labels))

@@ -12,6 +12,7 @@ import torch
 
 from bench.contracts.checks import one_of
 from bench.contracts.variant import Variant
+from bench.data.counts import LOG1P
 from bench.errors import BenchError, UsageError, unknown_name
 from bench.evaluate.code_density import density_of
 from bench.evaluate.samplers import TRAINING_CODES, codes_kept
@@ -90,7 +91,8 @@ def load_model(
     arrays = store.load_arrays(record["cell_id"], TRAINING_CODES, place.get(record["cell_id"]))
     training_codes = codes_kept(arrays, model.latent_dim, what)
     shift, scale = (tensors[name] for name in SCALING)
-    return TrainedModel(model, shift, scale, record, codes, training_codes, registry.plugins)
+    counts = record["dataset_params"].get("scale") == LOG1P
+    return TrainedModel(model, shift, scale, record, codes, training_codes, registry.plugins, counts)
 
 
 def built_model(registry: Registry, call: Call, settings: TrainSettings, meta: dict[str, Any]) -> Variant:

@@ -14,6 +14,8 @@ from bench.contracts.rows import rescale, restore
 from bench.contracts.sampler import LEAST_CODES, SPACES, space_of
 from bench.contracts.variant import Variant
 from bench.data.array_like import Names, arrange, as_numbers, column_names
+from bench.data.counts import log_counts
+from bench.data.frames import plain_frame
 from bench.errors import UsageError
 from bench.evaluate.ex_post import density_draws, fitted_density
 from bench.evaluate.latent_density import GaussianFit
@@ -33,6 +35,7 @@ class TrainedModel:
         info: the cell's record (variant, data set, seed, metrics, …).
         codes: N(m̂, Σ̂) of the training codes where the variant has no prior, or None.
         training_codes: those that samplers are fitted to, (N, L), or None where the run kept none.
+        counts: whether rows are counts, of which the model is given log(1 + count), scaled (`scale=log1p`).
     """
 
     def __init__(
@@ -44,17 +47,19 @@ class TrainedModel:
         codes: GaussianFit | None = None,
         training_codes: np.ndarray | None = None,
         plugins: Sequence[str | Path] = (),
+        counts: bool = False,
     ) -> None:
         self.variant = variant.eval().requires_grad_(False)
         self.info = info
         self.codes = codes
         self.training_codes = training_codes
+        self.counts = counts
         self._plugins = plugins
         self._shift, self._scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
 
     @property
     def scaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """Shift and scale, float64: the model is given (X - shift) / scale."""
+        """Shift and scale, float64: the model is given (X - shift) / scale, of counts with log(1 + X) for X."""
         return self._shift, self._scale
 
     def encode(self, X: np.ndarray) -> np.ndarray:
@@ -63,7 +68,7 @@ class TrainedModel:
         Raises:
             UsageError: wrong shape, values that are not finite, or a variant without encoder.
         """
-        return self._batched(self._encoder(), self._standardised(X))
+        return self._batched(self._encoder(), self.standardised(X))
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Data-space means of codes Z (N, L), in the units of the training data's source: (N, *data_shape).
@@ -73,7 +78,8 @@ class TrainedModel:
         codes = np.asarray(as_numbers(Z, Names(column_names(Z), what="Z")), dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.variant.latent_dim:
             raise UsageError(f"codes have shape {codes.shape}; expected (N, {self.variant.latent_dim})")
-        return restore(self._batched(self._decoded, codes), self._shift, self._scale)
+        rows = restore(self._batched(self._decoded, codes), self._shift, self._scale)
+        return np.expm1(rows) if self.counts else rows
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """decode(encode(X)): rows (N, ...) → (N, *data_shape), in the units of the training data's source."""
@@ -98,12 +104,16 @@ class TrainedModel:
         Raises:
             UsageError: as `encode`.
         """
+        return -self.errors(self.standardised(X))
+
+    def errors(self, rows: np.ndarray) -> np.ndarray:
+        """‖x - Θ(μ(x))‖² / d of rows (N, *data_shape) float32 as the model is given them, scaled: (N,) float64."""
         encode = self._encoder()
 
         def error(x: Tensor) -> Tensor:
             return (self._decoded(encode(x.clone())) - x).flatten(1).double().square().mean(1)
 
-        return -self._batched(error, self._standardised(X))
+        return self._batched(error, rows)
 
     def score(self, X: np.ndarray, y: object = None) -> float:
         """The mean of `score_samples(X)`, which on a run's test rows is minus `test_mse`; y is not looked at."""
@@ -170,7 +180,13 @@ class TrainedModel:
     def _decoded(self, z: Tensor) -> Tensor:
         return self.variant.decode(z if self.variant.project is None else self.variant.project(z))
 
-    def _standardised(self, X: np.ndarray) -> np.ndarray:
+    def standardised(self, X: np.ndarray) -> np.ndarray:
+        """Rows X (N, ...) in the units of the training data's source as the model is given them: float32, scaled.
+
+        Raises:
+            UsageError: as `encode`; negative values where counts are expected.
+        """
+        X = plain_frame(X)
         rows = as_numbers(X, Names(column_names(X), what="X"))
         shape = self.variant.data_shape
         if rows.ndim in (3, 4) and rows.shape[1:] != shape:
@@ -179,7 +195,8 @@ class TrainedModel:
             raise UsageError(f"X has shape {rows.shape}; expected (N, {', '.join(map(str, shape))}) as in training")
         if not np.isfinite(rows).all():
             raise UsageError("X holds missing or infinite values; remove or fill them first")
-        return rescale(rows.reshape(-1, *shape), self._shift, self._scale)
+        rows = rows.reshape(-1, *shape)
+        return rescale(log_counts(rows, Names(what="X")) if self.counts else rows, self._shift, self._scale)
 
     def _batched(self, function: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndarray:
         """`function` of rows, always `BATCH_ROWS` at a time: the last bits of each depend on how many go through."""

@@ -1,4 +1,4 @@
-"""One's own data from a .npy, .npz or .csv file; nothing in a file is ever unpickled or executed."""
+"""One's own data from a .npy, .npz, .csv or .parquet file; nothing in a file is ever unpickled or executed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from bench.contracts.checks import existing_file, existing_path, number_in, whole_bytes
 from bench.contracts.dataset import Split
 from bench.data.anomalies import MOST_CONTAMINATION, NORMAL, Marked
-from bench.data.array_like import Names
-from bench.data.csv_file import Wanted, read_csv
-from bench.data.csv_split import Choices, csv_split
+from bench.data.array_like import Names, as_numbers
+from bench.data.counts import LOG1P, log_counts
+from bench.data.csv_file import Wanted
+from bench.data.csv_split import TABLES, Choices, csv_split, readers
 from bench.data.npy_file import Header, list_npz, open_npy, read_npz
 from bench.data.split_arrays import split_arrays
 from bench.data.windows import Windows, window_split
@@ -54,15 +55,17 @@ def load(
     With `window`, the rows are a series in time, and the data are sequences (N, C, T = window) of its C columns.
 
     Args:
-        path: a .npy, .npz, .csv or .tsv file. CSV: UTF-8, the first line names the columns; comma, semicolon, tab or |.
+        path: a .npy, .npz, .csv, .tsv or .parquet file (extra `parquet`; what is said of CSV holds for it, too). CSV:
+            UTF-8, the first line names the columns; comma, semicolon, tab or |.
             A first column without a name holds row names and is left out. Text of at most 100 kinds becomes a column of
             0 and 1 for each kind of the training rows; a column with a text of its own in every row is left out.
         label: where the class labels are: a column's name (CSV), an array's key (.npz), another .npy file (.npy).
         key: which array of a .npz file holds the data; not needed where only one can.
-        scale: "none", "unit" (to [0, 1]), "standard" (mean 0, variance 1), or "auto": pixels and
-            shares within [0, 1] (each column that varies covers a tenth of it; of 64 columns and more, half of them do
-            and the others a 256th) are kept, images and 8-bit pixels go to [0, 1], other tables are standardised column
-            by column. Training rows decide; a column that is constant in them is 0 in every part.
+        scale: "none", "unit" (to [0, 1]), "standard" (mean 0, variance 1), "log1p" (counts: log(1 + count),
+            standardised; negative ones are refused), or "auto": pixels and shares within [0, 1] (each column that
+            varies covers a tenth of it; of 64 columns and more, half of them do and the others a 256th) are kept,
+            images and 8-bit pixels go to [0, 1], other tables are standardised column by column. Training rows decide;
+            a column that is constant in them is 0 in every part.
         validation, test: fraction of the rows or number of rows.
         split_seed: which division into parts.
         memory_limit: bytes; a .npy file that takes more as 32-bit numbers is read from disk as needed, other files
@@ -76,10 +79,12 @@ def load(
         strict: refuse whatever is no number in a CSV.
         window: rows of each window that a series is cut into.
         stride: rows from the start of one window to the next; a window's length if None.
-        split: how a series is divided, so that no row is in two parts: "time" (first rows train, last rows test),
-            "group" (whole groups), "random" (windows, which must not overlap), or "auto" (group where it is given).
+        split: a CSV's column that names each row's part: train, val (or validation) or test. With `window`, how a
+            series is divided, so that no row is in two parts: "time" (first rows train, last rows test), "group"
+            (whole groups), "random" (windows, which must not overlap), or "auto" (group where it is given).
         gap: rows left out between parts that are divided by time.
-        group: the CSV's column that names each row's group, a series of its own.
+        group: the CSV's column that names each row's group (with `window`, a series of its own). Groups stay whole:
+            they are what is divided, and a `split` that tears one apart is refused.
         anomaly: 'COLUMN:VALUE' or 'COLUMN:VALUE,VALUE': rows with one of these values in the column of labels (a CSV's
             column, a .npz file's array, another .npy file) are test anomalies and nothing else.
         anomalies: another file of the same type and columns, whose rows are test anomalies.
@@ -104,8 +109,10 @@ def load(
         choices = Choices.of(columns, drop, None, missing, header, strict)
         wanted = Wanted(group, limit, header, choices.columns, choices.drop)
         return _windows(file, suffix, how, scale, wanted)
-    if (stride, split, gap, group) != (None, "auto", 0, None):
-        raise UsageError("stride, split, gap and group say how a series is cut and divided; give window=, too")
+    if (stride, gap) != (None, 0):
+        raise UsageError("stride and gap say how a series is cut and divided; give window=, too")
+    settings |= {"split": None if split == "auto" else split, "group": group}
+    _refuse_beside_parts(settings, suffix, file, other)
     choices = Choices.of(columns, drop, categories, missing, header, strict)
     if key is not None and suffix != ".npz":
         raise UsageError(f"key={key!r} is for .npz files; {file.name!r} holds one array")
@@ -113,6 +120,8 @@ def load(
         raise UsageError(
             f"columns, drop, categories, missing, header and strict are for CSV files; not for {file.name!r}"
         )
+    if other is not None and suffix == ".parquet":
+        raise UsageError("anomalies= is for CSV, .npy and .npz files; mark the rows in a column, anomaly=COLUMN:VALUE")
     try:
         if suffix == ".npy":
             labels = None if label is None else open_npy(existing_file("label", label))
@@ -121,11 +130,20 @@ def load(
         if suffix == ".npz":
             rows = None if other is None else _from_npz(other, key, None, limit)[0]
             return _split(*_from_npz(file, key, label, limit), rows, other, settings)
-        if suffix in (".csv", ".tsv"):
+        if suffix in TABLES:
             return csv_split(file, label, choices, settings, other)
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
-    raise UsageError(f"{file.name!r}: files of type {suffix or 'none'} are not read; give .npy, .npz or .csv")
+    raise UsageError(f"{file.name!r}: files of type {suffix or 'none'} are not read; give .npy, .npz, .csv or .parquet")
+
+
+def _refuse_beside_parts(settings: dict[str, Any], suffix: str, file: Path, other: Path | None) -> None:
+    """Raise `UsageError` where `split` or `group` names a column and there is none, or anomalies decide the parts."""
+    given = [f"{name}={settings[name]}" for name in ("split", "group") if settings[name] is not None]
+    if given and suffix not in TABLES:
+        raise UsageError(f"{given[0]} names a column, and {file.name!r} has none; it is for CSV and Parquet files")
+    if given and (settings["anomaly"] is not None or other is not None):
+        raise UsageError(f"{given[0]} does not go with anomalies, which stand outside of all parts; leave one out")
 
 
 def _not_for_windows(given: dict[str, object], missing: str) -> str:
@@ -137,13 +155,15 @@ def _not_for_windows(given: dict[str, object], missing: str) -> str:
 
 def _windows(file: Path, suffix: str, how: Windows, scale: str, wanted: Wanted) -> Split:
     """Windows of the series in a .npy or CSV file; `wanted.label` is the column of groups."""
+    if scale == LOG1P:
+        raise UsageError("scale=log1p does not go with window=; take the logarithm of the series first")
     try:
         if suffix == ".npy":
             if wanted != Wanted(limit=wanted.limit):
                 raise UsageError(f"columns, drop, header and group are for CSV files; not for {file.name!r}")
             return window_split(open_npy(file), how, scale, Names(what=repr(file.name)), None, wanted.limit)
-        if suffix in (".csv", ".tsv"):
-            table = read_csv(file, wanted)
+        if suffix in TABLES:
+            table = readers(file)[0](file, wanted)
             names = Names(table.columns, lambda row: f"line {table.line(row)}", repr(file.name))
             return window_split(table.values, how, scale, names, table.labels, wanted.limit)
     except OSError as error:
@@ -178,6 +198,14 @@ def _other(file: Path, anomalies: str, anomaly: str | None) -> Path:
 
 def _split(data: Any, labels: Any, others: Any, file: Path | None, settings: dict[str, Any]) -> Split:
     """The split of arrays, with the rows `others` of `file` as anomalies where there are any."""
+    settings = {name: value for name, value in settings.items() if name not in ("split", "group")}
+    if settings["scale"] == LOG1P:
+        if others is not None:
+            raise UsageError("scale=log1p does not go with anomalies=; take the logarithm of both first")
+        if data.size * 8 > settings["memory_limit"]:
+            raise DataError(f"scale=log1p takes {data.size * 8} bytes, more than memory_limit; raise it")
+        data = log_counts(as_numbers(data, Names(what=settings["what"])), Names(what=settings["what"]))
+        settings |= {"scale": "standard", "notes": ["counts as log(1 + count)"]}
     if others is None or file is None:
         return split_arrays(data, labels, **settings)
     if others.shape[1:] != data.shape[1:]:

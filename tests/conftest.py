@@ -55,6 +55,7 @@ SLOW = (
     "bench/train/test_larger_than_memory.py",
     "bench/train/test_linear_truths.py",
     "bench/train/test_precision.py",
+    "bench/trained/test_export.py",
     "datasets/test_all.py",
     "datasets/test_fuzz.py",
     "performance",
@@ -82,6 +83,13 @@ def no_core_figures(request, monkeypatch):
     """Runs inside the test process do not end with timing the core, but where a test is marked `core_figures`."""
     if request.node.get_closest_marker("core_figures") is None:
         monkeypatch.setattr("bench.runs.runner.measure_core", lambda *arguments: None)
+
+
+@pytest.fixture(autouse=True)
+def no_duration(request, monkeypatch):
+    """Dry runs inside the test process time nothing, but where a test is marked `durations`: it takes seconds."""
+    if request.node.get_closest_marker("durations") is None:
+        monkeypatch.setattr("bench.runs.preview.duration", lambda *arguments: [])
 
 
 @pytest.fixture

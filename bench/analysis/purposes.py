@@ -39,6 +39,7 @@ class Answer:
         take: variants, or who is ahead where nothing is decided; "" for nobody.
         value: of the first of them, with the margin. level: "sure", "shared" or "open". certainty: why, in words.
         remarks: further sentences without their full stop.
+        best: the label of the one variant to load: the first of `take`; "" where nothing is decided.
     """
 
     purpose: str
@@ -48,6 +49,7 @@ class Answer:
     level: str
     certainty: str
     remarks: tuple[str, ...] = ()
+    best: str = ""
 
     @property
     def lead_in(self) -> str:
@@ -141,7 +143,8 @@ def _answer(section: Section, purpose: Purpose, metric: Metric) -> Answer:
     name = section.rows[row].label if said.level == "open" else said.winner
     value = said.value + (f", {said.margin}" if said.margin not in ("", "–") else "")
     remarks = tuple(text for remark in REMARKS if (text := remark(section, purpose, row)))
-    return Answer(purpose.name, metric.name, name, value, said.level, said.certainty, remarks)
+    best = section.rows[row].label if said.level != "open" else ""
+    return Answer(purpose.name, metric.name, name, value, said.level, said.certainty, remarks, best)
 
 
 def _nobody(section: Section, name: str) -> str:

@@ -42,9 +42,13 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
     if run.on_arrays:
         raise UsageError("this run's data are arrays; call bench.run(data=…) from Python to go on with it")
     if run.options.dry_run:
-        run, values = _as_it_would_run(run, trusted=config is None)
+        from bench.runs.preview import as_it_would_run, duration, look
+
+        trusted = config is None  # a file may name anybody's code, and runs none
+        run, values = as_it_would_run(run, trusted)
         click.echo(describe_plan(run, values))
-        for line in _state(run, trusted=config is None):
+        seen = look(run, trusted)
+        for line in (*seen.lines, *duration(run, seen, trusted)):
             click.echo(line)
         return 0, None, False
     from bench.runs.runner import execute
@@ -159,20 +163,6 @@ def _how(run: ResolvedRun, values: Mapping[str, int]) -> str:
 
 def _or(values: Iterable[Any]) -> str:
     return " or ".join(map(str, dict.fromkeys(values)))
-
-
-def _as_it_would_run(run: ResolvedRun, trusted: bool) -> tuple[ResolvedRun, Mapping[str, int]]:
-    """The run with L of each data set, as far as it is known without running anybody's code unasked."""
-    from bench.runs.preview import as_it_would_run
-
-    return as_it_would_run(run, trusted)
-
-
-def _state(run: ResolvedRun, trusted: bool) -> list[str]:
-    """What the directory holds of the run, and what will be skipped; a file may name anybody's code, and runs none."""
-    from bench.runs.preview import preview
-
-    return preview(run, trusted)
 
 
 def _workers(run: ResolvedRun) -> str:

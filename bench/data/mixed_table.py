@@ -11,6 +11,7 @@ from bench.data.array_like import Names
 from bench.data.column_kinds import kind_of, kinds_of
 from bench.data.csv_file import listed
 from bench.data.csv_texts import Column, TextTable
+from bench.data.recipe import Recipe
 from bench.errors import DataError, unknown_name
 from bench.text import printable
 
@@ -36,6 +37,7 @@ class Prepared:
         flags: positions of columns that hold 0 and 1 for no and yes.
         rows: of the table's rows those that are there.
         notes: each decision in a line.
+        recipe: the same decisions for other rows.
     """
 
     values: np.ndarray
@@ -43,6 +45,7 @@ class Prepared:
     flags: list[int]
     rows: np.ndarray
     notes: tuple[str, ...]
+    recipe: Recipe
 
 
 def prepare(
@@ -90,7 +93,9 @@ def prepare(
         matrix, train, n_numbers = matrix[:, keep], train[:, keep], n_numbers - int(empty.sum())
         used = [column for column, stays in zip(used, keep, strict=True) if stays]
     texts = [[column.texts[code] for code in own] for column, own in zip(used[n_numbers:], kinds, strict=True)]
-    return _fitted(matrix, train, used, texts, missing, rows, notes, limit, table.path.name)
+    looked_at = {column.name for column in used}
+    order = tuple(column.name for column in table.columns if column.name in looked_at)
+    return _fitted(matrix, train, used, texts, missing, rows, notes, limit, table.path.name, order)
 
 
 def _ranks(column: Column, kinds: Sequence[int]) -> np.ndarray:
@@ -138,6 +143,7 @@ def _fitted(
     notes: list[str],
     limit: int,
     what: str,
+    order: tuple[str, ...],
 ) -> Prepared:
     from sklearn.compose import ColumnTransformer  # it takes a while, and tables of numbers need none of it
     from sklearn.impute import SimpleImputer
@@ -168,7 +174,13 @@ def _fitted(
         how = f"filled with the training rows' {strategy}" + " and marked in a column" * (missing == "indicator")
         notes.append(f"{int(absent[:, :n].sum())} missing values {how}: {_counted(names[:n], absent[:, :n].sum(0))}")
     notes += _on_kinds(names[n:], texts, seen, matrix[:, n:])
-    return Prepared(transformer.transform(matrix), columns, list(range(n, len(columns))), rows, tuple(notes))
+    shown = {
+        name: frozenset(text[code] for code in own) for name, text, own in zip(names[n:], texts, seen, strict=True)
+    }
+    kinds = {name: tuple(text) for name, text in zip(names[n:], texts, strict=True)}
+    recipe = Recipe(order, tuple(names[:n]), kinds, transformer, tuple(columns), shown, missing)
+    flags = list(range(n, len(columns)))
+    return Prepared(transformer.transform(matrix), columns, flags, rows, tuple(notes), recipe)
 
 
 def _on_kinds(

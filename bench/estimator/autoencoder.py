@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts.checks import number_in, whole_number
 from bench.data.array_like import column_names
+from bench.data.counts import LOG1P
+from bench.data.frames import plain_frame, plain_labels
 from bench.data.labels import require_one_index
 from bench.errors import UsageError
 from bench.estimator import stored
@@ -65,7 +67,7 @@ class Autoencoder(TransformerMixin, ClassNamePrefixFeaturesOutMixin, OutlierMixi
             them (1,500 steps where neither steps nor epochs is given).
         batch_size: examples per step; "auto" is 128, or a quarter of the training rows where there are fewer than 512.
         validation_fraction: share of the rows that is held back, where `early_stopping` is given.
-        scale: "auto", "none", "unit" or "standard", by the training rows, as the data set `file` does.
+        scale: "auto", "none", "unit", "standard" or "log1p" (counts), by the training rows, as of the data set `file`.
         contamination: the share of the training rows that `predict` takes for anomalies, above 0 and at most 0.5;
             None has no threshold, and neither `decision_function` nor `predict`.
         random_state: the seed of initial weights, order and noise; a `RandomState` or None draws one.
@@ -151,7 +153,7 @@ class Autoencoder(TransformerMixin, ClassNamePrefixFeaturesOutMixin, OutlierMixi
             ValueError: X or a parameter cannot be used, in scikit-learn's words or as a `bench.UsageError` that says
                 what to do; or the training diverged.
         """
-        least = 2 if self.latent_dim == "auto" else 1
+        least, X = 2 if self.latent_dim == "auto" else 1, plain_frame(X)
         rows = validate_data(self, X, dtype="numeric", allow_nd=True, ensure_min_samples=2, ensure_min_features=least)
         with as_fit_errors():
             self._check_parameters()
@@ -164,7 +166,7 @@ class Autoencoder(TransformerMixin, ClassNamePrefixFeaturesOutMixin, OutlierMixi
         label = registry.label("variant", call)
         cell = CellSpec(call, Call(ARRAYS), seed, settings, variant_label=label, dataset_label="X")
         one = trained(registry, cell, split, device, self.threads)
-        self.model_, self._meta = as_trained_model(cell, split, one)
+        self.model_, self._meta = as_trained_model(cell, split, one, counts=self.scale == LOG1P)
         self.seed_, self.n_iter_, self.history_ = seed, one.steps_run, one.history
         self._set_threshold(rows)
         return self
@@ -257,14 +259,14 @@ class Autoencoder(TransformerMixin, ClassNamePrefixFeaturesOutMixin, OutlierMixi
 
     def _rows(self, X: Any) -> np.ndarray:
         """X checked against what was seen in `fit`: number, names and order of columns, in scikit-learn's words."""
-        return validate_data(self, X, dtype="numeric", allow_nd=True, reset=False)
+        return validate_data(self, plain_frame(X), dtype="numeric", allow_nd=True, reset=False)
 
     def _labels(self, registry: Registry, call: Call, X: Any, y: Any) -> Any:
         """`y` where the variant trains on labels; scikit-learn hands one to every step of a pipeline."""
         if y is None or not registry.load("variant", call.name).uses_labels:
             return None
         require_one_index(X, y)
-        return y
+        return plain_labels(y)
 
     def _split(self, X: Any, rows: np.ndarray, labels: Any, seed: int) -> Any:
         held_back = 0.0 if self.early_stopping is None else self.validation_fraction

@@ -72,7 +72,8 @@ def model_of(registry: Registry, tensors: Mapping[str, np.ndarray], meta: Mappin
     give_weights(model, tensors, what)
     info = {"variant": call.name, "variant_label": registry.label("variant", call), "seed": meta["seed"]}
     shift, scale = (tensors[name] for name in SCALING)
-    return TrainedModel(model, shift, scale, info, density_of(tensors, model.latent_dim, what))
+    density, counts = density_of(tensors, model.latent_dim, what), meta.get("counts") is True
+    return TrainedModel(model, shift, scale, info, density, counts=counts)
 
 
 def packed(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 
 from bench.contracts.dataset import Split
 from bench.data.array_like import Names, arrange
+from bench.data.counts import LOG1P, log_counts
 from bench.data.labels import encode_labels
 from bench.data.scaling import fit_scaling, summarise
 from bench.data.split_arrays import scaled_split
@@ -62,6 +63,8 @@ def training_split(
     """
     names = Names(columns, what="X")
     base = arrange(rows, "X")
+    if scale == LOG1P:
+        base, scale = log_counts(base, names), "standard"
     codes, label_names = (None, None) if labels is None else encode_labels(labels, len(base), what="y")
     none = np.zeros(0, np.int64)
     parts = Rows(np.arange(len(base)), none, none)
@@ -106,10 +109,17 @@ def trained(registry: Registry, cell: CellSpec, split: Split, device: str, threa
     return outcome
 
 
-def as_trained_model(cell: CellSpec, split: Split, one: TrainedSeed) -> tuple[TrainedModel, dict[str, Any]]:
-    """The model of a training with what it is given beside its weights, and what a file says to build it again."""
+def as_trained_model(
+    cell: CellSpec, split: Split, one: TrainedSeed, counts: bool = False
+) -> tuple[TrainedModel, dict[str, Any]]:
+    """The model of a training with what it is given beside its weights, and what a file says to build it again.
+
+    Args:
+        counts: whether its rows are counts (`scale="log1p"`).
+    """
     model = evaluated_model(one.variant, cell.variant_label, len(split.train), torch.device("cpu"))
     density = code_density(model, SharedData(split, model.cost, model.latent_dim))
     info = {"variant": cell.variant.name, "variant_label": cell.variant_label, "seed": cell.seed}
-    meta = checkpoint_meta(cell, split, model)
-    return TrainedModel(one.variant, np.asarray(split.shift), np.asarray(split.scale), info, density), meta
+    meta = checkpoint_meta(cell, split, model) | ({"counts": True} if counts else {})
+    shift, scale = np.asarray(split.shift), np.asarray(split.scale)
+    return TrainedModel(one.variant, shift, scale, info, density, counts=counts), meta

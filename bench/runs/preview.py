@@ -1,7 +1,7 @@
 """What `aebench run -n` says of a directory: which results hold, which are stale and why, what will be skipped.
 
-Pairs without a result are tried as the run would begin: data are loaded and models are built, none is trained, and
-nothing is written.
+Pairs without a result are tried as the run would begin: data are loaded and models are built, none is trained to its
+end, and nothing is written.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.errors import BenchError, Incompatible, one_line
+from bench.errors import BenchError, Incompatible, UsageError, one_line
 from bench.runs import latent
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.plan import listed
@@ -38,8 +38,7 @@ def preview(run: ResolvedRun, trusted: bool = True) -> list[str]:
     Args:
         trusted: whether plugins and networks from outside the package may be run to find that out.
     """
-    with folders_open(run.spec.plugins, here=run.spec.own_networks):
-        return _preview(run, trusted)
+    return look(run, trusted).lines
 
 
 def as_it_would_run(run: ResolvedRun, trusted: bool = True) -> tuple[ResolvedRun, dict[str, int]]:
@@ -68,9 +67,70 @@ def _looked_up(registry: Registry, label: str, cell: CellSpec) -> dict[str, int]
     return {}
 
 
-def _preview(run: ResolvedRun, trusted: bool) -> list[str]:
+class Look(NamedTuple):
+    """What was seen: the lines of `preview`, the cells that will be trained, those that will be evaluated again."""
+
+    lines: list[str]
+    train: list[CellSpec]
+    evaluate: list[CellSpec]
+
+
+def look(run: ResolvedRun, trusted: bool = True) -> Look:
+    """As `preview`, with the cells that are left and can be run."""
+    with folders_open(run.spec.plugins, here=run.spec.own_networks):
+        return _look(run, trusted)
+
+
+def duration(run: ResolvedRun, seen: Look, trusted: bool = True) -> list[str]:
+    """A line on how long what is left of `run` will take here; none where nothing is left or nobody can know.
+
+    Args:
+        trusted: as of `preview`; nothing is timed where that takes code that may not be run.
+    """
+    cells = [*seen.train, *seen.evaluate]
+    if run.options.engine != "local" or not cells or device_fault(run) or not (trusted or _of_package(run, cells)):
+        return []
+    from bench.runs.engines.local_device import local_device
+    from bench.runs.engines.workers import plan_workers
+    from bench.runs.minutes import expected
+
+    spec, device = run.spec, local_device(run.spec.device)
+    plan = plan_workers(run.options, cells, device=device)
+    how = {"metrics": spec.evaluated, "likelihood_rows": spec.likelihood_rows, "samplers": spec.samplers}
+    with folders_open(spec.plugins, here=spec.own_networks):
+        found = expected(run.registry, seen.train, seen.evaluate, device, plan.workers, threads=plan.threads, **how)
+    return [] if found is None else [f"{'time:':<11}{found}"]
+
+
+def _of_package(run: ResolvedRun, cells: Sequence[CellSpec]) -> bool:
+    """Whether all code that `cells` and their metrics need comes with this package."""
+    registry, spec = run.registry, run.spec
+    needed = [("metric", name) for name, _ in registry.metrics_for(spec.evaluated, spec.samplers)]
+    needed += [("sampler", call.name) for call in spec.samplers] + [("dataset", cell.dataset.name) for cell in cells]
+    needed += [("variant", cell.variant.name) for cell in cells if not cell.is_control]
+    return not spec.own_networks and not any(foreign(registry, *one) for one in dict.fromkeys(needed))
+
+
+def device_fault(run: ResolvedRun) -> str:
+    """Why the device of `run`, or what its training asks of that, is not here; "" where it is."""
+    from bench.runs.engines.local_device import local_device
+
+    try:
+        device = local_device(run.spec.device)
+        if run.spec.train.precision == "tf32" or run.spec.train.compile:
+            from bench.runs.cells.preflight import refuse_what_is_not_there
+
+            refuse_what_is_not_there(run.spec.train, device, here=True)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def _look(run: ResolvedRun, trusted: bool) -> Look:
     cells, fingerprints = run.cells, Fingerprints.of(run.spec, run.registry)
     lines = differences(run) if run.against is not None else []
+    if run.options.engine == "local" and (fault := device_fault(run)):
+        lines.append(f"cannot be run here: {fault}")
     verdicts, records = dict.fromkeys((cell.cell_id for cell in cells), Verdict.TRAIN), {}
     if (run.directory / "cells.jsonl").is_file():
         store = RunStore.open(run.directory)
@@ -90,10 +150,14 @@ def _preview(run: ResolvedRun, trusted: bool) -> list[str]:
     open_cells = (cell for cell in cells if verdicts[cell.cell_id] is not Verdict.DONE and not cell.is_control)
     due = {_pair(cell): cell for cell in open_cells if not _goes_together(cell)}
     tried = [cell for cell in due.values() if trusted or not _foreign(run.registry, cell)]
-    lines += _each(misfits(run.registry, tried))
+    bad = misfits(run.registry, tried)
+    lines += _each(bad)
     untried = [f"{variant} on {dataset}" for (variant, dataset), cell in due.items() if cell not in tried]
     lines += [f"not tried, as a file's code is not run for this: {listed(untried)}"] if untried else []
-    return [printable(line, 600) for line in lines]
+    out = {_pair(cell) for cell in due.values() if cell not in tried} | bad.keys()
+    left = [cell for cell in cells if verdicts[cell.cell_id] is not Verdict.DONE and _pair(cell) not in out]
+    again = [cell for cell in left if verdicts[cell.cell_id] is Verdict.EVALUATE]
+    return Look([printable(line, 600) for line in lines], [cell for cell in left if cell not in again], again)
 
 
 def _goes_together(cell: CellSpec) -> bool:

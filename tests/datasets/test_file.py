@@ -280,7 +280,7 @@ def test_npz_with_a_lying_header_is_refused(load, tmp_path, bounded):
 
 @pytest.mark.parametrize("name", ["rows.xlsx", "rows.pkl", "rows"])
 def test_other_types_of_file_are_refused(read, name):
-    with pytest.raises(UsageError, match=r"give \.npy, \.npz or \.csv"):
+    with pytest.raises(UsageError, match=r"give \.npy, \.npz, \.csv or \.parquet"):
         read(b"content", name)
 
 

@@ -13,7 +13,7 @@ import bench.cli as cli
 from bench.errors import PluginError, UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
-OFFLINE = (["--help"], ["list"], ["list", "metrics", "-v"], ["run", "--help"], ["run", "-n"], ["report", "no-such-run"])
+OFFLINE = (["--help"], ["list"], ["list", "metrics", "-v"], ["run", "--help"], ["report", "no-such-run"])
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from bench.contracts.checks import existing_file, existing_path, number_in, whol
 from bench.contracts.dataset import Split
 from bench.data.anomalies import MOST_CONTAMINATION, NORMAL, Marked
 from bench.data.array_like import Names
-from bench.data.csv_file import Wanted, read_csv
+from bench.data.csv_file import Table, Wanted, read_csv
 from bench.data.csv_split import Choices, csv_split
 from bench.data.npy_file import Header, list_npz, open_npy, read_npz
 from bench.data.split_arrays import split_arrays
@@ -21,7 +23,7 @@ from bench.errors import DataError, UsageError, unknown_name
 #: Parameters that are no part of a cell's id where they have their defaults: they came later.
 LATER = (
     "columns", "drop", "categories", "missing", "header", "strict", "window", "stride", "split", "gap", "group",
-    "anomaly", "anomalies", "contamination",
+    "anomaly", "anomalies", "contamination", "window_label",
 )  # fmt: skip
 
 
@@ -48,6 +50,7 @@ def load(
     anomaly: str | None = None,
     anomalies: str | None = None,
     contamination: float = 0.0,
+    window_label: str = "all",
 ) -> Split:
     """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
 
@@ -84,6 +87,7 @@ def load(
             column, a .npz file's array, another .npy file) are test anomalies and nothing else.
         anomalies: another file of the same type and columns, whose rows are test anomalies.
         contamination: the share of the training rows that are anomalies all the same.
+        window_label: whose label a window has: that of "all" of its rows, which must agree, or of the "majority".
     """
     if existing_path("path", path).is_dir():
         raise UsageError(
@@ -98,14 +102,16 @@ def load(
     suffix = file.suffix.lower()
     if window is not None:
         unused = {"anomaly": anomaly, "anomalies": anomalies, "contamination": contamination or None}
-        if stray := _not_for_windows({"label": label, "key": key, "categories": categories} | unused, missing):
+        if stray := _not_for_windows({"categories": categories} | unused, missing):
             raise UsageError(f"{stray} does not go with window=, which cuts rows of numbers; leave it out")
-        how = Windows(window, stride, split, gap, validation, test, split_seed)
+        how = Windows(window, stride, split, gap, validation, test, split_seed, window_label)
         choices = Choices.of(columns, drop, None, missing, header, strict)
         wanted = Wanted(group, limit, header, choices.columns, choices.drop)
-        return _windows(file, suffix, how, scale, wanted)
-    if (stride, split, gap, group) != (None, "auto", 0, None):
-        raise UsageError("stride, split, gap and group say how a series is cut and divided; give window=, too")
+        return _windows(file, suffix, how, scale, wanted, key, label)
+    if (stride, split, gap, group, window_label) != (None, "auto", 0, None, "all"):
+        raise UsageError(
+            "stride, split, gap, group and window_label say how a series is cut and divided; give window=, too"
+        )
     choices = Choices.of(columns, drop, categories, missing, header, strict)
     if key is not None and suffix != ".npz":
         raise UsageError(f"key={key!r} is for .npz files; {file.name!r} holds one array")
@@ -135,20 +141,43 @@ def _not_for_windows(given: dict[str, object], missing: str) -> str:
     return found[0] if found else ""
 
 
-def _windows(file: Path, suffix: str, how: Windows, scale: str, wanted: Wanted) -> Split:
-    """Windows of the series in a .npy or CSV file; `wanted.label` is the column of groups."""
+def _windows(
+    file: Path, suffix: str, how: Windows, scale: str, wanted: Wanted, key: str | None, label: str | None
+) -> Split:
+    """Windows of the series in a .npy, .npz or CSV file; `wanted.label` is the column of groups."""
+    if key is not None and suffix != ".npz":
+        raise UsageError(f"key={key!r} is for .npz files; {file.name!r} holds one array")
+    if suffix in (".npy", ".npz") and wanted != Wanted(limit=wanted.limit):
+        raise UsageError(f"columns, drop, header and group are for CSV files; not for {file.name!r}")
+    names, groups = Names(what=repr(file.name)), None
     try:
         if suffix == ".npy":
-            if wanted != Wanted(limit=wanted.limit):
-                raise UsageError(f"columns, drop, header and group are for CSV files; not for {file.name!r}")
-            return window_split(open_npy(file), how, scale, Names(what=repr(file.name)), None, wanted.limit)
-        if suffix in (".csv", ".tsv"):
-            table = read_csv(file, wanted)
-            names = Names(table.columns, lambda row: f"line {table.line(row)}", repr(file.name))
-            return window_split(table.values, how, scale, names, table.labels, wanted.limit)
+            series, labels = open_npy(file), None if label is None else open_npy(existing_file("label", label))
+        elif suffix == ".npz":
+            series, labels = _from_npz(file, key, label, wanted.limit)
+        elif suffix in (".csv", ".tsv"):
+            table, labels = _rows_in_time(file, wanted, label)
+            series, groups = table.values, table.labels
+            names = Names(table.columns, table.called, repr(file.name))
+        else:
+            raise UsageError(f"window= cuts .npy, .npz and .csv files; {file.name!r} is of type {suffix or 'none'}")
+        return window_split(series, how, scale, names, groups, wanted.limit, labels)
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
-    raise UsageError(f"window= cuts .npy and .csv files; {file.name!r} is of type {suffix or 'none'}")
+
+
+def _rows_in_time(file: Path, wanted: Wanted, label: str | None) -> tuple[Table, Sequence[str] | None]:
+    """The table of a series, whose labels name groups, and the class of each row."""
+    if label is None:
+        return read_csv(file, wanted), None
+    if wanted.label is None:
+        table = read_csv(file, replace(wanted, label=label))
+        return replace(table, labels=None), table.labels
+    if label == wanted.label:  # every group is a class of its own
+        table = read_csv(file, wanted)
+        return table, table.labels
+    classes = read_csv(file, replace(wanted, label=label, drop=[*wanted.drop, wanted.label])).labels
+    return read_csv(file, replace(wanted, drop=[*wanted.drop, label])), classes
 
 
 def _anomalous(anomaly: str | None, label: str | None) -> tuple[str | None, str | None]:

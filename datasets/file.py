@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from bench.contracts.dataset import Split
 from bench.data.anomalies import MOST_CONTAMINATION, NORMAL, Marked
 from bench.data.array_like import Names, as_numbers
 from bench.data.counts import LOG1P, log_counts
-from bench.data.csv_file import Wanted
+from bench.data.csv_file import Table, Wanted
 from bench.data.csv_split import TABLES, Choices, csv_split, readers
 from bench.data.npy_file import Header, list_npz, open_npy, read_npz
 from bench.data.split_arrays import split_arrays
@@ -22,7 +24,7 @@ from bench.errors import DataError, UsageError, unknown_name
 #: Parameters that are no part of a cell's id where they have their defaults: they came later.
 LATER = (
     "columns", "drop", "categories", "missing", "header", "strict", "window", "stride", "split", "gap", "group",
-    "anomaly", "anomalies", "contamination",
+    "anomaly", "anomalies", "contamination", "window_label",
 )  # fmt: skip
 
 
@@ -49,6 +51,7 @@ def load(
     anomaly: str | None = None,
     anomalies: str | None = None,
     contamination: float = 0.0,
+    window_label: str = "all",
 ) -> Split:
     """Vectors (N, D) or images (N, H, W), (N, C, H, W), (N, H, W, 1 or 3), divided by a seed and scaled.
 
@@ -89,6 +92,7 @@ def load(
             column, a .npz file's array, another .npy file) are test anomalies and nothing else.
         anomalies: another file of the same type and columns, whose rows are test anomalies.
         contamination: the share of the training rows that are anomalies all the same.
+        window_label: whose label a window has: that of "all" of its rows, which must agree, or of the "majority".
     """
     if existing_path("path", path).is_dir():
         raise UsageError(
@@ -103,14 +107,14 @@ def load(
     suffix = file.suffix.lower()
     if window is not None:
         unused = {"anomaly": anomaly, "anomalies": anomalies, "contamination": contamination or None}
-        if stray := _not_for_windows({"label": label, "key": key, "categories": categories} | unused, missing):
+        if stray := _not_for_windows({"categories": categories} | unused, missing):
             raise UsageError(f"{stray} does not go with window=, which cuts rows of numbers; leave it out")
-        how = Windows(window, stride, split, gap, validation, test, split_seed)
+        how = Windows(window, stride, split, gap, validation, test, split_seed, window_label)
         choices = Choices.of(columns, drop, None, missing, header, strict)
         wanted = Wanted(group, limit, header, choices.columns, choices.drop)
-        return _windows(file, suffix, how, scale, wanted)
-    if (stride, gap) != (None, 0):
-        raise UsageError("stride and gap say how a series is cut and divided; give window=, too")
+        return _windows(file, suffix, how, scale, wanted, key, label)
+    if (stride, gap, window_label) != (None, 0, "all"):
+        raise UsageError("stride, gap and window_label say how a series is cut and divided; give window=, too")
     settings |= {"split": None if split == "auto" else split, "group": group}
     _refuse_beside_parts(settings, suffix, file, other)
     choices = Choices.of(columns, drop, categories, missing, header, strict)
@@ -153,22 +157,47 @@ def _not_for_windows(given: dict[str, object], missing: str) -> str:
     return found[0] if found else ""
 
 
-def _windows(file: Path, suffix: str, how: Windows, scale: str, wanted: Wanted) -> Split:
-    """Windows of the series in a .npy or CSV file; `wanted.label` is the column of groups."""
+def _windows(
+    file: Path, suffix: str, how: Windows, scale: str, wanted: Wanted, key: str | None, label: str | None
+) -> Split:
+    """Windows of the series in a .npy, .npz or CSV file; `wanted.label` is the column of groups."""
     if scale == LOG1P:
         raise UsageError("scale=log1p does not go with window=; take the logarithm of the series first")
+    if key is not None and suffix != ".npz":
+        raise UsageError(f"key={key!r} is for .npz files; {file.name!r} holds one array")
+    if suffix in (".npy", ".npz") and wanted != Wanted(limit=wanted.limit):
+        raise UsageError(f"columns, drop, header and group are for CSV files; not for {file.name!r}")
+    names, groups = Names(what=repr(file.name)), None
     try:
         if suffix == ".npy":
-            if wanted != Wanted(limit=wanted.limit):
-                raise UsageError(f"columns, drop, header and group are for CSV files; not for {file.name!r}")
-            return window_split(open_npy(file), how, scale, Names(what=repr(file.name)), None, wanted.limit)
-        if suffix in TABLES:
-            table = readers(file)[0](file, wanted)
-            names = Names(table.columns, lambda row: f"line {table.line(row)}", repr(file.name))
-            return window_split(table.values, how, scale, names, table.labels, wanted.limit)
+            series, labels = open_npy(file), None if label is None else open_npy(existing_file("label", label))
+        elif suffix == ".npz":
+            series, labels = _from_npz(file, key, label, wanted.limit)
+        elif suffix in TABLES:
+            table, labels = _rows_in_time(file, wanted, label)
+            series, groups = table.values, table.labels
+            names = Names(table.columns, table.called, repr(file.name))
+        else:
+            known = ", ".join((".npy", ".npz", *TABLES))
+            raise UsageError(f"window= cuts files of type {known}; {file.name!r} is of type {suffix or 'none'}")
+        return window_split(series, how, scale, names, groups, wanted.limit, labels)
     except OSError as error:
         raise DataError(f"{file.name!r} cannot be read: {error.strerror or error}") from None
-    raise UsageError(f"window= cuts .npy and .csv files; {file.name!r} is of type {suffix or 'none'}")
+
+
+def _rows_in_time(file: Path, wanted: Wanted, label: str | None) -> tuple[Table, Sequence[str] | None]:
+    """The table of a series, whose labels name groups, and the class of each row."""
+    read = readers(file)[0]
+    if label is None:
+        return read(file, wanted), None
+    if wanted.label is None:
+        table = read(file, replace(wanted, label=label))
+        return replace(table, labels=None), table.labels
+    if label == wanted.label:  # every group is a class of its own
+        table = read(file, wanted)
+        return table, table.labels
+    classes = read(file, replace(wanted, label=label, drop=[*wanted.drop, wanted.label])).labels
+    return read(file, replace(wanted, drop=[*wanted.drop, label])), classes
 
 
 def _anomalous(anomaly: str | None, label: str | None) -> tuple[str | None, str | None]:

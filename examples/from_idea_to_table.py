@@ -1,4 +1,4 @@
-"""A new variant from the idea to a LaTeX table: one file, one run, paired differences.
+"""A new variant from the idea to a LaTeX table: one file, one run, one test.
 
     python examples/from_idea_to_table.py
 
@@ -9,7 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 import bench
+from bench.reports import write_report
 
 VARIANT = '''
 from bench import Variant, number_in
@@ -36,27 +39,26 @@ class ShellAE(Variant):
 def main(steps: int = 1500, seeds: int = 5) -> str:
     """Compare the idea with the plain autoencoder on the same seeds; the table as LaTeX."""
     with tempfile.TemporaryDirectory() as folder:
-        plugin = Path(folder) / "shell_ae.py"
+        plugin, run = Path(folder) / "shell_ae.py", Path(folder) / "run"
         plugin.write_text(VARIANT, encoding="utf-8")
-        frame = bench.run(
+        bench.run(
             ["ae", "shell-ae"],
             "digits",
             seeds=seeds,
             steps=steps,
             baseline="ae",
             metrics="test_mse,energy_fit",
+            hypothesis="shell-ae > ae on energy_fit",
             plugins=plugin,
-            output=Path(folder) / "run",
+            output=run,
             quiet=True,
         )
-    shown = frame[frame.metric.isin(["test_mse", "energy_fit"])]
-    cells = shown.groupby(["variant_label", "metric"]).value.agg(["mean", "std"])
-    text = cells.apply(lambda row: f"${row['mean']:.4f} \\pm {row['std']:.4f}$", axis=1).unstack()
-    table = text.rename(columns=lambda name: name.replace("_", r"\_")).to_latex(column_format="lrr")
-    paired = frame.pivot_table("value", "seed", ["metric", "variant_label"])["test_mse"]
-    difference = paired["shell-ae"] - paired["ae"]
+        write_report(run, ("csv", "latex"))
+        table = (run / "tables.tex").read_text(encoding="utf-8")
+        tests = pd.read_csv(run / "differences.csv")
+    declared = tests[tests.hypothesis.notna()].iloc[0]
     print(table)
-    print(f"shell-ae - ae on the same seeds: {difference.mean():+.5f} (std {difference.std():.5f})")
+    print(f"{declared.hypothesis}: {declared.verdict}, difference {declared.difference:+.4f}, p = {declared.p:.2g}")
     return table
 
 

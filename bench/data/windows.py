@@ -5,10 +5,13 @@ A series has R rows (time steps) of C values. Its rows are divided first, then e
 - by time: the first rows train, the next validate, the last test, with `gap` rows between parts that nobody sees;
 - by group: every group is a series of its own, and whole groups go to one part;
 - at random: windows are shuffled, which is honest only where they share no rows (stride ≥ window).
+
+Labels of rows become those of windows: what all rows of a window have, or where that is asked for, most of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +20,7 @@ import numpy as np
 from bench.contracts.checks import one_of, whole_number
 from bench.contracts.dataset import Split
 from bench.data.array_like import Names
+from bench.data.labels import encode_labels
 from bench.data.scaling import Scaling, fit_scaling, summarise
 from bench.data.split_arrays import scaled_split
 from bench.data.splitting import TEST, VALIDATION, Rows, part_size, partition
@@ -24,6 +28,7 @@ from bench.errors import DataError, TooFewRows, UsageError
 from bench.text import printable
 
 WAYS = ("auto", "time", "group", "random")
+LABELS = ("all", "majority")
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Windows:
         gap: rows that are left out between parts that are divided by time.
         validation, test: share (below 1) or number of rows (time), groups (group) or windows (random).
         split_seed: which division by group or at random.
+        label: of `LABELS`, whose label a window has: that of all of its rows, or of most.
 
     Raises:
         UsageError: a value out of range, or one that the way of dividing has no use for.
@@ -48,6 +54,7 @@ class Windows:
     validation: float = VALIDATION
     test: float = TEST
     split_seed: int = 0
+    label: str = "all"
 
     def __post_init__(self) -> None:
         whole_number("window", self.window, 1)
@@ -55,6 +62,7 @@ class Windows:
         whole_number("gap", self.gap, 0)
         whole_number("split_seed", self.split_seed, 0)
         one_of("split", self.way, WAYS)
+        one_of("window_label", self.label, LABELS)
         if self.gap and self.way not in ("auto", "time"):
             raise UsageError(f"gap={self.gap} goes with split=time; split={self.way} leaves no rows between parts")
         if self.split_seed and self.way in ("auto", "time"):
@@ -133,26 +141,36 @@ class Windows:
 
 
 def window_split(
-    series: np.ndarray, how: Windows, scale: str, names: Names, groups: Any = None, memory_limit: int = 2_000_000_000
+    series: np.ndarray,
+    how: Windows,
+    scale: str,
+    names: Names,
+    groups: Any = None,
+    memory_limit: int = 2_000_000_000,
+    labels: Any = None,
 ) -> Split:
     """Sequences (N, C, T) from a series (R, C), scaled series by series by what its training rows say.
 
     Args:
         groups: (R,) text or numbers that name each row's group, or None; rows of a group are put together in order.
         scale: as of `split_arrays`.
+        labels: (R,) class of each row, or None.
 
     Raises:
-        DataError: values that are not finite, with row and column. TooFewRows, UsageError: see `Windows.parts`.
+        DataError: values that are not finite, with row and column; a window whose rows have several labels.
+        TooFewRows, UsageError: see `Windows.parts`.
     """
     if series.ndim == 1:
         series = series[:, None]
     if series.ndim != 2:
         raise DataError(f"{names.what}: shape {series.shape}; windows are cut from rows of values (R, C)")
     numbers = None
+    codes, classes = (None, None) if labels is None else encode_labels(labels, len(series), row_name=names.row)
     if groups is not None:
         numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
         order = np.argsort(numbers, kind="stable")
         series, numbers = series[order], numbers[order]
+        codes = None if codes is None else codes[order]
         row_name = names.row
         names = Names(names.columns, lambda row: row_name(int(order[row])), names.what)
     if how.window > len(series):
@@ -167,8 +185,34 @@ def window_split(
         fitted = replace(fitted, shift=shift, scale=spread)
     base = np.lib.stride_tricks.sliding_window_view(series, how.window, axis=0)  # (R - T + 1, C, T), no copy
     values = sum(map(len, parts)) * series.shape[1] * how.window
-    split = scaled_split(base, parts, (None, None), summary, fitted, "", values * 4 > memory_limit)
+    own = None if codes is None or classes is None else _window_labels(codes, classes, how, parts, names)
+    split = scaled_split(base, parts, (own, classes), summary, fitted, "", values * 4 > memory_limit)
     return replace(split, description=_describe(names.what, series, how, parts, fitted))
+
+
+def _window_labels(codes: np.ndarray, classes: Sequence[str], how: Windows, parts: Rows, names: Names) -> np.ndarray:
+    """The most frequent class of each window of rows with classes `codes` (R,), of equals the first: (R - T + 1,).
+
+    Raises:
+        DataError: not the one class of its rows, for a window that is used, where all rows must have it.
+    """
+    n = len(codes) - how.window + 1
+    best, most = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    for code in range(len(classes)):
+        seen = np.concatenate([[0], np.cumsum(codes == code)])
+        count = seen[how.window :] - seen[:n]
+        best, most = np.where(count > most, code, best), np.maximum(most, count)
+    used = np.sort(np.concatenate(parts))
+    mixed = used[most[used] < how.window]
+    if how.label == "all" and len(mixed):
+        first, last = mixed[0], mixed[0] + how.window - 1
+        found = [printable(classes[code], 40) for code in np.unique(codes[first : last + 1])]
+        raise DataError(
+            f"{names.what}: {len(mixed)} of {len(used)} windows have rows of several labels, first that of "
+            f"{names.row(int(first))} to {names.row(int(last))} ({', '.join(found[:3])}); give window_label=majority "
+            "for that of most rows, or a shorter window"
+        )
+    return best
 
 
 def _describe(what: str, series: np.ndarray, how: Windows, parts: Rows, fitted: Scaling) -> str:

@@ -1,16 +1,20 @@
 """The examples do what they say: with few steps here, which show that they run, and little of how well."""
 
+import functools
 import importlib.util
 from pathlib import Path
 
 import pytest
 
+import bench
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture
-def example(no_report):
-    """`example(name)` is the module in `examples/`, imported as nothing else is."""
+def example(no_report, monkeypatch):
+    """`example(name)` is the module in `examples/`, imported as nothing else is; its runs start no process."""
+    monkeypatch.setattr("bench.run", functools.partial(bench.run, n_jobs=1))
 
     def load(name):
         spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
@@ -33,4 +37,14 @@ def test_pictures_are_drawn(example):
 
 def test_an_idea_becomes_a_table(example):
     table = example("from_idea_to_table").main(steps=20, seeds=2)
-    assert "shell-ae" in table and r"energy\_fit" in table and table.count(r"\pm") == 4
+    assert "shell-ae" in table and r"energy\_fit" in table and table.count(r"\pm") == 1 + 4  # one in the caption
+
+
+def test_methods_on_sequences_are_measured_and_the_hypothesis_is_tested(example, capsys):
+    found = example("methods_on_sequences").main(steps=5, seeds=2)
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert (found.variant, found.against, found.metric, found.n) == ("my-wae", "vae", "slope_error", 2)
+    assert found.verdict == "not judged" and "a test needs 3" in found.reason and "before any result" in found.declared
+    assert rows["metric"] == ["energy_fit", "slope_error", "test_mse", "test_neg_elbo"]
+    assert [text == "n/a" for text in rows["my-vq"]] == [False, False, False, True]
+    assert "n/a" not in rows["my-sigma-vae"]  # its own likelihood

@@ -51,7 +51,7 @@ def anomaly_answer(frame: pd.DataFrame) -> str | None:
     other = str(others[0])
     kind = "autoencoder" if _is_detector(best) else "detector that is no autoencoder"
     behind = _difference(frame, means, best, other)
-    seconds = _costs(frame)
+    seconds = training_seconds(frame)
     return f"{sentence}; {_verdict(best, other, kind, behind)}{_dearer(best, other, seconds)}."
 
 
@@ -84,7 +84,7 @@ def _verdict(best: str, other: str, kind: str, behind: Interval) -> str:
     return f"{text}, which is not sure: a plain {printable(other)} does as well as far as can be told"
 
 
-def _costs(frame: pd.DataFrame) -> dict[str, float]:
+def training_seconds(frame: pd.DataFrame) -> dict[str, float]:
     """Seconds of training, median over cells, by row; rows without any are left out."""
     if "t_train" not in frame:
         return {}

@@ -15,6 +15,7 @@ from bench.contracts.sampler import LEAST_CODES, SPACES, space_of
 from bench.contracts.variant import Variant
 from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.errors import UsageError
+from bench.evaluate.declared_score import declared_score
 from bench.evaluate.ex_post import density_draws, fitted_density
 from bench.evaluate.latent_density import GaussianFit
 from bench.evaluate.samplers import built_samplers
@@ -91,23 +92,30 @@ class TrainedModel:
         """How normal each row of X (N, ...) is, higher is more normal: (N,) float64.
 
         -‖x - Θ(μ(x))‖² / d, where x is the row as the model was trained on it (shifted and scaled) and d the number of
-        its values: minus the row's share of a run's `test_mse`. Nothing is drawn, so a row always has the same score;
-        which rows stand beside it can move the last bits at most, and none where the networks' widths are multiples
-        of 16.
+        its values: minus the row's share of a run's `test_mse`. Of a variant with an `anomaly_score` of its own, minus
+        that. Nothing is drawn, so a row always has the same score; which rows stand beside it can move the last bits
+        at most, and none where the networks' widths are multiples of 16.
 
         Raises:
             UsageError: as `encode`.
         """
+        own = declared_score(self.variant)
+        if own is None:
+            return -self._squared_errors(X)
+        return -self._batched(lambda x: own(x).double(), self._standardised(X))
+
+    def score(self, X: np.ndarray, y: object = None) -> float:
+        """Minus the mean of ‖x - Θ(μ(x))‖² / d, which on a run's test rows is minus `test_mse`; y is not looked at."""
+        return -float(self._squared_errors(X).mean())
+
+    def _squared_errors(self, X: np.ndarray) -> np.ndarray:
+        """‖x - Θ(μ(x))‖² / d of each row of X (N, ...), scaled as trained: (N,) float64."""
         encode = self._encoder()
 
         def error(x: Tensor) -> Tensor:
             return (self._decoded(encode(x.clone())) - x).flatten(1).double().square().mean(1)
 
-        return -self._batched(error, self._standardised(X))
-
-    def score(self, X: np.ndarray, y: object = None) -> float:
-        """The mean of `score_samples(X)`, which on a run's test rows is minus `test_mse`; y is not looked at."""
-        return float(self.score_samples(X).mean())
+        return self._batched(error, self._standardised(X))
 
     def sample(self, n: int, seed: int = 0, sampler: str | None = None) -> np.ndarray:
         """`n` decoded draws (data-space means), (n, *data_shape), in the units of the training data's source.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.catalogue import Metric
-from bench.analysis.eligibility import is_baseline
+from bench.analysis.eligibility import is_baseline, time_to_use
 from bench.analysis.leads import Lead
 from bench.analysis.numbers import FRESH, p_value, percent, seeds_text
 from bench.analysis.sections import Cell, Section
@@ -137,7 +137,7 @@ def against_baselines(section: Section, metric: str, row: int) -> str:
     ends = [tuple(sorted(sign * end for end in _ends(cell))) for cell in (own, other)]
     if ends[0][0] > ends[1][1]:
         return f"; it beats the best that is no autoencoder, {name}"
-    saved = _saved(section.costs[best].get("t_train"), section.costs[row].get("t_train"))
+    saved = _saved(*(_seconds(section, place) for place in (best, row)))
     if ends[1][0] > ends[0][1]:
         return f"; a plain {name}, which is no autoencoder, is better{saved}"
     return f"; a plain {name}, which is no autoencoder, does as well as far as can be told{saved}"
@@ -149,9 +149,14 @@ def _drawn(section: Section, metric: str, row: int) -> str:
     return metric if section.cells[row, metric].n or (row, own) not in section.cells else own
 
 
-def _saved(plain: float | None, trained: float | None) -> str:
+def _seconds(section: Section, row: int) -> float:
+    cost = section.costs[row]
+    return time_to_use(section.rows[row].label, cost["t_train"], cost["t_eval"])
+
+
+def _saved(plain: float, trained: float) -> str:
     """What share of the training time a baseline takes, where both are known and it is a tenth at most."""
-    if not plain or not trained or not trained / plain >= LEAST_SAVED:  # no number is NaN, or nothing
+    if not plain or not trained / plain >= LEAST_SAVED:  # nothing is 0 or NaN
         return ""
     return f", at 1/{trained / plain:,.0f} of the training time"
 

@@ -242,6 +242,14 @@ def test_what_a_plain_model_saves_is_said_where_it_does_as_well_and_saves_much(t
     assert told[0] in line.certainty and "is better" in told[1]  # b, at 3, is beaten by each of them
 
 
+def test_a_search_costs_what_it_takes_to_search(tmp_path):
+    """Evaluation takes .6 s of each row here."""
+    values = {"a": spread(1.0), "b": spread(3.0, seed=1), "control:nearest-neighbours": [0.5]}
+    seconds = {"a": 12.02, "b": 12.02, "control:nearest-neighbours": 0.001}
+    (line,) = verdicts(planted(tmp_path / "run", values, seconds=seconds))
+    assert line.certainty.endswith("which is no autoencoder, is better, at 1/20 of the training time")
+
+
 def test_a_baseline_without_codes_is_held_against_a_winner_by_its_own_draws(tmp_path):
     values = {"a": spread(0.2), "b": spread(0.4, seed=1), "control:gaussian-mixture": [None]}
     extra = {"control:gaussian-mixture": {"energy_prior": (0.1, "ok", "")}}

@@ -17,6 +17,7 @@ from bench.data.array_like import Names, arrange, as_numbers, column_names
 from bench.data.counts import log_counts
 from bench.data.frames import plain_frame
 from bench.errors import UsageError
+from bench.evaluate.declared_score import declared_score
 from bench.evaluate.ex_post import density_draws, fitted_density
 from bench.evaluate.latent_density import GaussianFit
 from bench.evaluate.samplers import built_samplers
@@ -97,14 +98,21 @@ class TrainedModel:
         """How normal each row of X (N, ...) is, higher is more normal: (N,) float64.
 
         -‖x - Θ(μ(x))‖² / d, where x is the row as the model was trained on it (shifted and scaled) and d the number of
-        its values: minus the row's share of a run's `test_mse`. Nothing is drawn, so a row always has the same score;
-        which rows stand beside it can move the last bits at most, and none where the networks' widths are multiples
-        of 16.
+        its values: minus the row's share of a run's `test_mse`. Of a variant with an `anomaly_score` of its own, minus
+        that. Nothing is drawn, so a row always has the same score; which rows stand beside it can move the last bits
+        at most, and none where the networks' widths are multiples of 16.
 
         Raises:
             UsageError: as `encode`.
         """
-        return -self.errors(self.standardised(X))
+        own = declared_score(self.variant)
+        if own is None:
+            return -self.errors(self.standardised(X))
+        return -self._batched(lambda x: own(x).double(), self.standardised(X))
+
+    def score(self, X: np.ndarray, y: object = None) -> float:
+        """Minus the mean of ‖x - Θ(μ(x))‖² / d, which on a run's test rows is minus `test_mse`; y is not looked at."""
+        return -float(self.errors(self.standardised(X)).mean())
 
     def errors(self, rows: np.ndarray) -> np.ndarray:
         """‖x - Θ(μ(x))‖² / d of rows (N, *data_shape) float32 as the model is given them, scaled: (N,) float64."""
@@ -114,10 +122,6 @@ class TrainedModel:
             return (self._decoded(encode(x.clone())) - x).flatten(1).double().square().mean(1)
 
         return self._batched(error, rows)
-
-    def score(self, X: np.ndarray, y: object = None) -> float:
-        """The mean of `score_samples(X)`, which on a run's test rows is minus `test_mse`; y is not looked at."""
-        return float(self.score_samples(X).mean())
 
     def sample(self, n: int, seed: int = 0, sampler: str | None = None) -> np.ndarray:
         """`n` decoded draws (data-space means), (n, *data_shape), in the units of the training data's source.

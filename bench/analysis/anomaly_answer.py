@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bench.analysis.eligibility import CONTROL
+from bench.analysis.eligibility import CONTROL, time_to_use
 from bench.analysis.stats import Interval, mean_interval
 from bench.text import printable
 
@@ -51,7 +51,7 @@ def anomaly_answer(frame: pd.DataFrame) -> str | None:
     other = str(others[0])
     kind = "autoencoder" if _is_detector(best) else "detector that is no autoencoder"
     behind = _difference(frame, means, best, other)
-    seconds = _costs(frame)
+    seconds = training_seconds(frame)
     return f"{sentence}; {_verdict(best, other, kind, behind)}{_dearer(best, other, seconds)}."
 
 
@@ -84,12 +84,15 @@ def _verdict(best: str, other: str, kind: str, behind: Interval) -> str:
     return f"{text}, which is not sure: a plain {printable(other)} does as well as far as can be told"
 
 
-def _costs(frame: pd.DataFrame) -> dict[str, float]:
-    """Seconds of training, median over cells, by row; rows without any are left out."""
-    if "t_train" not in frame:
-        return {}
-    numbers = frame.assign(t_train=pd.to_numeric(frame["t_train"], errors="coerce"))
-    medians = numbers.groupby("variant_label")["t_train"].median()
+def training_seconds(frame: pd.DataFrame) -> dict[str, float]:
+    """Seconds of training (`eligibility.time_to_use`), median over cells, by row; rows without any are left out."""
+    labels, nothing = frame["variant_label"].astype(str), pd.Series(np.nan, index=frame.index)
+    train, scoring = (
+        pd.to_numeric(frame.get(name, nothing), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        for name in ("t_train", "t_eval")
+    )
+    seconds = pd.Series([time_to_use(*one) for one in zip(labels, train, scoring, strict=True)], dtype=float)
+    medians = seconds.groupby(labels.to_numpy()).median()
     return {str(label): float(value) for label, value in medians.items() if np.isfinite(value)}
 
 

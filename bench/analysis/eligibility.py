@@ -11,6 +11,7 @@ import numpy as np
 from bench.analysis.catalogue import Metric
 from bench.analysis.stats import GREATEST_FVU, LEAST_DIVERSITY, mean_interval
 from bench.contracts.metric import NEEDS
+from bench.spec.builtin_tables import baseline_names
 from bench.spec.registry import CONTROL as CONTROL
 
 if TYPE_CHECKING:
@@ -18,10 +19,22 @@ if TYPE_CHECKING:
 
 #: Metrics of what is sampled from the prior.
 _PRIOR = re.compile(r"_prior(?=_|$)")
+_SEARCHES = f"{CONTROL}nearest-neighbours"
 OTHER_VARIANCE = (
     "the variants have different decoder variances s²: likelihoods under different decoders are not compared"
 )
 GAUGE = "gauge-dependent, and the model declares no prior that would fix the gauge"
+
+
+def is_baseline(label: str) -> bool:
+    """Whether a row is a plain model that somebody might take instead of an autoencoder, and not a control alone."""
+    return label.removeprefix(CONTROL) in ("pca", *baseline_names()) and label.startswith(CONTROL)
+
+
+def time_to_use(label: str, t_train: float, t_eval: float) -> float:
+    """Seconds that a row's training takes; of a plain model that learns nothing and searches when it scores, those of
+    its evaluation, too."""
+    return t_train + t_eval if label == _SEARCHES else t_train
 
 
 def of_prior(metric: str) -> bool:

@@ -84,8 +84,8 @@ class Column:
         """
         has = np.isfinite(self.values)
         count = has.sum(1)
-        rows = [int(row) for row in np.flatnonzero(self.can_win & (count > 0))]
-        rows = [row for row in rows if 2 * count[row] >= max(count[other] for other in rows)]
+        able = self.can_win & (count > 0)
+        rows = np.flatnonzero(able & (2 * count >= count[able].max(initial=0))).tolist()
         least = min(LEAST_SEEDS, max((self.over.count(has[row]) for row in rows), default=0))
         while len(rows) > 1 and self.over.count(has[rows].all(0)) < least:
             rows.remove(min(rows, key=lambda row: (count[row], -row)))

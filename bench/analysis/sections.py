@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.analysis.catalogue import Metric, is_element
 from bench.analysis.design import Design, design_of
-from bench.analysis.eligibility import CONTROL, barred, collapse_reason, prior_collapse_reason, unfit
+from bench.analysis.eligibility import CONTROL, barred, collapse_reason, is_baseline, prior_collapse_reason, unfit
 from bench.analysis.grids import Grid, grids_of
 from bench.analysis.leads import Difference, Lead, differences, lead_in
 from bench.analysis.numbers import number, with_interval
@@ -53,6 +53,11 @@ class Row:
     def decoder_variance(self) -> str:
         """s² as tables show it."""
         return number(None if self.decoder_variance_value == "" else self.decoder_variance_value, 3)
+
+    @property
+    def role(self) -> str:
+        """What tables call a row that is no autoencoder; "" for a variant."""
+        return ("no autoencoder" if is_baseline(self.label) else "control") if self.is_control else ""
 
     @property
     def cells(self) -> str:

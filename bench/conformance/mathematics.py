@@ -1,4 +1,4 @@
-"""What a variant's formulas must satisfy: gradients, buffers, projected codes, densities along draws, likelihoods.
+"""What a variant's formulas must satisfy: gradients, buffers, projected codes, densities, likelihoods, scores.
 
 Gradients are compared with central differences in float64; densities are integrated, over R in one dimension and by
 importance sampling along draws.
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from bench.contracts.variant import Batch, Variant
+from bench.evaluate.declared_score import declared_score
 from bench.evaluate.latent_density import draw, draw_with_log_prob, has_density, joint_log_prob
 from bench.train.noise import GeneratorDraw
 from bench.train.stack import loss_parts, owned_parameters
@@ -194,6 +195,21 @@ def likelihood_is_a_density(subject: Subject) -> str | None:
             raise AssertionError(
                 f"exp(log_likelihood) is no density of data of one dimension: it integrates to {float(totals[0]):.4g}"
             )
+    return None
+
+
+def scores_rows(subject: Subject) -> str | None:
+    """`anomaly_score` gives each row one finite number, the same each time and whatever rows stand beside it."""
+    score = declared_score(subject.model().eval())
+    if score is None:
+        return "no anomaly_score of its own"
+    found = score(subject.x)
+    if not bool(torch.isfinite(found).all()):
+        raise AssertionError("anomaly_score gives a row a score that is no finite number")
+    others = {"of the same rows again": score(subject.x), "of rows in another order": score(subject.x.flip(0)).flip(0)}
+    for which, scores in others.items():
+        if not torch.allclose(found, scores, rtol=1e-4, atol=1e-5):
+            raise AssertionError(f"anomaly_score {which} is another; it may neither draw nor look at other rows")
     return None
 
 

@@ -355,4 +355,5 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "project is idempotent and keeps codes and prior draws": mathematics.projects_on_codes,
     "posterior draws come with their log density": mathematics.posterior_weighs_its_draws,
     "a likelihood of one's own is a density": mathematics.likelihood_is_a_density,
+    "a score of anomalies is one number for each row, always the same": mathematics.scores_rows,
 }

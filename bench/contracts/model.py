@@ -34,7 +34,7 @@ class Model:
             differentiable in z; or None for that of the cost.
         euclidean: whether every point of R^L is a code.
         discrete: whether codes come from a finite set.
-        score: (N, *data_shape) → (N,), how unusual each row is, of a model that is a detector of anomalies; or None.
+        score: (N, *data_shape) → (N,), how unusual each row is, where the model declares a score of anomalies; or None.
         distinct_draws: draws of the prior that are all different, for a generator of finitely many rows; or None.
     """
 

@@ -135,6 +135,8 @@ class Variant(nn.Module):
             `prior` stay where they are.
         log_likelihood(z, x): ln p(x|z) in nats, for a decoder density other than the run's cost implies:
             z (B, L) or (S, B, L), x (B, *data_shape) → (B,) or (S, B).
+        anomaly_score(x): (B, *data_shape) → (B,), how unusual the trained model finds each row, higher is less normal;
+            nothing drawn, so that a row always has the same score. Without it, ‖decode(encode(x)) - x‖².
     """
 
     family: ClassVar[str] = ""

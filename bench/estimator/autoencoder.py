@@ -186,12 +186,13 @@ class Autoencoder(TransformerMixin, ClassNamePrefixFeaturesOutMixin, OutlierMixi
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each row of X is, (N,) float64: minus its mean squared error of reconstruction, scaled as trained.
 
-        See `bench.trained_model.TrainedModel.score_samples`. Higher is more normal; nothing is drawn.
+        Of a variant with an `anomaly_score` of its own, minus that: see
+        `bench.trained_model.TrainedModel.score_samples`. Higher is more normal; nothing is drawn.
         """
         return self._fitted.score_samples(self._rows(X))
 
     def score(self, X: Any, y: Any = None) -> float:
-        """The mean of `score_samples(X)`, by which `GridSearchCV` chooses: minus the mean squared error per value."""
+        """Minus the mean squared error of reconstruction per value, by which `GridSearchCV` chooses."""
         return self._fitted.score(self._rows(X))
 
     @available_if(_has_threshold)

@@ -1,9 +1,11 @@
 """Models that are no autoencoders, fitted on the same training rows: what a variant has to beat.
 
 Each is an ordinary row of a report. The detectors of anomalies score rows and do nothing else: there is nothing to
-encode or to draw.
+encode or to draw; the mixture scores and draws rows, and reconstructs none.
 
 ppca                probabilistic PCA (Tipping and Bishop 1999, eq. 7 and 8) with L components, in closed form.
+gaussian-mixture    normal densities, as many as BIC chooses (`bench.evaluate.mixture_model`), of at most 10,000 rows;
+                    its score is the negative log density. It depends on the seed.
 mahalanobis         squared distance to the training mean in the training rows' covariance (Mahalanobis 1936).
 nearest-neighbours  mean distance to the 5 nearest training rows, of all of them; exact, in bounded memory.
 lof                 local outlier factor, 20 neighbours (Breunig et al. 2000), of at most 10,000 training rows.
@@ -23,6 +25,7 @@ from bench.contracts.dataset import Split
 from bench.contracts.model import Model
 from bench.errors import Incompatible
 from bench.evaluate.latent_density import GaussianFit
+from bench.evaluate.mixture_model import MixtureDraws, fit_mixture
 from bench.evaluate.neighbours import nearest
 from bench.evaluate.reference_data import SharedData
 from bench.losses import ReconstructionCost
@@ -93,6 +96,21 @@ def ppca(split: Split, latent_dim: int, cost: ReconstructionCost, seed: int = 0)
     )
 
 
+def gaussian_mixture(split: Split, latent_dim: int, cost: ReconstructionCost, seed: int = 0) -> Model:
+    """Σₖ πₖ N(x; mₖ, Sₖ), whose "codes" are rows as it draws them (L = d): it draws and scores, and encodes nothing."""
+    _least("gaussian-mixture", split, 2)
+    fitted = fit_mixture(SharedData(split, cost, latent_dim).rows("train").flat.cpu().numpy(), seed)
+    return Model(
+        "control:gaussian-mixture",
+        split.dimension,
+        split.data_shape,
+        cost,
+        decode=lambda z: z.reshape(*z.shape[:-1], *split.data_shape),
+        prior=lambda: MixtureDraws(fitted),
+        score=lambda x: _scikit(fitted.score_samples)(x.reshape(len(x), -1).double()),
+    )
+
+
 def mahalanobis(split: Split, latent_dim: int, cost: ReconstructionCost, seed: int = 0) -> Model:
     """(x - x̄)ᵀ S⁻¹ (x - x̄) on the directions in which training rows (at most 10,000) vary."""
     _least("mahalanobis", split, 2)
@@ -138,6 +156,7 @@ def isolation_forest(split: Split, latent_dim: int, cost: ReconstructionCost, se
 #: Every one by the name that a cell's variant has after "control:".
 BASELINES: dict[str, Callable[[Split, int, ReconstructionCost, int], Model]] = {
     "ppca": ppca,
+    "gaussian-mixture": gaussian_mixture,
     "mahalanobis": mahalanobis,
     "nearest-neighbours": nearest_neighbours,
     "lof": lof,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bench.contracts.model import Model
 from bench.contracts.variant import Batch, Variant
+from bench.evaluate.declared_score import declared_score
 from bench.train.noise import GeneratorDraw
 from bench.train.stack import kept, loss_parts
 
@@ -49,6 +50,7 @@ def evaluated_model(variant: Variant, label: str, n_train: int, device: torch.de
         kl_weight=variant.kl_weight_value,
         variance=None if variance is None else float(variance),
         log_likelihood=valid(variant.log_likelihood),
+        score=declared_score(variant),
         euclidean=variant.project is None and not variant.discrete,
         discrete=variant.discrete,
         device=device,

@@ -67,7 +67,7 @@ class _Clock:
     def due(self) -> bool:
         self.times.append(time.perf_counter())
         past = self.times[-1] - self.times[0]
-        if (past > self.seconds and len(self.times) > UNEVEN + 3) or past > 4 * self.seconds:
+        if (past > self.seconds and len(self.times) > UNEVEN + 3) or (past > 4 * self.seconds and len(self.times) > 2):
             raise _Enough
         return False
 
@@ -75,11 +75,14 @@ class _Clock:
         raise AssertionError("nothing was due")
 
     def whole(self, steps: int) -> float:
-        """Seconds of a training of so many steps, of which those that were noted have been done."""
+        """Seconds of a training of so many steps, of which those that were noted have been done.
+
+        The first step never counts as a usual one: it waits for what is loaded and allocated once.
+        """
         each = np.diff(self.times)
-        uneven = each[:UNEVEN] if len(each) > UNEVEN else each[:0]
-        even = each[len(uneven) :]
-        return float(uneven.sum() + VALIDATION * (steps - len(uneven)) * statistics.median(even.tolist()))
+        uneven = UNEVEN if len(each) > UNEVEN else 1
+        usual = statistics.median(each[uneven:].tolist())
+        return float(each[:uneven].sum() + VALIDATION * (steps - uneven) * usual)
 
 
 def expected(
@@ -110,7 +113,7 @@ def expected(
                 evaluated[data] = _evaluation(workshop, cells[0], StackTask(tuple(cells), device=device, **how))
         except Exception:  # the run records it, and takes no time for it
             continue
-    if not evaluated:
+    if not evaluated or (kinds and not trained):
         return None
     usual = statistics.mean(trained.values()) if trained else 0.0
     total = sum(trained.get(_kind(stack[0]), usual) for stack in stacks)

@@ -388,7 +388,7 @@ def check_device(device: str) -> None:
 
 
 #: Control models that a seed changes.
-_SEEDED = (CONTROL + "random", CONTROL + "isolation-forest")
+_SEEDED = tuple(CONTROL + name for name in ("random", "isolation-forest", "gaussian-mixture"))
 
 
 def _needs_all_seeds(variant: Call) -> bool:

@@ -94,6 +94,16 @@ def test_the_score_of_a_row_is_minus_its_mean_squared_error_as_it_was_trained_on
     np.testing.assert_array_equal(model.inverse_transform(raw.reshape(700, 4)), model.decode(raw.reshape(700, 4)))
 
 
+def test_a_variant_may_declare_its_own_score_which_test_errors_do_not_follow():
+    class Tall(Flat):
+        def anomaly_score(self, x):
+            return x.flatten(1).amax(1)
+
+    model, raw = TrainedModel(Tall((2,)), 3.0, 2.0, {}), RNG.normal(3, 2, (700, 2))
+    np.testing.assert_allclose(model.score_samples(raw), -((raw.max(1) - 3) / 2), rtol=1e-5)
+    assert model.score(raw) == pytest.approx(0, abs=1e-9)
+
+
 def test_codes_that_are_not_valid_are_moved_before_they_are_decoded():
     class Bounded(Flat):
         def project(self, z):

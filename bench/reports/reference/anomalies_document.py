@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.analysis.anomaly_answer import METRIC, anomaly_answer, anomaly_table
+from bench.analysis.anomaly_answer import METRIC, anomaly_answer, anomaly_table, training_seconds
 from bench.analysis.stats import mean_interval
 from bench.errors import UsageError
+from bench.reports.csv_tables import results_frame
 from bench.reports.reference.printing import print_document
 from bench.store.run_store import RunStore
 from bench.text import escape, table
@@ -34,10 +35,7 @@ def document(directories: Sequence[Path | str]) -> str:
     Raises:
         UsageError: none of them has an AUROC of anomalies.
     """
-    frame = pd.concat([RunStore.open(directory).data().frame() for directory in directories], ignore_index=True)
-    for name in ("variant", "dataset"):
-        if f"{name}_label" not in frame:
-            frame[f"{name}_label"] = frame[name]
+    frame = pd.concat([results_frame(RunStore.open(place).data()) for place in directories], ignore_index=True)
     answer = anomaly_answer(frame)
     if answer is None:
         raise UsageError(f"no {METRIC} in these runs; run `aebench run --preset anomalies`")
@@ -71,13 +69,15 @@ def _cell(frame: pd.DataFrame, variant: str, dataset: str, best: bool) -> str:
 
 
 def _means(frame: pd.DataFrame) -> list[str]:
-    """The other metrics, means over data sets."""
+    """The other metrics, means over data sets, and what training takes."""
     columns = {name: anomaly_table(frame, name).mean(axis=1) for name in _ALSO}
-    variants = anomaly_table(frame).index
-    rows = [
-        (escape(str(variant)), *(_number(columns[name].get(variant, np.nan)) for name in _ALSO)) for variant in variants
-    ]
-    return ["## Means over data sets", "", *table(("Row", *_ALSO.values()), rows)]
+    seconds = training_seconds(frame)
+    rows = []
+    for variant in map(str, anomaly_table(frame).index):
+        numbers = (_number(columns[name].get(variant, np.nan)) for name in _ALSO)
+        rows.append((escape(variant), *numbers, _number(seconds.get(variant, np.nan))))
+    head = ("Row", *_ALSO.values(), "Training in seconds, median")
+    return ["## Means over data sets", "", *table(head, rows)]
 
 
 def _number(value: float) -> str:

@@ -18,7 +18,7 @@ from bench.analysis import across, grids
 from bench.analysis.pareto import pareto
 from bench.analysis.purposes import NOTHING, grouped
 from bench.analysis.sections import Section
-from bench.analysis.verdicts import LEVELS, excluded, family_line, verdicts
+from bench.analysis.verdicts import LEVELS, against_baselines, excluded, family_line, verdicts
 from bench.reports import throughput
 from bench.reports.boards import BOARD_NOTE, OVER_NOTE, PAIRS_NOTE
 from bench.reports.figures.pareto_places import Plot, plot_of
@@ -111,6 +111,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         "levels": LEVELS,
         "published_columns": COLUMNS,
         "published_rows": list(zip(report.published, rows(report.published), strict=True)),
+        "against_baselines": against_baselines,
         "excluded": excluded,
         "family_line": family_line,
         "difference_rows": difference_rows,

@@ -217,7 +217,7 @@ def _numbers(section: Section, metrics: Sequence[Metric], shown: Sequence[int]) 
     rows = []
     for index in shown[:MOST_ROWS]:
         row = section.rows[index]
-        name = escape(row.label) + (" (control)" if row.is_control else "")
+        name = escape(row.label) + (f" ({row.role})" if row.role else "")
         name = f"{name} ⚠" if row.collapsed else name
         name = f"{name} ✓" if index in section.chosen else name
         cells = [section.cells[index, metric.name] for metric in metrics]

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from bench.analysis.anomaly_answer import anomaly_answer, anomaly_table
+from bench.analysis.anomaly_answer import anomaly_answer, anomaly_table, training_seconds
 
 
 def frame(values, seconds=None):
     """{(variant, data set): AUROC of seeds} as a tidy frame."""
     rows = [
         {"variant_label": variant, "dataset_label": dataset, "seed": seed, "metric": "anomaly_auroc", "value": value,
-         "t_train": (seconds or {}).get(variant)}
+         "t_train": (seconds or {}).get(variant), "t_eval": 0.05}
         for (variant, dataset), own in values.items() for seed, value in enumerate(own)
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -42,3 +42,11 @@ def test_only_data_sets_that_all_have_count_and_without_anomalies_there_is_no_se
     assert "no detector that is no autoencoder was measured" in anomaly_answer(frame({("ae", "a"): [0.9]}))
     other = frame({("ae", "a"): [0.9]}).assign(metric="test_mse")
     assert anomaly_answer(other) is None and anomaly_table(other).empty
+
+
+def test_one_that_learns_nothing_and_searches_when_it_scores_pays_for_scoring():
+    names = ("ae", "control:lof", "control:nearest-neighbours")
+    found = training_seconds(frame({(name, "a"): [0.9, 0.8] for name in names}, dict.fromkeys(names, 0.5)))
+    assert found == {"ae": 0.5, "control:lof": 0.5, "control:nearest-neighbours": 0.55}
+    assert training_seconds(frame({("ae", "a"): [0.9]})) == {}
+    assert training_seconds(frame({("ae", "a"): [0.9]}).drop(columns=["t_train", "t_eval"])) == {}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.analysis.eligibility import beyond, collapse_reason, of_prior, prior_collapse_reason
+from bench.analysis.eligibility import beyond, collapse_reason, is_baseline, of_prior, prior_collapse_reason
 
 LOW = np.array([0.48, 0.49, 0.47, 0.50, 0.48])
 EDGE = np.array([0.49, 0.49, 0.49, 0.53, 0.55])
@@ -39,3 +39,8 @@ def test_collapse_is_named_with_its_number(values, reason):
 def test_the_prior_is_judged_apart():
     assert "diversity_prior 0.24" in prior_collapse_reason({"diversity_prior": 0.5 * LOW})
     assert of_prior("coverage_prior") and of_prior("energy_prior_features") and not of_prior("priority_of_x")
+
+
+def test_a_plain_model_is_told_from_a_control_and_from_a_variant_of_its_name():
+    assert all(map(is_baseline, ("control:pca", "control:gaussian-mixture", "control:lof")))
+    assert not any(map(is_baseline, ("control:real", "control:constant", "ppca", "ae")))

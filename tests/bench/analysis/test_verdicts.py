@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import FakeCell, FakeSpec, measurement, record
 
-from bench.analysis.verdicts import excluded, verdicts
+from bench.analysis.verdicts import against_baselines, excluded, verdicts
 from bench.contracts.metric import NEEDS
 from bench.reports.model import load_report
 from bench.reports.rows import difference_rows
@@ -67,8 +67,11 @@ def test_one_seed_or_two_name_no_winner(tmp_path):
         assert (line.level, line.winner) == ("open", "no clear winner") and line.certainty.startswith(said)
 
 
-def planted(path, values, metric="test_mse", direction=False, extra=None, weights=None):
-    """A section of the given seeds by variant; `extra`: more metrics by variant, (value, status, reason) by name."""
+def planted(path, values, metric="test_mse", direction=False, extra=None, weights=None, seconds=None):
+    """A section of the given seeds by variant; `extra`: more metrics by variant, (value, status, reason) by name.
+
+    `seconds`: of training, by variant; 1.2 where it is not named.
+    """
     seeds = max(map(len, values.values()))
     with RunStore.create(path, FakeSpec({"name": "planted", "seeds": list(range(seeds))})) as store:
         for label, numbers in values.items():
@@ -77,7 +80,8 @@ def planted(path, values, metric="test_mse", direction=False, extra=None, weight
                 for name, (number, status, reason) in (extra or {}).get(label, {}).items():
                     entry[name] = measurement(number, None, status, reason)
                 store.append(record(FakeCell(label, "data", seed), entry, kl_weight=(weights or {}).get(label),
-                                    decoder_variance=(weights or {}).get(label)))  # fmt: skip
+                                    decoder_variance=(weights or {}).get(label),
+                                    t_train=(seconds or {}).get(label, 1.2)))  # fmt: skip
     return load_report(path).sections[0]
 
 
@@ -204,8 +208,8 @@ def test_only_the_setting_that_validation_chooses_competes_on_test_data(tmp_path
     "baseline, words",
     [
         (2.0, "; it beats the best that is no autoencoder, control:pca (2"),
-        (0.5, "; control:pca (0.5000), which is no autoencoder, is better"),
-        (1.0, "which is no autoencoder, cannot be told apart from it"),
+        (0.5, "; a plain control:pca (0.5000), which is no autoencoder, is better"),
+        (1.0, "which is no autoencoder, does as well as far as can be told"),
     ],
 )
 def test_a_winner_is_held_against_the_best_that_is_no_autoencoder(tmp_path, baseline, words):
@@ -214,6 +218,43 @@ def test_a_winner_is_held_against_the_best_that_is_no_autoencoder(tmp_path, base
               "control:lookup": [0.0]}  # fmt: skip
     (line,) = verdicts(planted(tmp_path / "run", values))
     assert line.winner == "a" and words in line.certainty
+
+
+@pytest.mark.parametrize(
+    "seconds, level, words",
+    [
+        (0.01, 0.5, "is better, at 1/120 of the training time"),
+        (0.01, 1.0, "does as well as far as can be told, at 1/120 of the training time"),
+        (0.11, 1.0, "1/11 of the training time"),
+        (0.2, 1.0, "as far as can be told"),
+        (None, 1.0, "as far as can be told"),
+        (0.01, 2.0, "it beats the best that is no autoencoder, control:pca (2"),
+    ],
+)
+def test_what_a_plain_model_saves_is_said_where_it_does_as_well_and_saves_much(tmp_path, seconds, level, words):
+    """Each training of a and b takes 1.2 s."""
+    section = planted(tmp_path / "run", {"a": spread(1.0), "b": spread(3.0, seed=1), "control:pca": [level]},
+                      seconds={"control:pca": seconds})  # fmt: skip
+    (line,) = verdicts(section)
+    assert words in line.certainty
+    assert ("training time" in line.certainty) == ("training time" in words)
+    told = [against_baselines(section, "test_mse", row) for row in (0, 1)]
+    assert told[0] in line.certainty and "is better" in told[1]  # b, at 3, is beaten by each of them
+
+
+def test_a_search_costs_what_it_takes_to_search(tmp_path):
+    """Evaluation takes .6 s of each row here."""
+    values = {"a": spread(1.0), "b": spread(3.0, seed=1), "control:nearest-neighbours": [0.5]}
+    seconds = {"a": 12.02, "b": 12.02, "control:nearest-neighbours": 0.001}
+    (line,) = verdicts(planted(tmp_path / "run", values, seconds=seconds))
+    assert line.certainty.endswith("which is no autoencoder, is better, at 1/20 of the training time")
+
+
+def test_a_baseline_without_codes_is_held_against_a_winner_by_its_own_draws(tmp_path):
+    values = {"a": spread(0.2), "b": spread(0.4, seed=1), "control:gaussian-mixture": [None]}
+    extra = {"control:gaussian-mixture": {"energy_prior": (0.1, "ok", "")}}
+    (line,) = verdicts(planted(tmp_path / "run", values, "energy_fit", extra=extra))
+    assert "; a plain control:gaussian-mixture (energy_prior 0.1000), which is no autoencoder, is" in line.certainty
 
 
 def test_a_single_seed_beats_no_baseline(tmp_path):

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Normal
 from bench.conformance import mathematics
 from bench.conformance.variant import LATENT_DIM, Subject
 from bench.contracts.variant import ElboVariant, GaussianVariant, Variant
+from bench.errors import PluginError
 
 
 class Plain(Variant):
@@ -221,3 +222,27 @@ def test_a_likelihood_of_the_wrong_shape_is_found():
         mathematics.likelihood_is_a_density(made(log_likelihood=lambda self, z, x: torch.zeros(len(x))))
     assert mathematics.likelihood_is_a_density(made()) == "no log_likelihood of its own"
     assert LATENT_DIM == 3
+
+
+def of_norm(self, x):
+    return self.encoder(x).norm(dim=1)
+
+
+def test_a_score_of_each_row_by_itself_passes():
+    assert mathematics.scores_rows(made(anomaly_score=of_norm)) is None
+    assert mathematics.scores_rows(made()) == "no anomaly_score of its own"
+
+
+@pytest.mark.parametrize(
+    "score, said",
+    [
+        (lambda self, x: of_norm(self, x) + torch.randn(len(x)), "of the same rows again"),
+        (lambda self, x: of_norm(self, x).cumsum(0), "in another order"),
+        (lambda self, x: of_norm(self, x).log() * torch.nan, "no finite number"),
+        (lambda self, x: self.encoder(x), r"has shape \(24, 3\); return one number for each row"),
+        (lambda self, x: 1.0, r"has shape \(\)"),
+    ],
+)
+def test_a_score_that_draws_mixes_rows_or_has_another_shape_is_found(score, said):
+    with pytest.raises((AssertionError, PluginError), match=said):
+        mathematics.scores_rows(made(anomaly_score=score))

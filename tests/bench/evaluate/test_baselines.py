@@ -12,7 +12,7 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from bench.contracts.dataset import Split
 from bench.errors import Incompatible
-from bench.evaluate import baselines
+from bench.evaluate import baselines, neighbours, reference_data
 from bench.evaluate.model_view import View
 from bench.evaluate.reference_data import SharedData
 from bench.losses import ReconstructionCost
@@ -46,6 +46,33 @@ def test_neighbours_are_those_among_all_rows_however_few_are_read_at_a_time(spli
     monkeypatch.setattr(baselines.SharedData, "block_rows", block)
     wanted = np.sort(cdist(split.anomalies, split.train), 1)[:, :5].mean(1)
     np.testing.assert_allclose(scores("nearest-neighbours", split), wanted, rtol=1e-4)
+
+
+class Counting:
+    """Rows on demand that remember the most that were read at once."""
+
+    def __init__(self, rows):
+        self.rows, self.shape, self.most = rows, rows.shape, 0
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, wanted):
+        found = self.rows[wanted]
+        self.most = max(self.most, len(found))
+        return found
+
+
+def test_neighbours_of_many_rows_take_bounded_memory(split, monkeypatch):
+    """Neither rows nor distances are ever held beyond what the two bounds say, however many rows there are."""
+    rng, sizes, distances = np.random.default_rng(0), [], torch.addmm
+    rows = Counting(rng.standard_normal((3000, 4)).astype(np.float32))
+    monkeypatch.setattr(reference_data, "BLOCK_NUMBERS", 400)
+    monkeypatch.setattr(neighbours, "CHUNK_NUMBERS", 1000)
+    monkeypatch.setattr(torch, "addmm", lambda *given, **how: sizes.append(distances(*given, **how)) or sizes[-1])
+    found = scores("nearest-neighbours", replace(split, train=rows))
+    np.testing.assert_allclose(found, np.sort(cdist(split.anomalies, rows.rows), 1)[:, :5].mean(1), rtol=1e-4)
+    assert rows.most <= 100 and max(block.numel() for block in sizes) <= 1000 and len(sizes) >= 30
 
 
 def test_lof_and_the_forest_are_scikit_learn_s(split):

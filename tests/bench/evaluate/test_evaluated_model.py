@@ -3,9 +3,13 @@
 import numpy as np
 import torch
 
+from bench.contracts.dataset import Split
 from bench.contracts.variant import Context, Variant
+from bench.evaluate.declared_score import BATCH_ROWS
+from bench.evaluate.evaluate import evaluate
 from bench.evaluate.evaluated_model import evaluated_model
 from bench.losses import ReconstructionCost
+from bench.metrics.anomalies import Anomalies
 from bench.networks.build import attach
 from bench.networks.factories import mlp
 from bench.trained_model import TrainedModel
@@ -79,3 +83,32 @@ def test_a_likelihood_of_its_own_takes_valid_codes_and_states_its_variance():
     plain = attached(Doubling)
     plain.kl_weight_value = 1.0
     assert evaluated_model(plain, "plain", 10, CPU).decoder_variance == 0.5
+
+
+def test_a_declared_score_is_the_one_that_the_headline_of_anomalies_takes():
+    """Rows that differ in their first column alone, by which the variant scores them, in batches of its own."""
+
+    class First(Doubling):
+        def anomaly_score(self, x):
+            assert len(x) <= BATCH_ROWS
+            return x[:, 0]
+
+    rng = np.random.default_rng(0)
+    normal, odd = rng.random((2 * BATCH_ROWS, 5), np.float32), rng.random((30, 5), np.float32)
+    odd[:, 0] += 1
+    split = Split(normal, normal[:5], normal, anomalies=odd)
+    found = [evaluate(evaluated_model(attached(kind), "mine", 10, CPU), split, [Anomalies()]).values
+             for kind in (First, Doubling)]  # fmt: skip
+    assert found[0]["anomaly_auroc"].value == 1 == found[0]["anomaly_auroc_best"].value
+    assert found[0]["anomaly_auroc_reconstruction"].value < 1
+    assert found[1]["anomaly_auroc"].value == found[1]["anomaly_auroc_reconstruction"].value
+
+
+def test_a_declared_score_of_another_shape_is_a_result_with_its_reason():
+    class Wide(Doubling):
+        def anomaly_score(self, x):
+            return x
+
+    split = Split(*np.random.default_rng(0).random((4, 20, 5), np.float32)[:3], anomalies=np.ones((3, 5), np.float32))
+    found = evaluate(evaluated_model(attached(Wide), "wide", 10, CPU), split, [Anomalies()]).values["anomaly_auroc"]
+    assert (found.value, found.status) == (None, "failed") and "return one number for each row" in found.reason

@@ -57,9 +57,33 @@ def test_each_paper_stands_once_under_a_key_of_its_own(tmp_path):
     text = bibliography(load_report(run))
     assert text.count("author = {Kingma and Welling}") == 1 and "@misc{kingma2013," in text
     assert text.count("author = {Hinton and Salakhutdinov}") == 1
-    twice = entries([("Kingma et al.", "2016", "x"), ("Kingma et al.", "2016", "y"), ("Kingma et al.", "2016", "x")])
+    assert "  eprint = {1312.6114},\n  archiveprefix = {arXiv}\n}" in text and "title" not in text  # none is declared
+    assert "  doi = {10.1126/science.1127647}\n}" in text
+    papers = [("Kingma et al.", "2016", "x"), ("Kingma et al.", "2016", "y"), ("Kingma et al.", "2016", "x")]
+    twice = entries([(*paper, "") for paper in papers])
     assert [entry.partition(",")[0] for entry in twice] == ["@misc{kingma2016", "@misc{kingma2016a"]
     assert "author = {Kingma and others}" in twice[0]
+
+
+def test_a_plugin_that_states_a_title_has_it_in_its_entry_with_its_signs_escaped(tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from bench import Variant\n\n\nclass Mine(Variant):\n"
+        "    reference = 'Doe and Roe 2025, \"AEs & 5 % of {it}\", arXiv 2501.00001v2'\n\n"
+        "    def loss(self, batch, draw):\n        return {}\n",
+        encoding="utf-8",
+    )
+    with RunStore.create(tmp_path / "run", FakeSpec({"name": "t", "seeds": [0], "plugins": [str(plugin)]})) as store:
+        store.append(record(FakeCell("mine", "d", 0), {"test_mse": measurement(1.0, False)}))
+    text = bibliography(load_report(tmp_path / "run"))
+    assert "author = {Doe and Roe},\n  title = {{AEs \\& 5 \\% of \\{it\\}}},\n  year = {2025}," in text
+    assert "eprint = {2501.00001}," in text
+    places = {"doi 10.1000/x}y": "", "hep-th/9901001": "", "arXiv hep-th/9901001": "T"}
+    twice = (*places.items(), *dict.fromkeys(places, "").items())
+    known = entries([("A", "2020", where, title) for where, title in twice])
+    assert [("doi =" in one, "eprint =" in one, "title =" in one) for one in known] == [
+        (False, False, False), (False, False, False), (False, True, True)
+    ]  # fmt: skip
 
 
 def test_a_folder_for_a_paper_holds_all_and_compiles(tmp_path):

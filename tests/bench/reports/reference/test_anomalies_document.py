@@ -20,6 +20,9 @@ def test_a_run_with_detectors_becomes_a_page_with_its_numbers(tmp_path):
     assert set(encoder["reason"]) == {"the variant has no encoder"}
     text = document([tmp_path / "run"])
     assert "To find anomalies take" in text and f"{own['control:mahalanobis', 0]:.3f}" in text
+    median = baselines[baselines["variant_label"] == names[1]].groupby("seed")["t_train"].first().median()
+    (last,) = [line for line in text.splitlines() if line.startswith("| control:isolation-forest")]
+    assert last.split("|")[-2].strip() == f"{median:.3f}"
 
 
 def test_a_run_without_anomalies_is_refused_in_one_line(tmp_path, capsys):
@@ -33,4 +36,4 @@ def test_the_preset_asks_for_the_metrics_and_detectors_of_the_page():
     spec = build_run(read_preset("anomalies"))[0].validate(registry := Registry.discover())
     labels = [registry.label("variant", call) for call in spec.variants]
     assert {f"control:{name}" for name in registry.baselines} < set(labels) and len(spec.datasets) == 14
-    assert len(spec.cells(registry)) == 14 * (4 * 5 + 5)
+    assert len(spec.cells(registry)) == 14 * (5 * 5 + 5)

@@ -64,8 +64,8 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
         click.echo(line)
     if outcome.n_skipped == outcome.n_cells:
         reasons = dict.fromkeys(printable(record["reason"]) for record in outcome.store.records().values())
-        more = f" ({len(reasons) - 1} more in the report)" if len(reasons) > 1 else ""
-        click.echo(f"no cell has a result, every one was skipped: {next(iter(reasons))}{more}", err=True)
+        others = f" ({len(reasons) - 1} more in the report)" if len(reasons) > 1 else ""
+        click.echo(f"no cell has a result, every one was skipped: {next(iter(reasons))}{others}", err=True)
     more = len(outcome.findings) - FINDINGS
     what = "results and report" if more <= 0 else f"{more} more data sets and everything else"
     click.echo(f"{what}: {outcome.directory}")

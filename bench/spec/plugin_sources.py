@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench.spec.plugin_file import PluginInfo, describe_file, kebab
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint, EntryPoints
+    from importlib.metadata import EntryPoint, EntryPoints, SelectableGroups
 
 
 def python_files(folder: Path) -> list[Path]:
@@ -22,14 +22,14 @@ def python_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.py") if path.is_file() and path.name[0] not in "_.")
 
 
-def installed_entry_points() -> EntryPoints:
+def installed_entry_points() -> EntryPoints | SelectableGroups:
     """What all installed packages declare, read once for all kinds."""
     from importlib.metadata import entry_points  # takes as long as a command's first line of help
 
     return entry_points()
 
 
-def entry_point_infos(kind: str, installed: EntryPoints) -> list[PluginInfo]:
+def entry_point_infos(kind: str, installed: EntryPoints | SelectableGroups) -> list[PluginInfo]:
     """The plugins of `kind` that installed packages declare under `aebench.<kind>s`, in order of their names."""
     points = installed.select(group=f"aebench.{kind}s")
     return [_describe(kind, point) for point in sorted(points, key=lambda point: (point.name, point.value))]

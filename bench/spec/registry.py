@@ -28,7 +28,7 @@ from bench.spec.plugin_sources import entry_point_infos, installed_entry_points,
 from bench.spec.signature import fill_parameters
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoints
+    from importlib.metadata import EntryPoints, SelectableGroups
 
     from bench.contracts.metric import Value
 
@@ -272,7 +272,7 @@ class Registry:
         return module
 
     @cached_property
-    def _installed(self) -> EntryPoints:
+    def _installed(self) -> EntryPoints | SelectableGroups:
         return installed_entry_points()
 
     def _table(self, kind: str) -> dict[str, PluginInfo]:

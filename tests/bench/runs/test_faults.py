@@ -174,9 +174,8 @@ bench.runs.runner.report_run = lambda d: shutil.copy(d.directory / "cells.jsonl"
 """
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_sigterm_stops_now_reports_what_is_done_and_says_so(tmp_path, settings, undisturbed, jobs, number, code):
+@pytest.mark.parametrize(("number", "code", "jobs"), [(signal.SIGTERM, 143, 2), (signal.SIGHUP, 129, 1)])
+def test_sigterm_stops_now_reports_what_is_done_and_says_so(tmp_path, settings, undisturbed, number, code, jobs):
     process = start(tmp_path / "run", SEES, n_jobs=jobs, **settings)
     wait_for(lambda: n_records(tmp_path / "run") >= 2)
     children = children_of(process)

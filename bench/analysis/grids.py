@@ -158,8 +158,8 @@ def _grid(
     sentence += "".join(f" ⚠ {text[:1].upper()}{text[1:]}." for text in warnings)
     separated = lead.leader is not None and lead.marks.get(lead.leader) == "best"
     said = (criterion.metric, criterion.explanation)
-    more = (separated, criterion.higher_is_better, design.unit, warnings)
-    return Grid(dataset, variant, *said, settings, sentence, *more)
+    better, unit = criterion.higher_is_better, design.unit
+    return Grid(dataset, variant, *said, settings, sentence, separated, better, unit, warnings)
 
 
 def _warnings(settings: Sequence[Setting], chosen: int | None) -> tuple[str, ...]:

@@ -157,18 +157,9 @@ def _grid(
     warnings = _warnings(settings, lead.leader)
     sentence += "".join(f" ⚠ {text[:1].upper()}{text[1:]}." for text in warnings)
     separated = lead.leader is not None and lead.marks.get(lead.leader) == "best"
-    return Grid(
-        dataset,
-        variant,
-        criterion.metric,
-        criterion.explanation,
-        settings,
-        sentence,
-        separated,
-        criterion.higher_is_better,
-        design.unit,
-        warnings,
-    )
+    said = (criterion.metric, criterion.explanation)
+    better, unit = criterion.higher_is_better, design.unit
+    return Grid(dataset, variant, *said, settings, sentence, separated, better, unit, warnings)
 
 
 def _warnings(settings: Sequence[Setting], chosen: int | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import click
 from bench.errors import UsageError
 from bench.spec.call import format_value
 from bench.spec.config import combine, read_config
-from bench.spec.networks import spoken, words_of
+from bench.spec.networks import short_names, spoken, words_of
 from bench.spec.presets import for_member, read_preset
 from bench.spec.request import ResolvedRun, resolve
 from bench.spec.sweep import split_label
@@ -155,10 +155,15 @@ def _how(run: ResolvedRun, values: Mapping[str, int]) -> str:
     """Batch, L, networks, cost and optimiser in words."""
     spec, train, axes = run.spec, run.spec.train, dict(run.spec.axes)
     batch = train.batch_size or f"{DEFAULT_BATCH} (at most a quarter of the training rows)"
-    latent = latent_words(values) if spec.follows else f"L = {_or(axes.get('latent_dim', [train.latent_dim]))}"
+    latent = latent_words(_short(values)) if spec.follows else f"L = {_or(axes.get('latent_dim', [train.latent_dim]))}"
     optimizer = _or(axes.get("optimizer", [train.optimizer]))
     batches, schedule = _or(axes.get("batch_size", [batch])), f"{train.schedule} schedule"
     return f"batch {batches}, {latent}, {_networks(run)}, {train.recon} cost, {optimizer}, {schedule}"
+
+
+def _short(values: Mapping[str, int]) -> dict[str, int]:
+    names = short_names(values)
+    return {names[label]: n for label, n in values.items()}
 
 
 def _or(values: Iterable[Any]) -> str:

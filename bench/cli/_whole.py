@@ -25,12 +25,12 @@ WHOLE = WholeNumber()
 
 
 class WholeNumbers(WholeNumber):
-    """One whole number, or several separated by commas, which become a list."""
+    """One whole number, several separated by commas, which become a list, or auto."""
 
     name = "integers"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        if isinstance(value, (int, list)):
+        if isinstance(value, (int, list)) or value == "auto":
             return value
         found = [super(WholeNumbers, self).convert(part, param, context) for part in value.split(",")]
         return found[0] if len(found) == 1 else found

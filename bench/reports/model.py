@@ -26,6 +26,7 @@ from bench.reports.boards import Boards
 from bench.reports.studies.claim_evidence import Judged, judge_claims
 from bench.reports.studies.published_numbers import Anchor, Verdict, read_anchor, verdicts
 from bench.reports.throughput import core_rows
+from bench.spec.networks import short_names
 from bench.store.hypotheses import declared
 from bench.store.measurements import History, RunData
 from bench.store.run_store import RunStore
@@ -161,12 +162,13 @@ def load_report(run: Path | str | RunStore, plugins: Sequence[str | Path] = ()) 
 
 
 def _values(data: RunData) -> dict[str, int]:
-    """Values in a row of each data set that some cell tells the size of, by label."""
-    found = {}
+    """Values in a row of each data set that some cell tells the size of, by its name in a sentence."""
+    names = short_names(data.cells["dataset_label"].unique())
+    found: dict[str, int] = {}
     for label, text in zip(data.cells["dataset_label"], data.cells["split"], strict=True):
         shape = json.loads(text).get("data_shape")
-        if label not in found and isinstance(shape, list) and all(isinstance(n, int) for n in shape):
-            found[printable(label)] = math.prod(shape)
+        if isinstance(shape, list) and all(isinstance(n, int) for n in shape):
+            found.setdefault(printable(names[label]), math.prod(shape))
     return found
 
 

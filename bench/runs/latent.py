@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.runs.cells.task import Check
+from bench.runs.check_kinds import VALUES
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import History
 from bench.spec.call import format_call
+from bench.spec.networks import short_names
 from bench.spec.registry import ARRAYS
 from bench.spec.request import ResolvedRun
 from bench.spec.run import CellSpec
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from bench.contracts.dataset import Split
     from bench.runs.engines import Engine
 
-#: The kind of a check that asks how many values a row of the cell's data has.
-VALUES = "values"
 #: Values in a row of built-in data, so that the default run looks at nothing before it is planned.
 KNOWN = {"digits": 64}
 
@@ -94,8 +94,9 @@ def following(run: ResolvedRun, values: Mapping[str, int]) -> ResolvedRun:
 
 def said(values: Mapping[str, int]) -> list[str]:
     """A line on each data set whose L is not the default."""
+    names = short_names(values)
     return [
-        f"L = {latent_dim_for(n)} on {label}, half of its {n} values (--latent-dim chooses another)"
+        f"L = {latent_dim_for(n)} on {names[label]}, half of its {n} values (--latent-dim chooses another)"
         for label, n in values.items()
         if latent_dim_for(n) != DEFAULT_LATENT_DIM
     ]

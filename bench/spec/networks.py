@@ -7,9 +7,10 @@ values makes several networks, each a setting of its own: `mlp[hidden=[[64],[256
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,21 @@ def words_of(dataset: Call) -> tuple[str, ...]:
     path = dataset.params.get("path")
     own = (Path(path).stem, Path(path).name) if isinstance(path, str) and Path(path).stem else ()
     return tuple(dict.fromkeys((*own, dataset.name)))
+
+
+def short_names(labels: Iterable[str]) -> dict[str, str]:
+    """What a sentence calls each data set of a table: by its file or plugin, where that tells it from the others.
+
+    >>> short_names(["file[path=/data/iris.csv]", "ring[d=3]", "ring[d=5]"])
+    {'file[path=/data/iris.csv]': 'iris', 'ring[d=3]': 'ring[d=3]', 'ring[d=5]': 'ring[d=5]'}
+    """
+    names = {}
+    for label in labels:
+        with contextlib.suppress(UsageError):
+            names[label] = words_of(parse_call(label))[0]
+        names.setdefault(label, label)
+    found = list(names.values())
+    return {label: name if found.count(name) == 1 else label for label, name in names.items()}
 
 
 def networks_on(named: Named, dataset: Call) -> tuple[Call, ...]:

@@ -9,7 +9,7 @@ from bench.spec.networks import read_networks
 from bench.spec.sweep import read_counts, read_optimizers, read_rates
 from bench.spec.training import TrainSettings
 
-#: What a configuration file says where L follows the data.
+#: What a configuration says where L, or the batch, follows the data.
 FOLLOWS = "auto"
 #: In snake_case; `lr` is a part of the optimiser.
 TRAINING_KEYS = (*TrainSettings.__dataclass_fields__, "lr")
@@ -30,7 +30,9 @@ def read_training(given: dict[str, Any]) -> dict[str, Any]:
         values.setdefault("optimizer", "adam")
     if "optimizer" in values:
         several["optimizer"] = read_optimizers(values["optimizer"], rates)
-    if "batch_size" in values:
+    if values.get("batch_size", FOLLOWS) == FOLLOWS:
+        values.pop("batch_size", None)
+    else:
         several["batch_size"] = read_counts("batch_size", values["batch_size"])
     networks = read_networks(values.pop("network", Call("mlp")))
     default = next((call for word, call in networks if not word), Call("mlp"))

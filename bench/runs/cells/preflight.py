@@ -17,7 +17,7 @@ from bench.networks.factories import networks_named
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.task import Check
 from bench.runs.cells.worker_state import Workshop, check_fit
-from bench.runs.latent import VALUES
+from bench.runs.check_kinds import VALUES
 from bench.spec.call import Call
 from bench.spec.registry import Registry
 from bench.spec.run import CellSpec

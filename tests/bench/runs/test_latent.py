@@ -52,7 +52,7 @@ def test_every_data_set_has_its_own_and_its_cells_the_ids_of_an_l_that_is_asked_
     both = run(tmp_path / "both", files, "t4.csv", "t16.csv", quiet=False)
     assert both.n_failed == both.n_skipped == 0
     said = capsys.readouterr().err
-    assert "L = 2 on file[path=" in said and "half of its 4 values (--latent-dim chooses another)" in said
+    assert "L = 2 on t4, half of its 4 values (--latent-dim chooses another)" in said
     assert "half of its 16" not in said
     found = cells_of(tmp_path / "both")
     for name, asked in (("t4.csv", 2), ("t16.csv", 8)):
@@ -60,7 +60,7 @@ def test_every_data_set_has_its_own_and_its_cells_the_ids_of_an_l_that_is_asked_
         assert found[name]["cell_id"] == same.cell_id
         assert load_model(tmp_path / "both", "vae", dataset=found[name]["dataset_label"]).variant.latent_dim == asked
     (line,) = [text for name, text in load_report(tmp_path / "both").header if name == "Networks"]
-    assert "L = 2 on file[path=" in line and "t4.csv] (4 values), 8 on file" in line and "nobody chose it" in line
+    assert "L = 2 on t4 (4 values), 8 on t16 (16 values), where nobody chose it" in line
 
 
 def test_an_l_that_is_asked_for_is_taken_as_given(tmp_path, files):
@@ -108,7 +108,7 @@ def test_the_plan_says_l_by_data_set(tmp_path, files):
                        "dataset": [str(files / "t4.csv"), "digits", f"file[path={tmp_path}/gone.csv]"]})  # fmt: skip
     planned, values = as_it_would_run(request)
     assert list(values.values()) == [64, 4]  # what cannot be loaded has no width
-    assert "t4.csv] (4 values)" in (text := describe_plan(planned, values)) and "8 on digits (64 values)" in text
+    assert "L = 8 on digits (64 values), 2 on t4 (4 values)" in describe_plan(planned, values)
     assert [cell.train.latent_dim for cell in planned.cells] == [2, 8, 8]
 
 

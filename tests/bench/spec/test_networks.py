@@ -108,6 +108,10 @@ def test_each_data_set_trains_its_network_and_load_model_builds_that_one(tmp_pat
     again = execute(tmp_path / "run", dataset=data, variant=["ae"], seeds=1, steps=3, metrics="test_mse", n_jobs=1,
                     network="mlp[hidden=[3]],ring=mlp[hidden=[7]]")  # fmt: skip
     assert again.n_run == 0
+    with pytest.raises(UsageError, match="nowhere"):  # a network of the second data set alone is looked for, too
+        execute(
+            tmp_path / "other", dataset=data, variant=["ae"], seeds=1, steps=3, n_jobs=1, network="mlp,ring=nowhere:at"
+        )
     with pytest.raises(UsageError, match="unknown data set in --network"):
         bench_run("ae", data, network={"digits": "conv"}, output=tmp_path / "other")
     assert not (tmp_path / "other").exists()

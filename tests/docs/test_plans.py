@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def test_every_run_of_the_documents_can_be_planned(words, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     rows = (f"{i},{i * i % 7},{'ab'[i % 2]},{'xyz'[i % 3]}" for i in range(60))
     (tmp_path / "measurements.csv").write_text("\n".join(["size,mass,species,notes", *rows]) + "\n")
+    shutil.copytree(ROOT / "examples" / "methods", tmp_path / "examples" / "methods")
     for arguments in (["new", "variant", "my-ae"], [*words, "--dry-run"]):
         with pytest.raises(SystemExit) as raised:
             main(arguments)

@@ -110,6 +110,11 @@ def test_the_convolutional_anchor_trains_as_long_as_the_publication_and_compares
     assert [(part.history, part.tolerance) for part in parts] == [("train_reconstruction", None), ("train_kl", None)]
 
 
+def test_adam_on_means_of_a_batch_is_the_published_one_on_sums():
+    train = build_run(read_preset("anchor-iwae"))[0].validate(Registry.discover()).train
+    assert train.optimizer.params["eps"] * train.batch_size == pytest.approx(1e-4)
+
+
 def test_the_sequence_holds_every_anchor():
     assert sorted(read_preset("anchors")["presets"]) == anchor_names()
 

@@ -95,6 +95,11 @@ def house() -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label} font-size="13">{"".join(parts)}</svg>'
 
 
+def shown(path: str) -> str:
+    """A file of the repository, as a block of code."""
+    return f'```python title="{path}"\n{(ROOT / path).read_text(encoding="utf-8")}```'
+
+
 GENERATED = {"metrics": metrics, "commands": commands, "house": house}
 
 
@@ -106,6 +111,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     )
     markdown = re.sub(r"\]\(docs/(\w[\w-]*\.md)\)", r"](\1)", markdown)  # of CONTRIBUTING
     markdown = re.sub(r"\[([^\]]+)\]\([\w./-]+/\)", r"\1", markdown)  # a folder is no page
+    markdown = re.sub(r"<!-- shown: ([\w/]+\.py) -->", lambda found: shown(found[1]), markdown)
     return re.sub(r"<!-- generated: (\w+) -->", lambda found: GENERATED[found[1]](), markdown)
 
 

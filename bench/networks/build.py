@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.contracts.variant import Context, Variant
-from bench.errors import Incompatible, PluginError
+from bench.errors import Incompatible, PluginError, one_line
 from bench.losses import ReconstructionCost
-from bench.networks.factories import networks_named
+from bench.networks.factories import FAULTS, networks_named
 from bench.seeding import derived_seed
 from bench.spec.call import Call
 from bench.spec.training import TrainSettings
@@ -162,11 +162,16 @@ def _check_shapes(context: Context, encoder: nn.Module, decoder: nn.Module, head
         training = network.training
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             try:
-                return tuple(network.eval()(example).shape)
+                found = network.eval()(example)
             except RuntimeError as error:
                 raise Incompatible(f"the network does not fit data of shape {context.data_shape}: {error}") from error
+            except FAULTS as error:
+                raise PluginError(f"the network fails on data of {context.data_shape}: {one_line(error)}") from error
             finally:
                 network.train(training)
+        if not isinstance(found, Tensor):
+            raise PluginError(f"a network returns a {type(found).__name__} where one tensor is expected")
+        return tuple(found.shape)
 
     pairs = (
         ("encoder", encoder, torch.zeros(2, *context.data_shape), (2, head_width)),

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from bench.contracts.variant import Networks
-from bench.errors import UsageError, unknown_name
+from bench.errors import PluginError, UsageError, one_line, unknown_name
 from bench.networks.conv import conv
 from bench.networks.conv1d import conv1d
 from bench.networks.gru import gru
@@ -22,6 +22,9 @@ from bench.networks.mlp import mlp
 
 #: Built-in architectures by name; each is a function of its parameters that returns a factory.
 NETWORKS: dict[str, Callable[..., Networks]] = {"mlp": mlp, "conv": conv, "conv1d": conv1d, "gru": gru}
+
+#: What code of one's own raises by mistake; memory that runs out and what this package raises are no faults of it.
+FAULTS = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)
 
 
 def networks_named(name: str, params: Mapping[str, Any]) -> Networks:
@@ -56,11 +59,22 @@ def _foreign(name: str, params: Mapping[str, Any]) -> Networks:
 
     def call(data_shape: tuple[int, ...], head_width: int, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         try:
-            encoder, decoder = factory(data_shape, head_width, latent_dim, **params)
+            pair = factory(data_shape, head_width, latent_dim, **params)
         except TypeError as error:
             raise UsageError(
                 f"network {name!r} must be factory(data_shape, head_width, latent_dim): {error}"
             ) from error
-        return encoder, decoder
+        except FAULTS as error:
+            raise PluginError(f"network {name!r} fails on data of {tuple(data_shape)}: {one_line(error)}") from error
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(isinstance(net, nn.Module) for net in pair)):
+            raise PluginError(f"network {name!r} returns {_shown(pair)}; return two modules, (encoder, decoder)")
+        return pair[0], pair[1]
 
     return call
+
+
+def _shown(value: Any) -> str:
+    """What a factory returned, by types."""
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(type(one).__name__ for one in value)})"
+    return f"a {type(value).__name__}"

@@ -59,6 +59,20 @@ def test_validation_can_be_none_and_then_all_images_train(mnist):
     assert len(split.train) == 60 and len(split.validation) == 0 and len(split.test) == 20
 
 
+def test_the_test_images_train_only_where_that_is_asked_for(mnist):
+    plain, joined = mnist(validation=0), mnist(validation=0, test_trains=True)
+    for what in ("train", "train_labels"):
+        both = [getattr(plain, what), getattr(plain, what.replace("train", "test"))]
+        np.testing.assert_array_equal(getattr(joined, what), np.concatenate(both))
+    np.testing.assert_array_equal(joined.test, plain.test)
+    assert "no test number is held out" in joined.description and "held out" not in plain.description
+    for other in ({"limit": 7}, {"anomaly": 3}):
+        with pytest.raises(UsageError, match="leave out limit= and anomaly="):
+            mnist(validation=0, test_trains=True, **other)
+    with pytest.raises(UsageError, match="test_trains"):
+        mnist(test_trains="maybe")
+
+
 def test_smaller_limits_are_contained_in_larger_ones(mnist):
     small, large = mnist(limit=7), mnist(limit=30)
     np.testing.assert_array_equal(small.train, large.train[:7])

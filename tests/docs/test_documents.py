@@ -137,6 +137,14 @@ def test_the_page_on_commands_has_every_option(generate):
         assert [option for option in options if option not in part] == []
 
 
+def test_the_worked_examples_are_all_shown_as_they_stand(generate):
+    files = set(re.findall(r"<!-- shown: ([\w/.]+) -->", PAGES["worked-examples"]))
+    assert files == {path.relative_to(ROOT).as_posix() for path in (ROOT / "examples" / "methods").glob("*.py")}
+    page = type("Page", (), {"file": type("File", (), {"src_uri": "worked-examples.md"})})
+    built = generate.on_page_markdown(PAGES["worked-examples"], page)
+    assert all((ROOT / name).read_text(encoding="utf-8") in built for name in files) and "<!--" not in built
+
+
 def test_the_figure_of_the_house_has_every_room(generate):
     rooms = {path.stem for path in (ROOT / "bench").iterdir() if path.is_dir() or path.suffix == ".py"}
     drawn = set(re.findall(r">(\w+)</text>", generate.house()))

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def test_every_run_of_the_documents_can_be_planned(words, tmp_path, monkeypatch,
     rows = (f"{i},{i * i % 7},{'ab'[i % 2]},{'xyz'[i % 3]}" for i in range(60))
     (tmp_path / "measurements.csv").write_text("\n".join(["size,mass,species,notes", *rows]) + "\n")
     (tmp_path / "pump.csv").write_text("\n".join(["flow,heat", *(f"{i % 9},{i % 5}" for i in range(900))]) + "\n")
+    shutil.copytree(ROOT / "examples" / "methods", tmp_path / "examples" / "methods")
     for arguments in (["new", "variant", "my-ae"], [*words, "--dry-run"]):
         with pytest.raises(SystemExit) as raised:
             main(arguments)

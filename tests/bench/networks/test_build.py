@@ -35,10 +35,37 @@ def random(*arguments):
     return pair(*arguments)
 
 
+class Both(nn.Module):
+    """Returns two tensors."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x), x
+
+
+def division(data_shape, head_width, latent_dim):
+    return nn.Linear(1, head_width // 0), None
+
+
+WRONG = {
+    "one": lambda *given: pair(*given)[0],
+    "three": lambda *given: (*pair(*given), None),
+    "nothing": lambda *given: None,
+    "functions": lambda *given: tuple(network.forward for network in pair(*given)),
+    "division": division,
+    "both": lambda *given: (Both(pair(*given)[0]), pair(*given)[1]),
+}
+
+
 @pytest.fixture
 def build(monkeypatch):
     module = types.ModuleType("own_networks")
     module.pair, module.reseeding, module.random = pair, reseeding, random
+    for name, factory in WRONG.items():
+        setattr(module, name, factory)
     monkeypatch.setitem(sys.modules, "own_networks", module)
 
     def model(name, seed=0):
@@ -67,3 +94,29 @@ def test_a_network_that_ignores_the_seed_is_refused(build, name, expected):
 def test_wrong_shapes_are_told(build):
     with pytest.raises(Incompatible, match=r"the encoder returns shape \(2, 3\) where \(2, 2\) is expected"):
         build("pair[extra=1]")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("one", "returns a Sequential; return two modules"),
+        ("three", r"returns \(Sequential, Sequential, NoneType\); return two modules"),
+        ("nothing", "returns a NoneType; return two modules"),
+        ("functions", r"returns \(method, method\); return two modules"),
+        ("division", r"network 'own_networks:division' fails on data of \(1, 2, 2\): ZeroDivisionError"),
+        ("both", "a network returns a tuple where one tensor is expected"),
+    ],
+)
+def test_what_is_no_pair_of_networks_is_told_in_one_line(build, name, words):
+    with pytest.raises(PluginError, match=words) as raised:
+        build(name)
+    assert "\n" not in str(raised.value)
+
+
+def test_memory_that_runs_out_in_a_network_is_no_fault_of_it(build, monkeypatch):
+    def huge(*given):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("own_networks.pair", huge)
+    with pytest.raises(MemoryError):
+        build("pair")

@@ -100,6 +100,21 @@ def test_every_committed_block_names_rows_and_metrics_that_its_preset_measures(n
         assert quantity.low <= quantity.high
 
 
+def test_the_convolutional_anchor_trains_as_long_as_the_publication_and_compares_the_sum():
+    spec = build_run(read_preset("anchor-keras"))[0].validate(Registry.discover())
+    (data,) = spec.datasets
+    assert (data.params["validation"], data.params["test_trains"]) == (0, True)  # all 70,000 images
+    assert spec.train.epochs * math.ceil(70_000 / spec.train.batch_size) == 16_410 and len(spec.seeds) >= 3
+    total, *parts = read_anchor("anchor-keras").quantities
+    assert (total.history, total.low, total.high, total.tolerance) == ("train_loss", 146.94, 150.4, 0)
+    assert [(part.history, part.tolerance) for part in parts] == [("train_reconstruction", None), ("train_kl", None)]
+
+
+def test_adam_on_means_of_a_batch_is_the_published_one_on_sums():
+    train = build_run(read_preset("anchor-iwae"))[0].validate(Registry.discover()).train
+    assert train.optimizer.params["eps"] * train.batch_size == pytest.approx(1e-4)
+
+
 def test_the_sequence_holds_every_anchor():
     assert sorted(read_preset("anchors")["presets"]) == anchor_names()
 

@@ -18,7 +18,7 @@ TEXT = "\n".join(
 FOUND = (
     tuple(shlex.split(inline or line, comments=True)[1:])
     for inline, line in re.findall(r"`(aebench run[^`]*)`|^(aebench run.*)$", TEXT, flags=re.MULTILINE)
-    if "--help" not in inline
+    if "--help" not in inline and "…" not in inline + line
 )
 COMMANDS = list(dict.fromkeys(FOUND))
 

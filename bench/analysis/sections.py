@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ class Section:
     unfit: dict[tuple[int, str], str] = field(default_factory=dict)
     tests: int = 0
 
-    @property
+    @cached_property
     def chosen(self) -> set[int]:
         """Rows that validation data choose among the settings of their variant."""
         return {grid.chosen.index for grid in self.grids if grid.chosen is not None}

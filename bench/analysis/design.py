@@ -19,6 +19,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ class Design:
     splits: np.ndarray
     overlap: float = 0.0
 
-    @property
+    @cached_property
     def n_splits(self) -> int:
         """K, the number of splits."""
         return len(np.unique(self.splits))

@@ -82,7 +82,7 @@ def lead_in(name: str, column: Column, family: Family) -> Lead:
                      if row not in rows]  # fmt: skip
     if len(order) == 1:
         return lead
-    against = {row: column.difference(leader, row) for row in order[1:]}
+    against = dict(zip(order[1:], column.differences(leader, order[1:]), strict=True))
     p = {row: family.p(name, leader, row) for row in order[1:]}
     sides = {row: side(against[row], p[row], column.placed.margin) for row in order[1:]}
     lead.rival, lead.rival_p = order[1], p[order[1]]
@@ -174,15 +174,19 @@ def differences(
     columns: Mapping[str, Column], family: Family, base: int, rows: Sequence[int]
 ) -> dict[int, list[Difference]]:
     """Every row of `rows` against row `base` in each column, judged by the family that the marks rest on."""
-    return {
-        row: [_difference(name, column, family, base, row) for name, column in columns.items()]
-        for row in rows
-        if row != base
-    }
+    others = [row for row in rows if row != base]
+    out: dict[int, list[Difference]] = {row: [] for row in others}
+    for name, column in columns.items():
+        pairs = zip(others, column.raw_differences(others, base), column.differences(others, base), strict=True)
+        for row, *intervals in pairs:
+            out[row].append(_difference(name, column, family, base, row, *intervals))
+    return out
 
 
-def _difference(name: str, column: Column, family: Family, base: int, row: int) -> Difference:
-    raw, placed, p = column.raw_difference(row, base), column.difference(row, base), family.p(name, row, base)
+def _difference(
+    name: str, column: Column, family: Family, base: int, row: int, raw: Interval, placed: Interval
+) -> Difference:
+    p = family.p(name, row, base)
     found = side(placed, p, column.placed.margin)
     verdict = {"same": "same", "open": "inconclusive", "apart": "differs"}[found]
     if found == "apart" and column.higher_is_better is not None:

@@ -107,6 +107,14 @@ class Column:
         """The same in the metric's own unit."""
         return self.over.interval(self.values[first] - self.values[second])
 
+    def differences(self, first: int | list[int], second: int | list[int]) -> list[Interval]:
+        """`difference` of one row and each of several, or the other way round, to the same bits."""
+        return self.over.intervals(self.placed.table[first] - self.placed.table[second])
+
+    def raw_differences(self, first: int | list[int], second: int | list[int]) -> list[Interval]:
+        """The same in the metric's own unit."""
+        return self.over.intervals(self.values[first] - self.values[second])
+
     def p_against(self, base: int, rows: Sequence[int]) -> dict[int, float]:
         """Unadjusted p of row `base` against each of `rows`."""
         table, resolution = self.placed.table, self.placed.resolution

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ class Section:
     unfit: dict[tuple[int, str], str] = field(default_factory=dict)
     tests: int = 0
 
-    @property
+    @cached_property
     def chosen(self) -> set[int]:
         """Rows that validation data choose among the settings of their variant."""
         return {grid.chosen.index for grid in self.grids if grid.chosen is not None}

@@ -47,14 +47,15 @@ def run_data(frame: pd.DataFrame, known: Mapping[str, MetricInfo] | None = None)
     codes = pd.factorize(pd.MultiIndex.from_frame(table[list(_NAME)]))[0]
     _refuse_contradictions(table, codes)
     first = pd.Series(codes).drop_duplicates().index
-    cells = cells_frame([_cell(row) for row in table.iloc[first].to_dict("records")])
+    columns = [table[name].iloc[first].tolist() for name in table]  # `to_dict` takes ten times as long
+    cells = cells_frame([_cell(dict(zip(table, row, strict=True))) for row in zip(*columns, strict=True)])
     _refuse_other_data(cells)
     measured = (table["metric"] != "").to_numpy()
     rows, cell = table[measured], np.asarray(codes)[measured]
     _refuse_doubles(rows, cell)
     _refuse_unexplained(rows)
     metrics, metric, undirected = _metrics(rows, known or {})
-    texts = list(dict.fromkeys(["ok", *rows["metric_status"], *rows["reason"]]))
+    texts = list(dict.fromkeys(["ok", *rows["metric_status"].unique(), *rows["reason"].unique()]))
     place = {text: code for code, text in enumerate(texts)}
     order = np.argsort(cell, kind="stable")
     values, errors = (rows[name].to_numpy()[order] for name in ("value", "mc_error"))

@@ -457,6 +457,10 @@ def test_arrays_may_have_anomalies_in_another_file(module, tmp_path):
         ({"anomalies": "t.csv"}, "the file of the data itself"),
         ({"anomalies": "narrow.csv"}, "has a column 'b' that 'narrow.csv' lacks"),
         ({"anomalies": "x.npy"}, "not of the type"),
+        ({"anomalies": "empty.csv"}, "'empty.csv' has column names but no rows"),
+        ({"anomaly": "kind:good,bad"}, "names every class there is, so that no row is normal"),
+        ({"anomaly": "kind:bad", "test": 0}, "test=0: at least one row is needed for testing"),
+        ({"anomaly": "kind:bad", "contamination": 0.4}, "at least one must be left to test on"),
         ({"contamination": 0.1}, "no anomalies to leave in training"),
     ],
 )
@@ -464,6 +468,7 @@ def test_anomalies_of_files_are_refused_in_one_line(module, tmp_path, given, mes
     path = _table(tmp_path / "t.csv", _rows(60, "good") + _rows(9, "bad"))
     _table(tmp_path / "narrow.csv", [(a, text, kind) for a, _, text, kind in _rows(3, "odd")], "a,text,kind")
     _table(tmp_path / "odd.csv", _rows(3, "odd"))
+    _table(tmp_path / "empty.csv", [])
     np.save(tmp_path / "x.npy", np.zeros((3, 3)))
     if "anomalies" in given:
         given = {**given, "anomalies": str(tmp_path / given["anomalies"])}

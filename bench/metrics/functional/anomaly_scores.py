@@ -102,7 +102,12 @@ def _residuals(view: View, x: Tensor) -> Tensor:
     return view.decode(view.encode(x)) - x.reshape(len(x), -1)
 
 
-def _draws(view: View, x: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _draws(view: View, x: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """`_drawn` of rows, once for both bounds; x is kept beside it, so that its id stays its own."""
+    return view.once(("draws of anomaly scores", id(x)), lambda: (x, list(_drawn(view, x))))[1]
+
+
+def _drawn(view: View, x: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Blocks of rows with ln p(x|z) and ln p₀(z) - ln q(z|x) of their draws, (S, B) float64 each."""
     prior, shared_noise = view.model.prior(), _is_normal(view.model.posterior(x[:1]))
     size = max(1, _CHUNK_NUMBERS // (DRAWS * view.dimension)) if shared_noise else 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 
+from bench.analysis.design import Design
 from bench.analysis.leads import differences, lead_in
 from bench.analysis.pairs import Column, Family, side
 from bench.analysis.scales import Scale
@@ -109,3 +112,15 @@ def test_more_rows_than_all_pairs_allow_keep_the_level_and_find_the_leader():
     values[7] += 20
     column = Column(values, True, everyone)
     assert lead_in("", column, Family({"": column})).marks == {7: "best"}
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+def test_differences_of_many_rows_are_those_of_each_to_the_same_bits(crossed):
+    values = np.exp(np.random.default_rng(0).normal(size=(7, 12)))
+    values[3, 2:], values[4, 5], values[5] = np.nan, np.nan, values[0]
+    design = Design(np.tile(np.arange(4), 3), np.repeat(np.arange(3), 4), 0.3) if crossed else None
+    column, rows = Column(values, False, np.ones(7, bool), LOG, design), [1, 3, 4, 5, 6]
+    for many, single in ((column.differences, column.difference), (column.raw_differences, column.raw_difference)):
+        np.testing.assert_equal([astuple(one) for one in many(0, rows)], [astuple(single(0, row)) for row in rows])
+        np.testing.assert_equal([astuple(one) for one in many(rows, 0)], [astuple(single(row, 0)) for row in rows])
+    assert column.differences([], 0) == []

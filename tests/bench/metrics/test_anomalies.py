@@ -127,6 +127,17 @@ def test_the_same_row_has_the_same_score(toolbox, split, exact, score, normal):
     torch.testing.assert_close(doubled[0], doubled[1], rtol=1e-4, atol=1e-4)
 
 
+def test_both_bounds_rest_on_the_same_draws_which_are_decoded_once(toolbox, split, exact):
+    calls = []
+    counted = replace(exact, decode_params=lambda z: calls.append(z.shape) or exact.decode_params(z))
+    view, x = toolbox.view(counted, split), torch.as_tensor(split.anomalies)
+    bounds = [scores.elbo(view, x), scores.iwae(view, x)]
+    assert sum(shape[:-1].numel() for shape in calls) == scores.DRAWS * len(x)
+    fresh = [score(toolbox.view(exact, split), x) for score in (scores.elbo, scores.iwae)]
+    assert all(torch.equal(one, other) for one, other in zip(bounds, fresh, strict=True))
+    assert not torch.equal(scores.iwae(view, x[:5] + 1), bounds[1][:5])
+
+
 # -- detectors of which all is known ------------------------------------------------------------------------------
 
 

@@ -26,10 +26,13 @@ from bench.seeding import seed_groups
 from bench.spec.registry import Registry
 from bench.spec.run import CellSpec
 
-#: Seconds that all probes of training may take, of each at least and at most; of evaluation.
-ALL, LEAST, MOST, EVALUATION = 6.0, 0.4, 1.5, 4.0
-#: Steps before a step takes what the following ones do: ordinary ones, the recorded one, trials of the recording.
-UNEVEN = 9
+#: Seconds that all probes of training may take, and each at least and at most.
+ALL, LEAST, MOST = 6.0, 0.4, 1.5
+#: Steps before a step takes what the following ones do: ordinary ones, the recorded one, trials of the recording; and
+#: how many of those that follow are wanted.
+UNEVEN, EVEN = 9, 16
+#: An evaluation of more seconds than this is not done twice.
+LONG = 10.0
 #: What looking at the validation part adds to steps; what a worker takes to start, and a report to be written.
 VALIDATION, START, REPORT = 1.1, 4.0, 8.0
 #: From where to where the truth may lie, as shares of what was found, and where not every stack was tried.
@@ -66,8 +69,8 @@ class _Clock:
 
     def due(self) -> bool:
         self.times.append(time.perf_counter())
-        past = self.times[-1] - self.times[0]
-        if (past > self.seconds and len(self.times) > UNEVEN + 3) or (past > 4 * self.seconds and len(self.times) > 2):
+        past = self.times[-1] - self.times[1]  # the first step loads what is needed
+        if (past > self.seconds and len(self.times) > UNEVEN + EVEN) or past > 4 * self.seconds:
             raise _Enough
         return False
 
@@ -75,14 +78,11 @@ class _Clock:
         raise AssertionError("nothing was due")
 
     def whole(self, steps: int) -> float:
-        """Seconds of a training of so many steps, of which those that were noted have been done.
-
-        The first step never counts as a usual one: it waits for what is loaded and allocated once.
-        """
+        """Seconds of a training of so many steps, of which those that were noted have been done."""
         each = np.diff(self.times)
-        uneven = UNEVEN if len(each) > UNEVEN else 1
-        usual = statistics.median(each[uneven:].tolist())
-        return float(each[:uneven].sum() + VALIDATION * (steps - uneven) * usual)
+        uneven = each[:UNEVEN] if len(each) > UNEVEN else each[:0]
+        even = each[len(uneven) :]
+        return float(uneven.sum() + VALIDATION * (steps - len(uneven)) * statistics.median(even.tolist()))
 
 
 def expected(
@@ -94,10 +94,9 @@ def expected(
         device: that is there. workers: processes that share the work. how: fields of `StackTask`.
     """
     stacks = _stacks(train, device)
-    kinds = list(dict.fromkeys(map(_kind, (stack[0] for stack in stacks))))
-    chosen = (
-        {kinds[i] for i in np.unique(np.linspace(0, len(kinds) - 1, int(ALL / LEAST)).astype(int))} if kinds else {}
-    )
+    kinds = list(dict.fromkeys(_kind(stack[0]) for stack in stacks if not stack[0].is_control))
+    places = np.unique(np.linspace(0, len(kinds) - 1, int(ALL / LEAST)).astype(int)) if kinds else ()
+    chosen = {kinds[place] for place in places}
     each = min(MOST, max(LEAST, ALL / max(len(chosen), 1)))
     workshop = Workshop(registry)
     trained: dict[tuple[str, str], float] = {}
@@ -116,7 +115,7 @@ def expected(
     if not evaluated or (kinds and not trained):
         return None
     usual = statistics.mean(trained.values()) if trained else 0.0
-    total = sum(trained.get(_kind(stack[0]), usual) for stack in stacks)
+    total = sum(trained.get(_kind(stack[0]), usual) for stack in stacks if not stack[0].is_control)
     ordinary = statistics.mean(after for _, after in evaluated.values())
     total += sum(evaluated.get(cell.dataset_label, (0, ordinary))[1] for cell in (*train, *evaluate))
     once = sum(max(first - after, 0.0) for first, after in evaluated.values())
@@ -139,8 +138,6 @@ def _kind(cell: CellSpec) -> tuple[str, str]:
 
 def _training(workshop: Workshop, cells: Sequence[CellSpec], device: str, seconds: float, threads: int | None) -> float:
     """Seconds of a stack's training, of which some steps are carried out."""
-    if cells[0].is_control:
-        return 0.0
     clock, began = _Clock(seconds), time.perf_counter()
     with contained(threads):
         split = workshop.split(cells[0])
@@ -161,7 +158,7 @@ def _evaluation(workshop: Workshop, cell: CellSpec, task: StackTask) -> tuple[fl
     """Seconds of the first evaluation on a data set, which finds what all models share, and of one after it."""
     with contained(task.threads):
         first = _evaluated(workshop, cell, task)
-        if first > EVALUATION / 2:
+        if first > LONG:
             return first, first
         return first, _evaluated(workshop, replace(cell, seed=cell.seed + 1), task)
 

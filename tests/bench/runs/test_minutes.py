@@ -18,8 +18,8 @@ def test_a_training_is_its_uneven_steps_and_the_rest_at_the_usual_pace():
     clock = minutes._Clock(1.0)
     clock.times = [0.0, *(float(step) for step in range(1, 10)), 9.1, 9.2, 9.3, 14.3, 14.4]  # nine seconds, then tenths
     assert clock.whole(109) == pytest.approx(9 + 1.1 * 100 * 0.1)
-    clock.times = [0.0, 4.0, 4.5, 5.0]  # slow ones, the first of which waits for what is loaded once
-    assert clock.whole(10) == pytest.approx(4 + 1.1 * 9 * 0.5)
+    clock.times = [0.0, 0.5, 1.0]  # too few to tell
+    assert clock.whole(10) == pytest.approx(1.1 * 10 * 0.5)
 
 
 def test_a_training_is_cut_off_after_its_time_and_not_before_it_goes_evenly(monkeypatch):
@@ -27,21 +27,18 @@ def test_a_training_is_cut_off_after_its_time_and_not_before_it_goes_evenly(monk
     monkeypatch.setattr(minutes.time, "perf_counter", lambda: now[0])
     clock, done = minutes._Clock(1.0), 0
     with pytest.raises(minutes._Enough):
-        while True:
-            now[0] += 0.2
+        for _ in range(100):
+            now[0] += 0.1
             clock.due()
             done += 1
-    assert done == minutes.UNEVEN + 2
+    assert done == minutes.UNEVEN + minutes.EVEN - 1
     slow, done = minutes._Clock(1.0), 0
     with pytest.raises(minutes._Enough):  # steps of two seconds are not waited for so long
-        while True:
+        for _ in range(100):
             now[0] += 2.0
             slow.due()
             done += 1
-    assert done == 2
-    stuck = minutes._Clock(1.0)
-    now[0] += 9.0
-    assert not stuck.due()  # a first step alone says nothing of the others
+    assert done == 3  # of which the first does not count
 
 
 def test_the_whole_is_the_sum_of_stacks_and_evaluations_shared_by_workers(tmp_path, monkeypatch):

@@ -80,9 +80,9 @@ class _Clock:
     def whole(self, steps: int) -> float:
         """Seconds of a training of so many steps, of which those that were noted have been done."""
         each = np.diff(self.times)
-        uneven = each[:UNEVEN] if len(each) > UNEVEN else each[:0]
-        even = each[len(uneven) :]
-        return float(uneven.sum() + VALIDATION * (steps - len(uneven)) * statistics.median(even.tolist()))
+        uneven = UNEVEN if len(each) > UNEVEN else 1
+        usual = statistics.median(each[uneven:].tolist())
+        return float(each[:uneven].sum() + VALIDATION * (steps - uneven) * usual)
 
 
 def expected(

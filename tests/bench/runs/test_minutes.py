@@ -18,8 +18,8 @@ def test_a_training_is_its_uneven_steps_and_the_rest_at_the_usual_pace():
     clock = minutes._Clock(1.0)
     clock.times = [0.0, *(float(step) for step in range(1, 10)), 9.1, 9.2, 9.3, 14.3, 14.4]  # nine seconds, then tenths
     assert clock.whole(109) == pytest.approx(9 + 1.1 * 100 * 0.1)
-    clock.times = [0.0, 0.5, 1.0]  # too few to tell
-    assert clock.whole(10) == pytest.approx(1.1 * 10 * 0.5)
+    clock.times = [0.0, 4.0, 4.5, 5.0]  # slow ones, the first of which waits for what is loaded once
+    assert clock.whole(10) == pytest.approx(4 + 1.1 * 9 * 0.5)
 
 
 def test_a_training_is_cut_off_after_its_time_and_not_before_it_goes_evenly(monkeypatch):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Code spaces by name, and why a sampler that does not declare one has no draws there.
 SPACES = {
-    "euclidean": "",
+    "euclidean": "codes are all of R^L, and it draws from a finite set or a part of it",
     "subset": "codes fill a part of R^L only, such as a sphere, and it draws from all of R^L",
     "discrete": "codes come from a finite set, and it draws from all of R^L",
 }

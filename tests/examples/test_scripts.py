@@ -41,10 +41,10 @@ def test_an_idea_becomes_a_table(example):
 
 
 def test_methods_on_sequences_are_measured_and_the_hypothesis_is_tested(example, capsys):
-    found = example("methods_on_sequences").main(steps=5, seeds=2)
+    found = example("methods_on_sequences").main(steps=20, seeds=3)
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
-    assert (found.variant, found.against, found.metric, found.n) == ("my-wae", "vae", "slope_error", 2)
-    assert found.verdict == "not judged" and "a test needs 3" in found.reason and "before any result" in found.declared
+    assert (found.variant, found.against, found.metric, found.n) == ("my-wae", "vae", "slope_error", 3)
+    assert 0 <= found.p <= 1 and "before any result" in found.declared
     assert rows["metric"] == ["energy_fit", "slope_error", "test_mse", "test_neg_elbo"]
     assert [text == "n/a" for text in rows["my-vq"]] == [False, False, False, True]
     assert "n/a" not in rows["my-sigma-vae"]  # its own likelihood

@@ -98,6 +98,12 @@ def test_a_window_has_the_label_of_its_rows_or_of_most(n, window, stride, gap, v
         assert (same.train_labels == split.train_labels).all()
 
 
+def test_labels_may_differ_where_no_window_lies():
+    labels = ["a", "a", "a", "b"] * 20  # windows of 3 rows, 4 apart: no b is in one
+    split = cut(np.arange(80)[:, None], Windows(3, 4, "random"), labels=labels)
+    assert split.label_names == ("a", "b") and not split.train_labels.any()
+
+
 def test_every_series_is_scaled_by_the_rows_that_train():
     series = np.random.default_rng(0).normal(size=(200, 3)) * [1, 10, 100] + [0, 5, 7]
     series[160:] += 1000  # the test part lies elsewhere

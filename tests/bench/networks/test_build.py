@@ -53,6 +53,7 @@ def division(data_shape, head_width, latent_dim):
 WRONG = {
     "one": lambda *given: pair(*given)[0],
     "three": lambda *given: (*pair(*given), None),
+    "four": lambda *given: (*pair(*given), *pair(*given)),
     "nothing": lambda *given: None,
     "functions": lambda *given: tuple(network.forward for network in pair(*given)),
     "division": division,
@@ -101,6 +102,7 @@ def test_wrong_shapes_are_told(build):
     [
         ("one", "returns a Sequential; return two modules"),
         ("three", r"returns \(Sequential, Sequential, NoneType\); return two modules"),
+        ("four", "return two modules"),
         ("nothing", "returns a NoneType; return two modules"),
         ("functions", r"returns \(method, method\); return two modules"),
         ("division", r"network 'own_networks:division' fails on data of \(1, 2, 2\): ZeroDivisionError"),

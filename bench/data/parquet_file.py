@@ -162,8 +162,4 @@ def _texts(column: Any, path: Path, name: str, limit: int) -> tuple[np.ndarray, 
 
 def _text(value: Any) -> str:
     """A value as a CSV file would have it."""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        return "" if np.isnan(value) else repr(value)
-    return as_seen(str(value))
+    return str(int(value)) if isinstance(value, bool) else as_seen(str(value))

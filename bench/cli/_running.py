@@ -50,7 +50,7 @@ def _one(preset: Mapping[str, Any], config: str | None, given: Mapping[str, Any]
         seen = look(run, trusted)
         for line in (*seen.lines, *duration(run, seen, trusted)):
             click.echo(line)
-        return 0, None, False
+        return (FAILED if seen.faulty else 0), None, False
     from bench.runs.runner import execute
 
     outcome = execute(run)

@@ -20,7 +20,15 @@ WRONG = 1
 #: Bytes below which a run may not find room for its files.
 LITTLE_ROOM = 1 << 30
 #: Extras: what each is for, by the module that shows whether it is there.
-EXTRAS = {"dask": "distributed", "tensorboard": "tensorboard", "flows": "zuko", "docs": "mkdocs", "test": "pytest"}
+EXTRAS = {
+    "dask": "distributed",
+    "tensorboard": "tensorboard",
+    "flows": "zuko",
+    "parquet": "pyarrow",
+    "onnx": "onnxruntime",
+    "docs": "mkdocs",
+    "test": "pytest",
+}
 
 
 @click.command("doctor", cls=OnceCommand, short_help="What there is to run with, and what is wrong with it.")

@@ -14,7 +14,7 @@ from bench.cli._written import writable
 @click.command("export", cls=OnceCommand, short_help="A trained model as a file of torch or ONNX, checked.")
 @click.argument("run", metavar="RUN")
 @click.argument("model", metavar="MODEL")
-@click.option("--format", "kind", required=True, type=click.Choice(["torch", "onnx"]), help="What is written.")
+@click.option("--format", "kind", type=click.Choice(["torch", "onnx"]), help="What is written (as FILE ends).")
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where; FILE.decoder is written beside it.")
 @click.option("--seed", type=WHOLE, metavar="N", help="Which of its models (the first that has one).")
 @click.option("--trained-on", metavar="LABEL", help="Which data set's model, where the run has several.")
@@ -23,7 +23,7 @@ from bench.cli._written import writable
 def command(
     run: str,
     model: str,
-    kind: str,
+    kind: str | None,
     output: str,
     seed: int | None,
     trained_on: str | None,
@@ -42,6 +42,10 @@ def command(
     from bench.trained.export import FORMATS, TOLERANCE, decoder_path, export
 
     path = Path(output)
+    kind = kind or next((name for name, ending in FORMATS.items() if path.suffix == ending), None)
+    if kind is None:
+        endings = " or ".join(f"{ending} ({name})" for name, ending in FORMATS.items())
+        raise click.UsageError(f"-o {output}: a model's file ends in {endings}")
     if path.suffix != FORMATS[kind]:
         raise click.UsageError(f"-o {output}: a file of --format {kind} ends in {FORMATS[kind]}")
     for one in (path, decoder_path(path)):

@@ -68,11 +68,17 @@ def _looked_up(registry: Registry, label: str, cell: CellSpec) -> dict[str, int]
 
 
 class Look(NamedTuple):
-    """What was seen: the lines of `preview`, the cells that will be trained, those that will be evaluated again."""
+    """What was seen.
+
+    Attributes:
+        lines: of `preview`. train, evaluate: the cells that will be trained, and evaluated again.
+        faulty: whether the run would end with errors as it is planned, or without a result.
+    """
 
     lines: list[str]
     train: list[CellSpec]
     evaluate: list[CellSpec]
+    faulty: bool
 
 
 def look(run: ResolvedRun, trusted: bool = True) -> Look:
@@ -129,8 +135,8 @@ def device_fault(run: ResolvedRun) -> str:
 def _look(run: ResolvedRun, trusted: bool) -> Look:
     cells, fingerprints = run.cells, Fingerprints.of(run.spec, run.registry)
     lines = differences(run) if run.against is not None else []
-    if run.options.engine == "local" and (fault := device_fault(run)):
-        lines.append(f"cannot be run here: {fault}")
+    fault = device_fault(run) if run.options.engine == "local" else ""
+    lines += [f"cannot be run here: {fault}"] if fault else []
     verdicts, records = dict.fromkeys((cell.cell_id for cell in cells), Verdict.TRAIN), {}
     if (run.directory / "cells.jsonl").is_file():
         store = RunStore.open(run.directory)
@@ -157,7 +163,10 @@ def _look(run: ResolvedRun, trusted: bool) -> Look:
     out = {_pair(cell) for cell in due.values() if cell not in tried} | bad.keys()
     left = [cell for cell in cells if verdicts[cell.cell_id] is not Verdict.DONE and _pair(cell) not in out]
     again = [cell for cell in left if verdicts[cell.cell_id] is Verdict.EVALUATE]
-    return Look([printable(line, 600) for line in lines], [cell for cell in left if cell not in again], again)
+    fruitless = bool(cells) and {_pair(cell) for cell in cells} <= skipped.keys() | bad.keys()
+    faulty = bool(fault) or fruitless or any(not why.startswith("skipped") for why in bad.values())
+    train = [cell for cell in left if cell not in again]
+    return Look([printable(line, 600) for line in lines], train, again, faulty)
 
 
 def _goes_together(cell: CellSpec) -> bool:

@@ -10,7 +10,7 @@ from bench.spec.call import format_value
 from bench.text import printable
 
 #: Endings of the files that the data set `file` reads.
-TABLES = (".csv", ".tsv", ".npy", ".npz")
+TABLES = (".csv", ".tsv", ".parquet", ".npy", ".npz")
 
 
 def data_file(text: str) -> str | None:

@@ -74,7 +74,7 @@ def recommended(section: Section, purpose: Purpose) -> Answer:
     if not found[0].best:
         raise UsageError(
             f"{section.label}: {found[0].sentence} To take a model all the same, name its variant: "
-            "bench.load_model(RUN, VARIANT)"
+            "bench.load_model(RUN, VARIANT), or -m VARIANT on the command line"
         )
     return found[0]
 
@@ -105,6 +105,8 @@ def model_of(
         seeds = [] if name is None else _seeds(store, name, section.name, 0)
     if name is None:
         return best_model(run, dataset=section.name, seed=seed, plugins=plugins)
+    if name.startswith(CONTROL):
+        raise UsageError(f"{printable(name)} is no autoencoder and keeps no model; models here: {', '.join(labels)}")
     first = min(seeds, default=0) if seed is None else seed
     return load_model(run, name, first, section.name, plugins=plugins)
 

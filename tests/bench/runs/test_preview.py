@@ -5,7 +5,7 @@ import sys
 import pytest
 from runs import SMALL, execute
 
-from bench.runs.preview import preview
+from bench.runs.preview import look, preview
 from bench.spec.request import resolve
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -102,6 +102,24 @@ def test_what_fails_before_training_is_named(here):
     (here / "plugins" / "quad.py").write_text(QUAD.replace("raise Incompatible", "raise KeyError"))
     (line,) = lines(here, variant=["quad"])
     assert line.startswith("will be an error (KeyError") and line.endswith("quad on linear-gaussian[d=6,n=300]")
+
+
+@pytest.mark.parametrize(
+    ("settings", "faulty"),
+    [
+        ({}, False),
+        ({"variant": ["ae", "quad"]}, False),  # some cells have results
+        ({"variant": ["quad"]}, True),
+        ({"recon": "bernoulli"}, True),
+        ({"variant": ["ae", "control:real"], "recon": "bernoulli"}, False),
+        ({"device": "cuda:77"}, True),
+        ({"dataset": ["gone.npy"]}, True),
+    ],
+)
+def test_a_plan_is_faulty_where_the_run_would_end_with_errors_or_without_a_result(here, settings, faulty):
+    if settings.get("dataset"):
+        settings = {"dataset": ["file[path=gone.npy]", SMALL["dataset"][0]]}
+    assert look(resolve(asked(here, **settings))).faulty is faulty
 
 
 def test_nothing_is_written(here):

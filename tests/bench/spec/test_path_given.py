@@ -10,7 +10,7 @@ from bench.spec.values import read_calls
 
 
 @pytest.mark.parametrize("key", ["label=species", "", "drop=a,test=0.3"])
-@pytest.mark.parametrize("name", ["iris.csv", "a b/Iris.CSV", "a,b.npy", "rows [1].npz", "it's.tsv"])
+@pytest.mark.parametrize("name", ["iris.csv", "a b/Iris.CSV", "a,b.npy", "rows [1].npz", "it's.tsv", "a.parquet"])
 def test_an_existing_file_of_data_is_its_reader_with_that_path(tmp_path, monkeypatch, name, key):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).parent.mkdir(exist_ok=True)

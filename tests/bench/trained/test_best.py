@@ -122,5 +122,10 @@ def test_wrong_names_and_what_is_not_there_are_one_line(planted):
     assert "\n" not in str(raised.value)
 
 
+def test_what_is_no_autoencoder_has_no_model_and_the_others_are_named(trained):
+    with pytest.raises(UsageError, match=r"control:real is no autoencoder .*; models here: ae, "):
+        best.model_of(trained, "control:real")
+
+
 def test_every_purpose_of_the_page_is_known():
     assert [best._purpose(purpose.name) for purpose in PURPOSES] == [*PURPOSES]

@@ -46,7 +46,7 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "bench"]
 
 
 def test_the_files_of_torch_need_torch_alone_and_give_what_the_model_gives(run, call, tmp_path):
-    code, out, err = call("export", run, "vae", "--format", "torch", "-o", "model.pt2")
+    code, out, err = call("export", run, "vae", "-o", "model.pt2")
     assert (code, err) == (0, ""), err
     assert "model.pt2: x (rows, 5) float64 -> codes (rows, 2), reconstruction (rows, 5) float32" in out
     assert out.count("tolerance 0.0001") == 2 and "on 40 held-out rows" in out
@@ -123,6 +123,7 @@ def test_without_the_training_data_random_rows_are_compared_and_it_is_said(run, 
 def test_wrong_words_are_one_line(run, call, tmp_path, monkeypatch):
     ask = lambda *words: call("export", run, "vae", *words)  # noqa: E731
     assert "a file of --format torch ends in .pt2" in ask("--format", "torch", "-o", "x.onnx")[2]
+    assert "a model's file ends in .pt2 (torch) or .onnx (onnx)" in ask("-o", "x.bin")[2]
     (tmp_path / "x.decoder.pt2").write_text("mine")
     assert "x.decoder.pt2 is there already" in ask("--format", "torch", "-o", "x.pt2")[2]
     assert "lies in the folder of the run" in ask("--format", "torch", "-o", run / "x.pt2")[2]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bench.analysis.best_of import best_of
 from bench.analysis.catalogue import Metric
 from bench.analysis.design import Design
 from bench.analysis.leads import Lead, lead_of
@@ -66,6 +67,7 @@ class Grid:
         criterion: its name, "" where nothing can be compared; explanation: what it is and why.
         sentence: which setting is chosen and how sure that is, or why none is. separated: chosen beyond seed noise.
         unit: what the settings' values are counted in, "seed" or "split".
+        best_of: what trying more settings buys on test data, in words.
     """
 
     dataset: str
@@ -78,6 +80,7 @@ class Grid:
     higher_is_better: bool = False
     unit: str = "seed"
     warnings: tuple[str, ...] = ()
+    best_of: str = ""
 
     @property
     def heading(self) -> str:
@@ -159,7 +162,23 @@ def _grid(
     separated = lead.leader is not None and lead.marks.get(lead.leader) == "best"
     said = (criterion.metric, criterion.explanation)
     better, unit = criterion.higher_is_better, design.unit
-    return Grid(dataset, variant, *said, settings, sentence, separated, better, unit, warnings)
+    more = ""
+    if criterion.metric:
+        chosen_by = np.array([setting.value.mean if setting.value.n else np.nan for setting in settings])
+        more = best_of(chosen_by, better, _leading(places, values, metrics, design))
+    return Grid(dataset, variant, *said, settings, sentence, separated, better, unit, warnings, more)
+
+
+def _leading(
+    places: list[int], values: Mapping[str, np.ndarray], metrics: Mapping[str, Metric], design: Design
+) -> dict[str, np.ndarray]:
+    """The means of the settings by the first primary metric of every family that ranks."""
+    first: dict[str, str] = {}
+    for name, metric in metrics.items():
+        if metric.primary and metric.higher_is_better is not None and name in values:
+            first.setdefault(metric.family, name)
+    found = {name: [design.interval(row) for row in values[name][places]] for name in first.values()}
+    return {name: np.array([one.mean if one.n else np.nan for one in means]) for name, means in found.items()}
 
 
 def _warnings(settings: Sequence[Setting], chosen: int | None) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def evaluate_new(model: TrainedModel, path: str | Path) -> Evaluation:
     if not len(split.test):
         raise UsageError("the training held no rows out, so there is nothing to compare new rows with")
     rows = read_new(params, path)
-    errors = -model.score_samples(rows.values)
+    errors = model.errors(model.standardised(rows.values))  # also where the variant has a score of its own
     return Evaluation(rows, errors, model.errors(np.asarray(split.test[:])), _drift(model, split, rows))
 
 
@@ -113,7 +113,7 @@ def lines(found: Evaluation) -> list[str]:
         f"{said} errors (rank test p {p_value(p)})" if p < 1 - CONFIDENCE else f"no difference shown (p {p_value(p)})"
     )
     verdict = f"{number(ratio, 3)} times the held-out error: {differs}; "
-    verdict += f"{percent(above)} of the new rows have an error that fewer than {percent(RARE)} of held-out rows reach"
+    verdict += f"{percent(above)} of the new rows err more than {percent(1 - RARE)} of the held-out rows do"
     return [*_aligned(table), verdict, *found.rows.notes, *_on_drift(found)]
 
 
@@ -122,17 +122,19 @@ def _on_drift(found: Evaluation) -> list[str]:
     outside = [one for one in found.columns if one.outside and not one.drifted]
     n = len(found.columns)
     if not drifted:
-        out = [f"drift: none shown in {n} columns (Holm-corrected tests)"]
+        out = [
+            f"drift: none shown in {n} columns (Holm-corrected tests)" + ("; beyond training lie" if outside else "")
+        ]
     else:
         out = [f"drift: {len(drifted)} of {n} columns differ from the training rows (Holm-corrected tests at 5 %)"]
-    table = [("column", "difference", "p", "beyond training")]
+    table: list[tuple[str, ...]] = [("column", "difference", "p", "beyond training")]
     for one in [*drifted, *outside][:LISTED]:
         size = "–" if np.isnan(one.difference) else f"{one.difference:+.2f}" + (" sd" if one.kind == "number" else "")
         p = "–" if np.isnan(one.p) else p_value(one.p)
         table.append((printable(one.name, 40), size, p, f"{one.outside:,} rows" if one.outside else "–"))
     out += _aligned(table) if len(table) > 1 else []
-    if (more := len(drifted) + len(outside) - LISTED) > 0:
-        out.append(f"and {more} more columns")
+    if (left := len(drifted) + len(outside) - LISTED) > 0:
+        out.append(f"and {left} more columns")
     for name, kinds in found.rows.unknown.items():
         some = ", ".join(f"{printable(kind, 20)!r} ({count})" for kind, count in [*kinds.items()][:4])
         out.append(f"kinds of {printable(name, 40)!r} that no training row has: {some}" + ", …" * (len(kinds) > 4))

@@ -197,7 +197,7 @@ def _grids(report: Report) -> list[str]:
             for s in grid.settings[:MOST_ROWS]
         ]
         lines += table(("Setting", "λ", escape(grid.heading), f"{grid.unit.capitalize()}s"), rows)
-        lines += [f"Criterion: {escape(grid.explanation)}.", ""]
+        lines += [f"Criterion: {escape(grid.explanation)}.", "", *([escape(grid.best_of), ""] if grid.best_of else [])]
     return lines
 
 

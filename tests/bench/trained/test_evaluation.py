@@ -67,6 +67,13 @@ def test_the_held_out_error_is_the_runs_and_a_row_has_its_own(trained, new):
     np.testing.assert_allclose(found.rarity, by_hand)
 
 
+def test_a_score_of_the_variants_own_takes_no_errors_place(trained, new, monkeypatch):
+    model, path = load_model(trained[0], "ae"), new(rows(50, 1))
+    plain = evaluate_new(model, path)
+    monkeypatch.setattr("bench.trained_model.declared_score", lambda variant: lambda x: x.flatten(1).sum(1))
+    np.testing.assert_array_equal(evaluate_new(model, path).errors, plain.errors)
+
+
 def test_rows_of_the_same_source_do_not_drift_and_planted_changes_are_said(trained, new):
     run, _ = trained
     model = load_model(run, "ae")

@@ -10,7 +10,7 @@ import yaml
 
 from bench.errors import UsageError
 from bench.text import printable
-from bench.untrusted import check_depth, read_bytes
+from bench.untrusted import as_unicode, check_depth, read_bytes
 
 #: Bytes of a configuration or of a run's `spec.yaml`.
 MOST_YAML = 1_000_000
@@ -42,7 +42,7 @@ def parse_yaml(text: str) -> Any:
     """
     content = yaml.load(text, _Loader)
     check_depth(content)
-    return content
+    return as_unicode(content)
 
 
 class _Loader(yaml.SafeLoader):

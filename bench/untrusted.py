@@ -61,10 +61,12 @@ def read_json(path: Path) -> dict[str, Any]:
         UsageError: as `open_regular`; not JSON, or no object.
     """
     try:
-        content = json.loads(read_bytes(path, MOST_JSON).decode("utf-8", errors="replace"))
+        text = read_bytes(path, MOST_JSON).decode("utf-8", errors="replace")
+        content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError("no object")
         check_depth(content)
+        content = as_unicode(content) if "\\ud" in text.lower() else content
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{printable(path)} is damaged ({printable(error, 160)}); delete it and run again") from error
     return content
@@ -77,6 +79,15 @@ def check_depth(value: Any, left: int = DEPTH) -> None:
             raise ValueError("nested too deeply")
         for entry in value.values() if isinstance(value, dict) else value:
             check_depth(entry, left - 1)
+
+
+def as_unicode(value: Any) -> Any:
+    """`value` with "?" for every half of a surrogate pair, which no file and no table of text can hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {as_unicode(key): as_unicode(entry) for key, entry in value.items()}
+    return [as_unicode(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _size(n_bytes: int) -> str:

@@ -19,7 +19,7 @@ from bench.files import file_error, file_errors, open_own, safe_id
 from bench.store.checksums import is_sealed, sealed
 from bench.store.documents import is_seed
 from bench.text import printable
-from bench.untrusted import check_depth, open_regular
+from bench.untrusted import as_unicode, check_depth, open_regular
 
 SCHEMA = 1
 STATUSES = ("ok", "error", "timeout", "killed", "oom", "diverged", "skipped")
@@ -164,6 +164,7 @@ def decode(line: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     check_depth(record)
+    record = as_unicode(record) if b"\\ud" in line.lower() else record
     record = check_record(record)
     if record["checksum"] is not None and not is_sealed(line):
         raise ValueError("changed after it was written (its checksum is another)")

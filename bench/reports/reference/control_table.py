@@ -6,11 +6,13 @@ python -m bench.reports.reference.control_table RUN... > results/reference/contr
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from bench.errors import UsageError
 from bench.reports.reference.printing import print_document
 from bench.reports.studies.control_scores import SCORES, Score
 from bench.spec.builtin_tables import control_names
+from bench.spec.training import latent_dim_for
 from bench.store.run_store import RunStore
 from bench.text import escape, table
 
@@ -54,9 +57,8 @@ def judge(directory: Path | str) -> tuple[pd.DataFrame, list[Judged]]:
     frame = frame.assign(control=frame["variant"].str.removeprefix("control:"))
     frame = frame[frame["seed"] == frame["seed"].min()]
     judged = []
-    latent_dim = int(store.spec.get("latent_dim") or store.spec.get("latent-dim") or 0)
     for dataset, own in frame.groupby("dataset", sort=False):
-        counts = {**_sizes(data.cells, str(dataset)), "latent_dim": latent_dim}
+        counts = _sizes(data.cells, str(dataset), store.spec.get("latent-dim"))
         for control, rows in own.groupby("control", sort=False):
             values = {m: None if np.isnan(v) else float(v) for m, v in zip(rows["metric"], rows["value"], strict=True)}
             for score in (score for score in SCORES if score.control == control):
@@ -64,10 +66,13 @@ def judge(directory: Path | str) -> tuple[pd.DataFrame, list[Judged]]:
     return frame, judged
 
 
-def _sizes(cells: pd.DataFrame, dataset: str) -> dict[str, int]:
+def _sizes(cells: pd.DataFrame, dataset: str, asked: Any) -> dict[str, int]:
+    """Rows, and L: as `asked`, of several the first, as controls have it, or what follows from the data."""
     own = cells[(cells["dataset_label"] == dataset) & (cells["status"] == "ok")]
     split = json.loads(own["split"].iloc[0])
-    return {name: int(split[name]) for name in ("n_test", "n_validation")}
+    first = asked[0] if isinstance(asked, list) and asked else asked
+    latent_dim = first if isinstance(first, int) else latent_dim_for(math.prod(split["data_shape"]))
+    return {**{name: int(split[name]) for name in ("n_test", "n_validation")}, "latent_dim": latent_dim}
 
 
 def document(directories: Sequence[Path | str]) -> str:

@@ -402,3 +402,11 @@ def test_a_resumed_run_gives_the_same_tables_whatever_the_order(tmp_path):
         for run in ("a", "b"):
             export(RunStore.open(tmp_path / run))
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_half_of_a_surrogate_pair_is_read_as_a_question_mark_and_a_whole_one_as_what_it_is(tmp_path):
+    with new_store(tmp_path) as store:
+        store.append(record(CELLS[0], reason="\ud83e\udd95 \ud800"))
+    (found,) = RunStore.open(tmp_path / "run").records().values()
+    assert found["reason"] == "\N{SAUROPOD} ?"
+    assert list(RunStore.open(tmp_path / "run").data().cells["reason"]) == [found["reason"]]

@@ -47,7 +47,7 @@ def test_the_road_ends_in_a_table_and_a_sentence(tmp_path, monkeypatch, capsys):
     assert check == ["check", str(path)]
     checks = check_variant(Registry.discover([path]).load("variant", "my-ae"))
     assert [one.detail for one in checks if one.passed is False or not one.ran] == []
-    assert f"{len(checks)} checks" in PAGE.replace("Seventeen", "17")
+    assert f"{len(checks)} checks" in PAGE.replace("Eighteen", "18")
     assert plan == [*run, "--dry-run"]
     carried_out(*plan)
     assert not Path("my-run").exists()

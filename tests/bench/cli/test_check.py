@@ -191,7 +191,7 @@ def test_what_could_not_be_tried_is_no_pass(call, tmp_path):
     code, out, _ = call("check", "quad.py")
     assert code == 1 and "passed" not in out
     assert out.endswith("17 could not be tried; give another --latent-dim, --network or --dataset\n")
-    assert out.count("\n  none  ") == 16 and "latent dimension 3 is not a multiple of 4" in out
+    assert out.count("\n  none  ") == 17 and "latent dimension 3 is not a multiple of 4" in out
     code, out, _ = call("check", "quad.py", "--latent-dim", "4")
     assert (code, failed(out)) == (0, []) and out.endswith("all checks passed\n")
 

@@ -3,11 +3,14 @@
 import sys
 
 import pytest
+from torch import nn
 
 from bench.errors import PluginError
 from bench.networks.factories import networks_named
 from bench.spec.plugin_path import folders_open, open_folders, refuse_shadowed
 from bench.spec.registry import Registry
+
+NETWORK = "from torch import nn\n\ndef build(data_shape, head_width, latent_dim):\n    return {}\n"
 
 VARIANT = """
 from bench import Variant
@@ -31,13 +34,13 @@ def own_path(monkeypatch):
 def test_helper_and_network_beside_a_plugin_are_found(tmp_path):
     (tmp_path / "mine.py").write_text(VARIANT.format(helper="own_helper_a"))
     (tmp_path / "own_helper_a.py").write_text("FACTOR = 7\n")
-    (tmp_path / "own_nets_a.py").write_text("def build(data_shape, head_width, latent_dim):\n    return 1, 2\n")
+    (tmp_path / "own_nets_a.py").write_text(NETWORK.format("nn.ReLU(), nn.Tanh()"))
     registry = Registry.discover([tmp_path / "mine.py"])
     before = list(sys.path)
     assert registry.load("variant", "mine").factor == 7
     assert sys.path == before
     with folders_open(registry.plugins):
-        assert networks_named("own_nets_a:build", {})((1,), 1, 1) == (1, 2)
+        assert [type(one) for one in networks_named("own_nets_a:build", {})((1,), 1, 1)] == [nn.ReLU, nn.Tanh]
         assert sys.path == [*before, str(tmp_path)]  # behind everything else
     assert sys.path == before
 
@@ -63,9 +66,9 @@ def test_a_helper_with_the_name_of_an_installed_package_is_refused(tmp_path):
 
 def test_the_working_folder_counts_where_a_network_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own_nets_c.py").write_text("def build(data_shape, head_width, latent_dim):\n    return 3, 4\n")
+    (tmp_path / "own_nets_c.py").write_text(NETWORK.format("nn.Tanh(), nn.ReLU()"))
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
     open_folders([], here=True)
     open_folders([], here=True)
     assert sys.path.count(str(tmp_path)) == 1
-    assert networks_named("own_nets_c:build", {})((1,), 1, 1) == (3, 4)
+    assert [type(one) for one in networks_named("own_nets_c:build", {})((1,), 1, 1)] == [nn.Tanh, nn.ReLU]

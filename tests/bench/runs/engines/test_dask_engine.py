@@ -147,7 +147,7 @@ def test_an_edited_plugin_runs_on_a_cluster_that_has_seen_it_before(tmp_path, ru
 def test_a_worker_that_joins_later_with_other_code_says_so_in_the_row(tmp_path, running, monkeypatch):
     monkeypatch.setattr(dask_engine, "code_facts", lambda plugins: {**code_facts(plugins), "aebench": "other"})
     monkeypatch.setattr(dask_engine, "check_workers", lambda *_: 0)
-    monkeypatch.setattr(dask_engine.DaskEngine, "check", lambda *_: None)
+    monkeypatch.setattr(dask_engine.DaskEngine, "check", lambda *_: [])
     execute(tmp_path / "run", engine=f"dask={running.file}", variant=["ae"], seeds=1)
     (record,) = records(tmp_path / "run").values()
     assert record["status"] == "error" and record["error_type"] == "CodeMismatch"

@@ -6,22 +6,19 @@ from pathlib import Path
 
 import click
 
+from bench.cli._model import of_a_model
 from bench.cli._once import OnceCommand
-from bench.cli._whole import WHOLE
 from bench.cli._written import writable
 
 
 @click.command("eval", cls=OnceCommand, short_help="Tomorrow's rows through a trained model: errors and drift.")
 @click.argument("run", metavar="RUN")
 @click.option(
-    "-d", "--data", required=True, metavar="FILE", help="The new rows: .csv, .tsv, .npy or .npz, as in training."
+    "-d", "--data", required=True, metavar="FILE", help="A file of new rows, of the kind that was trained on."
 )
 @click.option("-m", "--variant", metavar="NAME", help="Which model (the one that the report recommends).")
-@click.option("--seed", type=WHOLE, metavar="N", help="Which of its models (the first that has one).")
-@click.option("--trained-on", metavar="LABEL", help="Which data set's model, where the run has several.")
 @click.option("-o", "--output", metavar="FILE.csv", help="Write each row's error there.")
-@click.option("-f", "--force", is_flag=True, help="Write over an existing FILE.csv.")
-@click.option("--plugins", multiple=True, metavar="PATH", help="File or folder that holds the variant. Repeatable.")
+@of_a_model("an existing FILE.csv")
 def command(
     run: str,
     data: str,

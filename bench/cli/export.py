@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from bench.cli._model import of_a_model
 from bench.cli._once import OnceCommand
-from bench.cli._whole import WHOLE
 from bench.cli._written import writable
 
 
@@ -16,10 +16,7 @@ from bench.cli._written import writable
 @click.argument("model", metavar="MODEL")
 @click.option("--format", "kind", type=click.Choice(["torch", "onnx"]), help="What is written (as FILE ends).")
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where; FILE.decoder is written beside it.")
-@click.option("--seed", type=WHOLE, metavar="N", help="Which of its models (the first that has one).")
-@click.option("--trained-on", metavar="LABEL", help="Which data set's model, where the run has several.")
-@click.option("-f", "--force", is_flag=True, help="Write over existing files.")
-@click.option("--plugins", multiple=True, metavar="PATH", help="File or folder that holds the variant. Repeatable.")
+@of_a_model("existing files")
 def command(
     run: str,
     model: str,

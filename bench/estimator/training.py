@@ -23,7 +23,6 @@ from bench.evaluate.evaluated_model import evaluated_model
 from bench.evaluate.reference_data import SharedData
 from bench.runs.cells.cell_records import checkpoint_meta
 from bench.runs.cells.isolation import contained
-from bench.runs.cells.model_memory import refuse_too_large
 from bench.runs.cells.preflight import refuse_what_is_not_there
 from bench.runs.cells.training import Trainer
 from bench.runs.cells.worker_state import Workshop, check_trainable, steps_of
@@ -96,7 +95,6 @@ def trained(registry: Registry, cell: CellSpec, split: Split, device: str, threa
     with as_fit_errors(), contained(threads):
         check_trainable(cell, split)
         refuse_what_is_not_there(cell.train, device, here=True)
-        refuse_too_large(cell.train, split.data_shape, device)
         _, outcome, _ = next(trainer.outcomes([cell], ()))
         if isinstance(outcome, Exception):
             raise outcome

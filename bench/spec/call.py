@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,13 +128,9 @@ def as_grid(call: Call) -> Call:
     return Call(call.name, {key: [value] if isinstance(value, list) else value for key, value in call.params.items()})
 
 
-def split_list(text: str) -> list[str]:
-    """The parts of `text` between commas that stand outside brackets and quotes, stripped, empty ones left out.
-
-    >>> split_list("ae, vae[beta=[1,2]]")
-    ['ae', 'vae[beta=[1,2]]']
-    """
-    parts, depth, quote, start = [], 0, "", 0
+def outside(text: str) -> Iterator[tuple[int, str]]:
+    """(place, character) of what stands outside brackets and quotes."""
+    depth, quote = 0, ""
     for place, char in enumerate(text):
         if quote:
             quote = "" if char == quote else quote
@@ -142,10 +138,19 @@ def split_list(text: str) -> list[str]:
             quote = char
         elif char in "[]":
             depth += 1 if char == "[" else -1
-        elif char == "," and depth == 0:
-            parts.append(text[start:place])
-            start = place + 1
-    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
+        elif depth == 0:
+            yield place, char
+
+
+def split_list(text: str) -> list[str]:
+    """The parts of `text` between commas that stand outside brackets and quotes, stripped, empty ones left out.
+
+    >>> split_list("ae, vae[beta=[1,2]]")
+    ['ae', 'vae[beta=[1,2]]']
+    """
+    ends = [place for place, char in outside(text) if char == ","]
+    parts = (text[start + 1 : end] for start, end in zip([-1, *ends], [*ends, len(text)], strict=True))
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _plain(name: str, key: str, value: Any) -> Any:

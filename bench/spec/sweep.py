@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.contracts.checks import number_in, whole_number
 from bench.errors import UsageError
-from bench.spec.call import Call, expand_grid, format_call, format_value, parse_call, split_list
+from bench.spec.call import Call, expand_grid, format_call, format_value, outside, parse_call, split_list
 from bench.spec.training import TrainSettings, filled_optimizer, parameter_of
 
 #: What labels call a setting's key; other words are those of the parameter itself.
@@ -149,28 +149,13 @@ def split_label(label: str) -> tuple[str, dict[str, Any]]:
     >>> split_label("vae[beta=5]{L=4,lr=0.001}")
     ('vae[beta=5]', {'L': 4, 'lr': 0.001})
     """
-    place = _opening(label) if label.endswith("}") else -1
+    place = next((place for place, char in outside(label) if char == "{"), -1) if label.endswith("}") else -1
     if place <= 0:
         return label, {}
     try:
         return label[:place], dict(parse_call(f"of[{label[place + 1 : -1]}]").params)
     except UsageError:
         return label, {}
-
-
-def _opening(label: str) -> int:
-    """Where the brace of a setting opens, outside brackets and quotes; -1 for nowhere."""
-    depth, quote = 0, ""
-    for place, char in enumerate(label):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char in "[]":
-            depth += 1 if char == "[" else -1
-        elif char == "{" and depth == 0:
-            return place
-    return -1
 
 
 def key_of(word: str) -> str:

@@ -26,7 +26,6 @@ from bench.provenance.data_files import digest_of
 from bench.runs.cells.cell_records import base_record, failure_record, split_facts, weight_facts
 from bench.runs.cells.evaluation import model_result, timing_valid, variant_result
 from bench.runs.cells.isolation import contained
-from bench.runs.cells.model_memory import refuse_too_large
 from bench.runs.cells.task import CellResult, StackTask
 from bench.runs.cells.training import Trainer, n_parameters
 from bench.runs.cells.worker_state import Workshop, check_fit, steps_of
@@ -105,7 +104,6 @@ def _results(task: StackTask, workshop: Workshop, on_step, checkpoints: Places) 
     fresh = [cell for cell in task.cells if cell.cell_id not in weights]
     if not fresh:
         return
-    refuse_too_large(first.train, split.data_shape, task.device)
     trainer = Trainer(
         workshop,
         split,

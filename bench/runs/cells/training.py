@@ -11,6 +11,7 @@ import torch
 
 from bench.contracts.dataset import Split
 from bench.cores import Reading
+from bench.runs.cells.model_memory import TRAINING, refuse_too_large
 from bench.seeding import seed_groups
 from bench.spec.call import Call
 from bench.train import TrainedSeed, TrainPlan, train
@@ -56,6 +57,8 @@ class Trainer:
             together: seeds that train in one stack with them, because last bits can depend on a stack's width.
         """
         first, wanted = cells[0], {cell.seed for cell in cells}
+        if self.device.type == "cpu":  # a GPU whose memory does not suffice says so itself
+            refuse_too_large(first.train, self.split.data_shape, TRAINING)
         group = [replace(first, seed=seed) for seed in dict.fromkeys((*together, *(cell.seed for cell in cells)))]
         probe = self.workshop.attached(first, self.split)
         width = stack_width(len(group), n_parameters(probe), probe.stackable, is_convolutional(probe), self.device)

@@ -21,6 +21,7 @@ from bench.losses import auto_kl_weight
 from bench.networks.build import build_model, cost_of
 from bench.provenance.data_files import DataFile, recorded
 from bench.runs.cells.isolation import contained
+from bench.runs.cells.model_memory import refuse_too_large
 from bench.spec.call import format_call
 from bench.spec.registry import ARRAYS, Registry
 from bench.spec.run import CellSpec
@@ -129,7 +130,8 @@ class Workshop:
             raise PluginError(f"{cell.variant_label} cannot be built: {one_line(error)}") from error
 
     def attached(self, cell: CellSpec, split: Split) -> Variant:
-        """The cell's model with its initial weights."""
+        """The cell's model with its initial weights; `MemoryError` before it takes more memory than there is."""
+        refuse_too_large(cell.train, split.data_shape)
         _, built = _built_from(cell)
         with self._noting(built, {**cell.variant.params, "network": list(cell.train.network.params.values())}):
             return build_model(

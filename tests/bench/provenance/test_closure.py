@@ -26,18 +26,8 @@ from bench.runs.cells.worker_state import Workshop
 from bench.spec.registry import PACKAGE, Registry
 from bench.spec.request import resolve
 
-#: What hands a stack's cells from one to the next, refuses what memory cannot hold, and words what became of them: no
-#: number comes from there.
-HANDLING = tuple(
-    f"bench/{name}.py"
-    for name in (
-        "runs/cells/stack_run",
-        "runs/cells/cell_records",
-        "runs/cells/task",
-        "runs/cells/model_memory",
-        "memory",
-    )
-)
+#: What hands a stack's cells from one to the next, and words what became of them: no number comes from there.
+HANDLING = ("bench/runs/cells/stack_run.py", "bench/runs/cells/cell_records.py", "bench/runs/cells/task.py")
 
 
 @cache

@@ -11,6 +11,7 @@ from bench.reports.model import load_report
 from bench.runs import latent
 from bench.runs.cells.worker_state import Workshop
 from bench.runs.preview import as_it_would_run
+from bench.spec.registry import Registry
 from bench.spec.request import resolve
 from bench.spec.run import RunSpec
 from bench.spec.training import latent_dim_for
@@ -128,3 +129,10 @@ def test_a_plugin_of_data_is_looked_at_where_the_stacks_run(tmp_path):
     outcome = execute(tmp_path / "run", dataset=["narrow"], plugins=[tmp_path / "narrow.py"], latent_dim=None, **SHORT)
     assert outcome.n_failed == outcome.n_skipped == 0
     assert load_model(tmp_path / "run", "vae", plugins=tmp_path / "narrow.py").variant.latent_dim == 3
+
+
+def test_what_is_known_without_a_look_is_so():
+    workshop = Workshop(Registry.discover())
+    for name, values in latent.KNOWN.items():
+        (cell, *_) = resolve({"dataset": [name], "seeds": 1}).cells
+        assert workshop.split(cell).dimension == values

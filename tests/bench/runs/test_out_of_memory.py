@@ -4,10 +4,14 @@ import weakref
 
 import pytest
 import torch
-from runs import execute, records, table
+from runs import SMALL, execute, records, table
 
+import bench.runs.runner
+from bench import memory
 from bench.runs.cells import model_memory, training
+from bench.runs.preview import preview
 from bench.spec.call import parse_call
+from bench.spec.request import resolve
 from bench.spec.training import TrainSettings
 from bench.train.device import out_of_memory
 
@@ -75,19 +79,26 @@ def test_a_seed_that_never_fits_fails_alone_with_a_clear_reason(tmp_path, monkey
     assert set(table(tmp_path / "run").status) == {"ok"}
 
 
-def test_a_network_that_memory_cannot_hold_is_refused_before_it_is_built(tmp_path):
-    execute(tmp_path / "run", variant=["ae"], seeds=2, network="mlp[hidden=[99999999999]]")
+@pytest.mark.parametrize("copies", [0.5, 2])
+def test_a_network_that_memory_cannot_hold_is_refused_before_it_is_built(tmp_path, monkeypatch, copies):
+    """Not even the weights fit, or these but not what training them takes; a plan meets the first, too."""
+    weights = 4 * ((6 * 1000 + 1000) + (1000 * 2 + 2) + (2 * 1000 + 1000) + (1000 * 6 + 6))
+    monkeypatch.setattr(memory, "available_memory", lambda: int(copies * weights))
+    settings = {**SMALL, "variant": ["ae"], "network": "mlp[hidden=[1000]]", "output": tmp_path / "run"}
+    (line, *_) = [*preview(resolve(settings)), ""]
+    assert ("building mlp[hidden=[1000]," in line) == (copies < 1)
+    bench.runs.runner.execute(resolve(settings))
     for record in records(tmp_path / "run").values():
-        assert record["status"] == "oom"
-        assert "training mlp[hidden=[99999999999]," in record["reason"] and "26822.1 GiB" in record["reason"]
-        assert record["reason"].endswith("GiB are free; take a smaller network")
+        assert record["status"] == "oom" and record["reason"].endswith("GiB are free; take a smaller network")
+        assert "training mlp[hidden=[1000]," in record["reason"]
 
 
-def test_the_memory_of_a_network_is_that_of_its_weights_gradients_and_moments(monkeypatch):
+def test_what_training_takes_is_four_times_the_weights(monkeypatch):
     asked = []
     monkeypatch.setattr(model_memory, "refuse_more_than_there_is", lambda size, *words: asked.append(size))
     settings = TrainSettings(latent_dim=3, network=parse_call("mlp[hidden=[10]]"))
-    model_memory.refuse_too_large(settings, (7,), "cpu")
-    model_memory.refuse_too_large(settings, (7,), "cuda")
+    model_memory.refuse_too_large(settings, (7,), model_memory.TRAINING)
+    model_memory.refuse_too_large(settings, (7,))
+    model_memory.refuse_too_large(TrainSettings(network=parse_call("mine:make")), (7,))
     weights = (7 * 10 + 10) + (10 * 3 + 3) + (3 * 10 + 10) + (10 * 7 + 7)
-    assert asked == [4 * 4 * weights]
+    assert asked == [4 * 4 * weights, 4 * weights]

@@ -99,7 +99,10 @@ def cost(section: Section, purpose: Purpose, row: int) -> str:
     base = float(column.placed.table[best][both].mean())
     ends = [_signed(metric.scale.share(end, base, column.placed.ratios)) for end in (d.mean, d.low, d.high)]
     interval = f" [{ends[1]}, {ends[2]}]" if math.isfinite(d.low) else f" (on one {section.design.unit})"
-    return f"it costs {ends[0]}{interval} in {metric.name}{metric.scale.of_what} against {section.rows[best].label}"
+    where = f"{metric.name}{metric.scale.of_what} against {section.rows[best].label}"
+    if d.low < 0 < d.high and math.isfinite(d.low):
+        return f"no cost is shown: {ends[0]}{interval} in {where}"
+    return f"it costs {ends[0]}{interval} in {where}"
 
 
 def setting(section: Section, purpose: Purpose, row: int) -> str:

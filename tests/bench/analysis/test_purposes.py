@@ -58,6 +58,17 @@ def test_each_purpose_names_who_is_best_for_it_how_sure_and_at_what_cost(said):
     assert found["interpolation"].remarks == ("it costs nothing in test_mse, whose best mean it has too",)
 
 
+def test_a_cost_within_noise_is_none(said):
+    near = {"sharp": (1.0, 0.4), "smooth": (1.001, 0.2)}
+    (remark,) = said(levels=near, names=NAMES[:2], noise=0.05)["sampling"].remarks
+    assert remark.startswith("no cost is shown: ") and remark.endswith(" in test_mse against sharp")
+    assert (
+        said(levels={**near, "smooth": (1.5, 0.2)}, names=NAMES[:2], noise=0.05)["sampling"]
+        .remarks[0]
+        .startswith("it costs +")
+    )
+
+
 def test_one_seed_decides_nothing_and_its_cost_has_no_interval(said):
     found = said(seeds=1, noise=0.0)
     assert {one.level for one in found.values()} == {"open"}

@@ -73,7 +73,7 @@ def _data_set(registry: Registry, text: str) -> Call:
 def _loaded(registry: Registry, call: Call) -> Split:
     """The data, as a run loads and checks them."""
     from bench.runs.cells.worker_state import Workshop
-    from bench.spec.run import CellSpec
+    from bench.spec.cells import CellSpec
     from bench.spec.training import TrainSettings
 
     return Workshop(registry).split(CellSpec(call, call, 0, TrainSettings()))

@@ -23,9 +23,10 @@ from bench.estimator import stored
 from bench.estimator.training import FitError, as_fit_errors, as_trained_model, trained, training_split
 from bench.runs.engines.local_device import local_device
 from bench.spec.call import Call, parse_call
+from bench.spec.cells import CellSpec
 from bench.spec.plugin_path import open_folders
 from bench.spec.registry import ARRAYS, CONTROL, Registry
-from bench.spec.run import CellSpec, check_device
+from bench.spec.run import check_device
 from bench.spec.training import TrainSettings
 from bench.store.documents import is_seed
 from bench.trained_model import TrainedModel

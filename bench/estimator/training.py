@@ -26,8 +26,8 @@ from bench.runs.cells.isolation import contained
 from bench.runs.cells.preflight import refuse_what_is_not_there
 from bench.runs.cells.training import Trainer
 from bench.runs.cells.worker_state import Workshop, check_trainable, steps_of
+from bench.spec.cells import CellSpec
 from bench.spec.registry import Registry
-from bench.spec.run import CellSpec
 from bench.train import TrainedSeed
 from bench.trained_model import TrainedModel
 

@@ -9,8 +9,9 @@ from typing import Any
 from bench.provenance.code import EVALUATION_ROOTS, Part, combined, plugin_code, suite_code, texts_of, training_code
 from bench.provenance.data_files import DataFile, elsewhere
 from bench.spec.call import Call
+from bench.spec.cells import CellSpec
 from bench.spec.registry import Registry
-from bench.spec.run import CellSpec, RunSpec
+from bench.spec.run import RunSpec
 
 #: Facts of a training that an evaluation alone cannot know.
 TRAINING_FACTS = ("t_train", "samples_per_second", "flops", "stack_seeds", "steps_run", "timing_valid")

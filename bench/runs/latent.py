@@ -16,10 +16,10 @@ from bench.runs.check_kinds import VALUES
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import History
 from bench.spec.call import format_call
+from bench.spec.cells import CellSpec
 from bench.spec.networks import short_names
 from bench.spec.registry import ARRAYS
 from bench.spec.request import ResolvedRun
-from bench.spec.run import CellSpec
 from bench.spec.training import DEFAULT_LATENT_DIM, latent_dim_for
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from bench.runs.cells.task import StackTask, group_size
 from bench.runs.cells.training import Trainer
 from bench.runs.cells.worker_state import Workshop, steps_of
 from bench.seeding import seed_groups
+from bench.spec.cells import CellSpec
 from bench.spec.registry import Registry
-from bench.spec.run import CellSpec
 
 #: Seconds that all probes of training may take, and each at least and at most.
 ALL, LEAST, MOST = 6.0, 0.4, 1.5

@@ -10,7 +10,7 @@ from bench.runs.cells.task import Check, StackTask, group_size
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import Verdict
 from bench.seeding import seed_groups
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 from bench.spec.training import DEFAULT_LATENT_DIM
 from bench.spec.training_keys import FOLLOWS
 from bench.store.run_store import RunStore

@@ -19,10 +19,11 @@ from bench.runs.references import differences
 from bench.runs.resume import History, Verdict, judge
 from bench.runs.staleness import reason
 from bench.runs.versions import restorable
+from bench.spec.cells import CellSpec
 from bench.spec.plugin_path import folders_open
 from bench.spec.registry import Registry
 from bench.spec.request import ResolvedRun
-from bench.spec.run import DEFAULT_DATASETS, DEFAULT_VARIANTS, CellSpec
+from bench.spec.run import DEFAULT_DATASETS, DEFAULT_VARIANTS
 from bench.spec.training import TrainSettings
 from bench.spec.trial import failures, foreign
 from bench.store.run_store import RunStore

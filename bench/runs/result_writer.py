@@ -10,7 +10,7 @@ from bench.provenance.data_files import digest_of
 from bench.runs.cells.task import CellResult
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import FINAL, History, Verdict, has_failed_metric, judge
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 from bench.store import environment
 from bench.store.checksums import mark_of
 from bench.store.run_store import RunStore

@@ -16,7 +16,7 @@ from bench.files import file_errors
 from bench.provenance.data_files import DataFile
 from bench.runs.fingerprints import PLACE, TRAINING_FACTS, Fingerprints
 from bench.spec.call import Call, format_call
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 from bench.store.documents import is_count
 from bench.store.run_store import RunStore
 from bench.store.versions import version_of

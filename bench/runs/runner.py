@@ -32,9 +32,10 @@ from bench.runs.result_writer import Keeper
 from bench.runs.resume import History, Verdict, judge
 from bench.runs.staleness import reason
 from bench.runs.versions import about_versions, heal, restorable, restore
+from bench.spec.cells import CellSpec
 from bench.spec.plugin_path import folders_open
 from bench.spec.request import ResolvedRun
-from bench.spec.run import CellSpec, RunSpec
+from bench.spec.run import RunSpec
 from bench.spec.training import TrainSettings
 from bench.store.event_files import EventLog, need_tensorboard
 from bench.store.hypotheses import declare

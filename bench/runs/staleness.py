@@ -9,7 +9,7 @@ from typing import Any
 from bench.provenance.code import differences
 from bench.provenance.data_files import DataFile
 from bench.runs.fingerprints import Fingerprints
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 
 #: Files that a reason lists before it counts.
 _LISTED = 3

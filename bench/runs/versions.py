@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.runs.fingerprints import Fingerprints
 from bench.runs.resume import FINAL, History, Verdict
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 from bench.store.run_store import RunStore
 from bench.store.versions import FOLDER, bring_back, folders, has_weights, keep_aside, version_of
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.spec.against import layer_of, refuse_other_settings
+from bench.spec.cells import CellSpec, cells_of
 from bench.spec.config import build_run, combine, read_config
 from bench.spec.presets import over_preset
 from bench.spec.registry import ARRAYS, Registry
-from bench.spec.run import CellSpec, RunOptions, RunSpec, cells_of
+from bench.spec.run import RunOptions, RunSpec
 
 if TYPE_CHECKING:
     from bench.store.references import Reference

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bench.contracts.checks import number_in, whole_number
 from bench.errors import UsageError, unknown_name
 from bench.spec.call import Call, as_grid, format_call, parse_call
+from bench.spec.cells import CellSpec, cells_of, digest
 from bench.spec.hypothesis import checked_hypotheses, parse_hypothesis
 from bench.spec.networks import Named, format_networks, networks_on, refuse_stray
-from bench.spec.registry import CONTROL, Registry
+from bench.spec.registry import Registry
 from bench.spec.selection import checked, needed
-from bench.spec.splits import read_splits, refuse_shared_splits, splits_of
-from bench.spec.sweep import Axes, Settings, count_of, labelled, settings_of, written
+from bench.spec.splits import read_splits, refuse_shared_splits
+from bench.spec.sweep import Axes, Settings, settings_of, written
 from bench.spec.training import DEFAULT_LATENT_DIM, TrainSettings, filled_network
 from bench.spec.training_keys import FOLLOWS, TRAINING_KEYS, read_training
-from bench.spec.values import MOST_CELLS, READERS, normal_key, read_jobs, read_rows
+from bench.spec.values import READERS, normal_key, read_jobs, read_rows
 
 #: The rows of a run that names no variant: λ at λ_auto/5, λ_auto and 5 λ_auto, so that what λ does is seen.
 DEFAULT_VARIANTS = ("ae", "stochastic-ae", "vae[beta=0.2]", "vae", "vae[beta=5]", "control:real", "control:cross-fade")
@@ -49,50 +47,6 @@ SPEC_KEYS = (
     "plugins",
     "device",
 )
-
-
-@dataclass(frozen=True)
-class CellSpec:
-    """One training run: everything that decides its numbers, and nothing else.
-
-    Attributes:
-        variant, dataset: resolved calls (canonical names, all parameters); `control:NAME` for a control model.
-        seed: of initial weights, order and noise.
-        train: how it is trained.
-        variant_label, dataset_label: how tables name it, e.g. `vae[beta=5]`.
-        split_number: which of the run's splits of the data set `dataset` is.
-    """
-
-    variant: Call
-    dataset: Call
-    seed: int
-    train: TrainSettings
-    variant_label: str = field(default="", compare=False)
-    dataset_label: str = field(default="", compare=False)
-    split_number: int = field(default=0, compare=False)
-
-    def __post_init__(self) -> None:
-        for name in ("variant", "dataset"):
-            if not getattr(self, f"{name}_label"):
-                object.__setattr__(self, f"{name}_label", format_call(getattr(self, name)))
-
-    @cached_property
-    def stack_id(self) -> str:
-        """16 hex digits, the same for all seeds that are trained together."""
-        return _digest({"variant": format_call(self.variant), "dataset": format_call(self.dataset)} | self._train())
-
-    @cached_property
-    def cell_id(self) -> str:
-        """16 hex digits that hash what was asked of this cell, whatever else the run holds."""
-        return _digest({"stack": self.stack_id, "seed": self.seed})
-
-    @property
-    def is_control(self) -> bool:
-        """Whether this is a control model and not a trained variant."""
-        return self.variant.name.startswith(CONTROL)
-
-    def _train(self) -> dict[str, Any]:
-        return {"train": self.train.identity()}
 
 
 @dataclass(frozen=True)
@@ -285,7 +239,7 @@ class RunSpec:
         ignored = ("name", "device", "plugins")
         several = {key.replace("_", "-"): self.training()[key.replace("_", "-")] for key, _ in self.axes}
         values = self.to_dict() | self.train.identity() | {"network": self.training()["network"]} | several
-        return _digest({key: value for key, value in values.items() if key not in ignored})[:8]
+        return digest({key: value for key, value in values.items() if key not in ignored})[:8]
 
 
 @dataclass(frozen=True)
@@ -339,41 +293,6 @@ class RunOptions:
         return self.output or Path("results") / f"{safe[:80]}-{spec.hash}"
 
 
-def cells_of(spec: RunSpec, registry: Registry) -> list[CellSpec]:
-    """The cells of a spec that `registry` has validated, see `RunSpec.cells`."""
-    rows = list(spec.variants)
-    if spec.controls:
-        controls = (Call(CONTROL + name) for name in registry.controls)
-        rows += [control for control in controls if control not in rows]
-    settings = {data: count_of(spec.axes, len(spec.networks_on(data))) for data in spec.datasets}
-    asked = sum(
-        (len(spec.seeds) if _needs_all_seeds(row) else 1) * (1 if row.name.startswith(CONTROL) else n)
-        for row in rows for n in settings.values()
-    )  # fmt: skip
-    if asked > MOST_CELLS:
-        most = max(settings.values())
-        raise UsageError(
-            f"the run asks for {asked:,} cells: {len(rows)} rows, {len(spec.datasets)} data sets, {len(spec.seeds):,} "
-            f"seeds{f', {most:,} settings' if most > 1 else ''}; one run has at most {MOST_CELLS:,}: give fewer seeds"
-            f"{' or settings' if most > 1 else ''}, or make several runs"
-        )
-    return [
-        CellSpec(row, part, seed, train, labelled(registry.label("variant", row), words),
-                 registry.label("dataset", data), number)
-        for data in spec.datasets
-        for row in rows
-        for train, words in _settings(spec, row, data)
-        for number, part in enumerate(splits_of(data, spec.splits))
-        for seed in (spec.seeds if _needs_all_seeds(row) else spec.seeds[:1])
-    ]  # fmt: skip
-
-
-def _settings(spec: RunSpec, row: Call, data: Call) -> Settings:
-    """The settings of a row on a data set; a control model is not trained, and has the first one's L and cost."""
-    found = spec.settings_on(data)
-    return [(found[0][0], {})] if row.name.startswith(CONTROL) else found
-
-
 def _called(dataset: Call) -> str:
     """What a run on a data set is called: its name, or that of the file or folder it reads, without its ending."""
     path = dataset.params.get("path")
@@ -385,17 +304,3 @@ def check_device(device: str) -> None:
     kind, _, index = device.partition(":")
     if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isascii() and index.isdigit()):
         raise UsageError(f"device {device!r} is not known; give auto, cpu, cuda or cuda:N")
-
-
-#: Control models that a seed changes.
-_SEEDED = tuple(CONTROL + name for name in ("random", "isolation-forest", "gaussian-mixture"))
-
-
-def _needs_all_seeds(variant: Call) -> bool:
-    """Control models are the same for every seed, but for the random ones."""
-    return not variant.name.startswith(CONTROL) or variant.name.startswith(_SEEDED)
-
-
-def _digest(value: Mapping[str, Any]) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

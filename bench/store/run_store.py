@@ -27,7 +27,7 @@ MARKERS = ("cells.jsonl", "spec.yaml")
 
 
 class PlannedCell(Protocol):
-    """What the store needs to know of a cell before it ran (`bench.spec.run.CellSpec` has it)."""
+    """What the store needs to know of a cell before it ran (`bench.spec.cells.CellSpec` has it)."""
 
     @property
     def cell_id(self) -> str: ...

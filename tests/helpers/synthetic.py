@@ -42,7 +42,7 @@ class FakeSpec:
 
 @dataclass(frozen=True)
 class FakeCell:
-    """Looks like `bench.spec.run.CellSpec` to the store."""
+    """Looks like `bench.spec.cells.CellSpec` to the store."""
 
     variant_label: str
     dataset_label: str

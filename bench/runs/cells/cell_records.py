@@ -13,7 +13,7 @@ from bench.contracts.model import Model
 from bench.contracts.variant import Variant
 from bench.errors import BenchError, Incompatible, one_line
 from bench.spec.call import format_call
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 from bench.text import printable
 from bench.train.device import out_of_memory
 

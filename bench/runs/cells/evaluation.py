@@ -27,7 +27,7 @@ from bench.spec.registry import Registry
 
 if TYPE_CHECKING:
     from bench.runs.cells.worker_state import Workshop
-    from bench.spec.run import CellSpec
+    from bench.spec.cells import CellSpec
 
 
 def variant_result(

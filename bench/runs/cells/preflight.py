@@ -19,8 +19,8 @@ from bench.runs.cells.task import Check
 from bench.runs.cells.worker_state import Workshop, check_fit
 from bench.runs.check_kinds import VALUES
 from bench.spec.call import Call
+from bench.spec.cells import CellSpec
 from bench.spec.registry import Registry
-from bench.spec.run import CellSpec
 from bench.spec.training import DEFAULT_BATCH, TrainSettings
 from bench.spec.trial import failures
 from bench.text import printable

@@ -31,8 +31,8 @@ from bench.runs.cells.training import Trainer, n_parameters
 from bench.runs.cells.worker_state import Workshop, check_fit, steps_of
 from bench.runs.fingerprints import Fingerprints
 from bench.spec.call import format_call
+from bench.spec.cells import CellSpec
 from bench.spec.registry import CONTROL
-from bench.spec.run import CellSpec
 from bench.store.array_files import load_tensors
 from bench.store.identity import refuse_foreign
 from bench.train import TrainedSeed

@@ -12,7 +12,7 @@ import numpy as np
 from bench.provenance.data_files import DataFile
 from bench.seeding import CPU_GROUP, GPU_GROUP
 from bench.spec.call import Call
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 
 #: The file of `Place.folder` that tells whether a process sees the folder that is meant.
 TOKEN = "token"

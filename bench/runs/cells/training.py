@@ -21,7 +21,7 @@ from bench.train.stack import flops_per_step, is_convolutional, stack_width
 
 if TYPE_CHECKING:
     from bench.runs.cells.worker_state import Workshop
-    from bench.spec.run import CellSpec
+    from bench.spec.cells import CellSpec
     from bench.train.loop import Checkpointer
 
 #: Added to a seed gives one that no run is likely to have.

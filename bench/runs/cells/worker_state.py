@@ -23,8 +23,8 @@ from bench.provenance.data_files import DataFile, recorded
 from bench.runs.cells.isolation import contained
 from bench.runs.cells.model_memory import refuse_too_large
 from bench.spec.call import format_call
+from bench.spec.cells import CellSpec
 from bench.spec.registry import ARRAYS, Registry
-from bench.spec.run import CellSpec
 from bench.spec.training import SUITED_AS
 from bench.train.batches import Rows
 

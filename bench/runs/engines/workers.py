@@ -18,7 +18,8 @@ from bench.errors import UsageError
 from bench.memory import available_memory
 from bench.runs.cells.task import group_size
 from bench.runs.engines.limits import SHARE
-from bench.spec.run import CellSpec, RunOptions
+from bench.spec.cells import CellSpec
+from bench.spec.run import RunOptions
 from bench.spec.training import TrainSettings
 
 #: Bytes of its own that a worker needs: .57 GB were measured on digits with five seeds of the default network.

@@ -8,7 +8,7 @@ from bench.runs import progress as module
 from bench.runs.cells.task import StackTask, label_of
 from bench.runs.progress import Progress, duration, report_step
 from bench.spec.call import Call
-from bench.spec.run import CellSpec
+from bench.spec.cells import CellSpec
 from bench.spec.training import TrainSettings
 
 

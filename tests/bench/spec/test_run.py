@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from bench.errors import UsageError
 from bench.spec.call import Call, parse_call
+from bench.spec.cells import CellSpec
 from bench.spec.registry import Registry
-from bench.spec.run import FACTS, CellSpec, RunOptions, RunSpec
+from bench.spec.run import FACTS, RunOptions, RunSpec
 from bench.spec.selection import needed
 from bench.spec.training import TrainSettings
 
